@@ -1,0 +1,245 @@
+//! `waft run`: a program runs, with what the command line gives it and nothing else.
+//!
+//! # Elsewhere
+//!
+//! Grants: `grant.rs`. Loading FILE: `input.rs`. Exit codes: `exit.rs`.
+
+use crate::command::{THREAD_STACK_BYTES, config};
+use crate::grant::{DirGrant, EnvGrant, dir_parser};
+use crate::input::Input;
+use crate::limits::MemoryLimit;
+use crate::timeout::Timeout;
+use crate::units::{format_duration, format_size, parse_duration, parse_size};
+use crate::{describe, exit, invoke, needs, output};
+use clap::Args;
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+use waft::{Engine, Error, ExternType, Instance, Linker, Module, Result, Store, Trap, Val, bail};
+use waft_wasi::{Access, I32Exit, WasiCtx};
+
+/// Run a program
+///
+/// The program gets its arguments, the standard streams, clocks and random numbers. Everything else must be granted.
+/// Ends with the program's own exit code; 134 if it traps, with a backtrace on standard error; 1 for an error of
+/// waft's.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  waft run hello.wat
+  waft run --dir . --env HOME tool.wasm --flags for the tool
+  waft run --dir ./site::/srv:ro --timeout 10s --max-memory 512MiB build.wasm /srv
+  waft run --invoke add math.wasm 3 5
+  cat app.wasm | waft run - argument")]
+pub(crate) struct Run {
+    /// Grant a directory, under its own name or as GUEST; `:ro` to be read only
+    #[arg(long, value_name = "HOST[::GUEST][:ro]", value_parser = dir_parser())]
+    dir: Vec<DirGrant>,
+
+    /// Set an environment variable, or pass on one of ours
+    #[arg(long, value_name = "NAME[=VALUE]", value_parser = EnvGrant::parse)]
+    env: Vec<EnvGrant>,
+
+    /// Call this exported function with ARGS instead of starting the program, and print its results
+    #[arg(long, value_name = "NAME")]
+    invoke: Option<String>,
+
+    /// The most that memories and tables may take together: 1g, 512MiB, bytes
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    max_memory: Option<u64>,
+
+    /// How long the program may run (compiling it is not counted): 10s, 500ms, 1m
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    timeout: Option<Duration>,
+
+    /// The program (text, binary or precompiled; `-` for standard input), then its arguments
+    ///
+    /// What follows FILE goes to the program, whatever it looks like.
+    // One list, because only so does clap leave flags behind FILE alone.
+    #[arg(value_names = ["FILE", "ARGS"], required = true, num_args = 1.., trailing_var_arg = true)]
+    file_and_args: Vec<OsString>,
+}
+
+/// What a store of ours carries.
+struct Host {
+    wasi: WasiCtx,
+    /// What `--max-memory` allows; without it, what the engine allows.
+    memory: Option<MemoryLimit>,
+}
+
+impl Run {
+    pub(crate) fn execute(self) -> Result<ExitCode> {
+        let engine = Engine::new(&config())?;
+        let input = Input::read(self.file())?;
+        let module = match input.source_bytes() {
+            Some(bytes) => {
+                let what = format!("compiling {} ({})", input.name, format_size(bytes));
+                output::with_progress(&what, || input.into_module(&engine))
+            }
+            None => input.into_module(&engine),
+        }?;
+        // A thread of our own choosing, because the stack of the main one is whatever the shell's `ulimit` says.
+        let guest = std::thread::Builder::new()
+            .name("guest".into())
+            .stack_size(THREAD_STACK_BYTES)
+            .spawn(move || self.run_guest(&engine, &module))?;
+        match guest.join() {
+            Ok(result) => result,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    }
+
+    /// Runs the guest to its end, and decides how our process ends.
+    fn run_guest(&self, engine: &Engine, module: &Module) -> Result<ExitCode> {
+        let mut store = self.store(engine)?;
+        let mut linker = Linker::new(engine);
+        waft_wasi::p1::add_to_linker(&mut linker, |host: &mut Host| &mut host.wasi)?;
+        self.check_imports(&mut store, &linker, module)?;
+
+        let timeout = self.timeout.map(|limit| Timeout::start(store.interrupt_handle(), limit, exit::TRAP));
+        let result = self.call_guest(&mut store, &linker, module);
+        let expired = timeout.as_ref().is_some_and(Timeout::expired);
+        drop(timeout);
+        match result {
+            Ok(()) => Ok(ExitCode::SUCCESS),
+            Err(error) => self.end_by(error, expired),
+        }
+    }
+
+    fn store(&self, engine: &Engine) -> Result<Store<Host>> {
+        let memory = self.max_memory.map(MemoryLimit::new);
+        let mut store = Store::new(engine, Host { wasi: self.wasi()?, memory });
+        if self.max_memory.is_some() {
+            store.limiter(|host| host.memory.as_mut().expect("set a moment ago, and never taken out"));
+        }
+        Ok(store)
+    }
+
+    fn wasi(&self) -> Result<WasiCtx> {
+        let mut builder = WasiCtx::builder();
+        builder.inherit_stdio();
+        // Functions that are invoked take the words after FILE themselves.
+        let args = if self.invoke.is_some() { &self.file_and_args[..1] } else { &self.file_and_args[..] };
+        for arg in args {
+            let Some(text) = arg.to_str() else {
+                bail!("argument {:?} is not UTF-8", arg);
+            };
+            builder.arg(text);
+        }
+        for env in &self.env {
+            let (name, value) = env.resolve()?;
+            builder.env(&name, &value);
+        }
+        for DirGrant { host, guest, read_only } in &self.dir {
+            let access = if *read_only { Access::ReadOnly } else { Access::ReadWrite };
+            builder
+                .preopened_dir(host, guest, access)
+                .map_err(|error| Error::from(error).context(format!("--dir {}", host.display())))?;
+        }
+        Ok(builder.build())
+    }
+
+    /// Says all that is missing at once, and why, where the linker would stop at the first.
+    fn check_imports(&self, store: &mut Store<Host>, linker: &Linker<Host>, module: &Module) -> Result<()> {
+        let mut missing = String::new();
+        for import in module.imports() {
+            if linker.get(&mut *store, import.module(), import.name()).is_none() {
+                missing.push_str(&format!(
+                    "\n  {}.{}: {}\n      {}",
+                    import.module(),
+                    import.name(),
+                    describe::extern_type(&import.ty()),
+                    needs::why_missing(import.module())
+                ));
+            }
+        }
+        if !missing.is_empty() {
+            bail!("{}: it imports what waft run does not provide:{missing}", self.name());
+        }
+        Ok(())
+    }
+
+    fn call_guest(&self, store: &mut Store<Host>, linker: &Linker<Host>, module: &Module) -> Result<()> {
+        let instance = linker.instantiate(&mut *store, module)?;
+        if let Some(name) = &self.invoke {
+            return self.invoke_export(store, module, instance, name);
+        }
+        if let Some(start) = instance.get_func(&mut *store, "_start") {
+            return start.typed::<(), ()>(&*store)?.call(&mut *store, ());
+        }
+        initialize(store, instance)?;
+        bail!("there is nothing to run: it exports no `_start`; {}", callable_exports(module))
+    }
+
+    fn invoke_export(
+        &self,
+        store: &mut Store<Host>,
+        module: &Module,
+        instance: Instance,
+        name: &str,
+    ) -> Result<()> {
+        let Some(func) = instance.get_func(&mut *store, name) else {
+            bail!("--invoke {name}: it exports no such function; {}", callable_exports(module));
+        };
+        let ty = func.ty(&*store);
+        let args = invoke::parse_arguments(name, &ty, &self.file_and_args[1..])?;
+        if name != "_initialize" {
+            initialize(store, instance)?;
+        }
+        let mut results = vec![Val::I32(0); ty.results().len()];
+        func.call(&mut *store, &args, &mut results)?;
+        let lines: String = results.iter().map(|value| invoke::format_result(value) + "\n").collect();
+        output::print(&lines)
+    }
+
+    /// An error that came out of the guest: its exit code, a trap, or a failure of ours.
+    fn end_by(&self, error: Error, expired: bool) -> Result<ExitCode> {
+        if let Some(I32Exit(code)) = error.downcast_ref::<I32Exit>() {
+            // What a process hands to its parent is the low eight bits; a native program's are cut off the same way.
+            return Ok(ExitCode::from(*code as u8));
+        }
+        match error.downcast_ref::<Trap>() {
+            Some(Trap::Interrupt) if expired => {
+                let limit = self.timeout.map(format_duration).unwrap_or_default();
+                let name = format!("{}: timeout: it ran for {limit}", self.name());
+                Ok(exit::report_trap(&name, &Trap::Interrupt, &error))
+            }
+            Some(trap) => Ok(exit::report_trap(&self.name(), trap, &error)),
+            None => Err(error.context(self.name())),
+        }
+    }
+
+    fn file(&self) -> &Path {
+        Path::new(&self.file_and_args[0])
+    }
+
+    fn name(&self) -> String {
+        match self.file() {
+            file if file.as_os_str() == "-" => "standard input".into(),
+            file => file.display().to_string(),
+        }
+    }
+}
+
+/// A reactor sets itself up in `_initialize`, before anything else of it is called.
+fn initialize(store: &mut Store<Host>, instance: Instance) -> Result<()> {
+    match instance.get_func(&mut *store, "_initialize") {
+        Some(initialize) => initialize.typed::<(), ()>(&*store)?.call(&mut *store, ()),
+        None => Ok(()),
+    }
+}
+
+/// What the user could have meant.
+fn callable_exports(module: &Module) -> String {
+    let names: Vec<String> = module
+        .exports()
+        .filter(|export| matches!(export.ty(), ExternType::Func(_)))
+        .map(|export| format!("`{}`", export.name()))
+        .collect();
+    match &names[..] {
+        [] => "it exports no function at all".into(),
+        [name] => format!("it exports the function {name}: call it with --invoke"),
+        names => format!("it exports the functions {}: call one with --invoke", names.join(", ")),
+    }
+}

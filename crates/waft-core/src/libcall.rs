@@ -1,0 +1,103 @@
+//! Library calls: what compiled code asks the engine to do, because it is large, rare or grows something.
+//!
+//! Compiled code loads the function from the table that its `VmContext` points to and calls it by the C convention of
+//! the machine, the context first. One table makes the enumeration, the signatures and the offsets.
+//!
+//! # Failure
+//!
+//! A library call never unwinds into compiled code. Those that give [`LibcallType::Ok`] answer 0 when they failed; the
+//! caller then traps at once with the code named in the table. `memory_grow` and `table_grow` answer
+//! [`GROW_REFUSED`] (the guest sees -1) or [`GROW_FAILED`], after which the caller traps with
+//! [`TrapCode::LibcallFailed`] and the engine reports the error that it kept.
+
+use crate::trap::TrapCode;
+
+/// What `memory_grow` and `table_grow` answer when the size stays: the guest's own -1.
+pub const GROW_REFUSED: i64 = -1;
+/// What they answer when the engine holds an error to raise.
+pub const GROW_FAILED: i64 = -2;
+
+/// The type of a library call's parameter or result.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LibcallType {
+    /// A 32-bit integer.
+    I32,
+    /// A 64-bit integer, or a reference widened to 64 bits.
+    I64,
+    /// A 32-bit result: non-zero when the call did its work.
+    Ok,
+}
+
+macro_rules! libcalls {
+    ($($(#[$doc:meta])* $variant:ident $name:ident($($param:ident: $ty:ident),*) -> $result:tt / $trap:ident;)*) => {
+        /// One library call.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+        #[repr(u8)]
+        pub enum Libcall {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl Libcall {
+            /// Every library call, in the order of the table.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// Its name.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => stringify!($name),)* }
+            }
+
+            /// The parameters after the context.
+            pub const fn params(self) -> &'static [LibcallType] {
+                match self { $(Self::$variant => &[$(LibcallType::$ty),*],)* }
+            }
+
+            /// The result, if there is one.
+            pub const fn result(self) -> Option<LibcallType> {
+                match self { $(Self::$variant => libcalls!(@result $result),)* }
+            }
+
+            /// The code with which the caller traps when the call failed.
+            pub const fn trap(self) -> TrapCode {
+                match self { $(Self::$variant => TrapCode::$trap,)* }
+            }
+        }
+
+        /// Hands the rows of the table to the macro `$then`: `name(param: type, ...) -> result;` for each call.
+        #[macro_export]
+        macro_rules! for_each_libcall {
+            ($then:ident) => { $then! { $($name($($param: $ty),*) -> $result;)* } };
+        }
+    };
+    (@result ()) => { None };
+    (@result $ty:ident) => { Some(LibcallType::$ty) };
+}
+
+libcalls! {
+    /// Grows a memory by `delta` pages; the pages it had before.
+    MemoryGrow memory_grow(memory: I32, delta: I64) -> I64 / LibcallFailed;
+    /// Copies within or between memories.
+    MemoryCopy memory_copy(dst_memory: I32, src_memory: I32, dst: I64, src: I64, len: I64) -> Ok / MemoryOutOfBounds;
+    /// Fills a range of a memory with one byte.
+    MemoryFill memory_fill(memory: I32, dst: I64, value: I32, len: I64) -> Ok / MemoryOutOfBounds;
+    /// Copies from a passive data segment.
+    MemoryInit memory_init(memory: I32, data: I32, dst: I64, src: I32, len: I32) -> Ok / MemoryOutOfBounds;
+    /// Drops a data segment.
+    DataDrop data_drop(data: I32) -> () / LibcallFailed;
+    /// Grows a table by `delta` elements of value `init`; the elements it had before.
+    TableGrow table_grow(table: I32, init: I64, delta: I64) -> I64 / LibcallFailed;
+    /// Copies within or between tables.
+    TableCopy table_copy(dst_table: I32, src_table: I32, dst: I64, src: I64, len: I64) -> Ok / TableOutOfBounds;
+    /// Fills a range of a table with one reference.
+    TableFill table_fill(table: I32, dst: I64, value: I64, len: I64) -> Ok / TableOutOfBounds;
+    /// Copies from a passive element segment.
+    TableInit table_init(table: I32, elem: I32, dst: I64, src: I32, len: I32) -> Ok / TableOutOfBounds;
+    /// Drops an element segment.
+    ElemDrop elem_drop(elem: I32) -> () / LibcallFailed;
+}
+
+impl Libcall {
+    /// Where its address stands in the table of library calls, in bytes.
+    pub const fn table_offset(self) -> u32 {
+        self as u32 * 8
+    }
+}

@@ -1,0 +1,92 @@
+//! Constant expressions: the values of globals, the offsets of segments, the elements of tables.
+
+use super::DecodeError;
+use crate::index::{FuncIndex, GlobalIndex};
+use crate::types::HeapType;
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use wasmparser::Operator;
+
+/// One operator of a constant expression.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum ConstOp {
+    /// Pushes an `i32`.
+    I32(i32),
+    /// Pushes an `i64`.
+    I64(i64),
+    /// Pushes an `f32`, as bits.
+    F32(u32),
+    /// Pushes an `f64`, as bits.
+    F64(u64),
+    /// Pushes a `v128`, as bits in little-endian lane order.
+    V128(u128),
+    /// Pushes the value of a global.
+    GlobalGet(GlobalIndex),
+    /// Pushes null.
+    RefNull(HeapType),
+    /// Pushes a reference to a function.
+    RefFunc(FuncIndex),
+    /// Adds two `i32`.
+    I32Add,
+    /// Subtracts two `i32`.
+    I32Sub,
+    /// Multiplies two `i32`.
+    I32Mul,
+    /// Adds two `i64`.
+    I64Add,
+    /// Subtracts two `i64`.
+    I64Sub,
+    /// Multiplies two `i64`.
+    I64Mul,
+}
+
+/// A constant expression, in postfix order.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ConstExpr(Box<[ConstOp]>);
+
+impl ConstExpr {
+    /// Its operators.
+    pub fn ops(&self) -> &[ConstOp] {
+        &self.0
+    }
+
+    /// The function that it refers to, if it is no more than `ref.func`.
+    pub fn as_ref_func(&self) -> Option<FuncIndex> {
+        match *self.0 {
+            [ConstOp::RefFunc(func)] => Some(func),
+            _ => None,
+        }
+    }
+
+    /// The expression `ref.func`.
+    pub fn ref_func(func: FuncIndex) -> Self {
+        Self(Box::new([ConstOp::RefFunc(func)]))
+    }
+
+    pub(super) fn decode(expr: &wasmparser::ConstExpr<'_>) -> Result<Self, DecodeError> {
+        let mut ops = Vec::new();
+        let mut reader = expr.get_operators_reader();
+        loop {
+            let at = reader.original_position();
+            ops.push(match reader.read()? {
+                Operator::I32Const { value } => ConstOp::I32(value),
+                Operator::I64Const { value } => ConstOp::I64(value),
+                Operator::F32Const { value } => ConstOp::F32(value.bits()),
+                Operator::F64Const { value } => ConstOp::F64(value.bits()),
+                Operator::V128Const { value } => ConstOp::V128(u128::from_le_bytes(*value.bytes())),
+                Operator::GlobalGet { global_index } => ConstOp::GlobalGet(GlobalIndex::from_u32(global_index)),
+                Operator::RefNull { hty } => ConstOp::RefNull(super::decode::heap_type(hty, at)?),
+                Operator::RefFunc { function_index } => ConstOp::RefFunc(FuncIndex::from_u32(function_index)),
+                Operator::I32Add => ConstOp::I32Add,
+                Operator::I32Sub => ConstOp::I32Sub,
+                Operator::I32Mul => ConstOp::I32Mul,
+                Operator::I64Add => ConstOp::I64Add,
+                Operator::I64Sub => ConstOp::I64Sub,
+                Operator::I64Mul => ConstOp::I64Mul,
+                Operator::End => break,
+                other => return Err(DecodeError::unsupported(alloc::format!("constant operator {other:?}"), at)),
+            });
+        }
+        Ok(Self(ops.into()))
+    }
+}

@@ -1,0 +1,405 @@
+//! From bytes to a [`Shape`], driving `wasmparser`.
+
+use super::{
+    ConstExpr, CustomSection, DataMode, DataSegment, ElemItems, ElemMode, ElemSegment, EntityIndex, Export, Func, Import,
+    Shape,
+};
+use crate::index::{FuncIndex, FuncRefIndex, GlobalIndex, MemoryIndex, TableIndex, TypeIndex};
+use crate::proposal::ProposalSet;
+use crate::types::{FuncSig, GlobalTy, HeapType, Limits, MemoryTy, RefType, TableTy, ValType};
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+use core::ops::Range;
+use wasmparser::{
+    CompositeInnerType, DataKind, ElementItems, ElementKind, ExternalKind, FuncValidatorAllocations, Parser, Payload,
+    TableInit, TypeRef, ValidPayload, Validator,
+};
+
+/// Why bytes are not a module that Waft runs.
+#[derive(Clone, Debug)]
+pub struct DecodeError {
+    message: String,
+    offset: usize,
+}
+
+impl DecodeError {
+    pub(super) fn unsupported(what: String, offset: u64) -> Self {
+        Self { message: alloc::format!("not supported: {what}"), offset: offset as usize }
+    }
+    /// What is wrong.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+    /// Where, in bytes from the start of the module.
+    pub fn offset(&self) -> usize {
+        self.offset
+    }
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (at offset {:#x})", self.message, self.offset)
+    }
+}
+
+impl core::error::Error for DecodeError {}
+
+impl From<wasmparser::BinaryReaderError> for DecodeError {
+    fn from(error: wasmparser::BinaryReaderError) -> Self {
+        Self { message: error.message().to_string(), offset: error.offset() as usize }
+    }
+}
+
+/// A module whose shape is valid and whose bodies are still to be validated.
+pub struct Decoded<'a> {
+    /// The shape.
+    pub shape: Shape,
+    /// The bodies, each of which can be validated by itself, on any thread.
+    pub bodies: Vec<BodyToValidate<'a>>,
+}
+
+/// A body still to be validated.
+pub struct BodyToValidate<'a> {
+    func: wasmparser::FuncToValidate<wasmparser::ValidatorResources>,
+    body: wasmparser::FunctionBody<'a>,
+}
+
+impl BodyToValidate<'_> {
+    /// How many bytes the body has: the work that it is.
+    pub fn len(&self) -> usize {
+        let range = self.body.range();
+        (range.end - range.start) as usize
+    }
+    /// Whether it has no bytes, which no valid body has.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Validates bodies one after the other, keeping its allocations between them.
+#[derive(Default)]
+pub struct BodyValidator(FuncValidatorAllocations);
+
+impl BodyValidator {
+    /// Validates one body.
+    ///
+    /// # Errors
+    ///
+    /// The first rule that it breaks, and where.
+    pub fn validate(&mut self, body: BodyToValidate<'_>) -> Result<(), DecodeError> {
+        let mut validator = body.func.into_validator(core::mem::take(&mut self.0));
+        let outcome = validator.validate(&body.body);
+        self.0 = validator.into_allocations();
+        Ok(outcome?)
+    }
+}
+
+/// Decodes `module` and validates all but its bodies.
+///
+/// # Errors
+///
+/// If the bytes are malformed, the module is invalid or uses a proposal outside of `proposals`.
+pub fn decode(module: &[u8], proposals: ProposalSet) -> Result<Decoded<'_>, DecodeError> {
+    let mut validator = Validator::new_with_features(proposals.features());
+    let mut parser = Parser::new(0);
+    parser.set_features(proposals.features());
+    let mut decoder = Decoder::default();
+    let mut bodies = Vec::new();
+    for payload in parser.parse_all(module) {
+        let payload = payload?;
+        if let ValidPayload::Func(func, body) = validator.payload(&payload)? {
+            bodies.push(BodyToValidate { func, body });
+        }
+        decoder.payload(payload)?;
+    }
+    Ok(Decoded { shape: decoder.finish(), bodies })
+}
+
+/// Decodes the shape of a module that was validated before, bodies left out or not.
+///
+/// # Errors
+///
+/// If the bytes are not what a validated module can be.
+pub fn decode_trusted(module: &[u8]) -> Result<Shape, DecodeError> {
+    let mut decoder = Decoder::default();
+    for payload in Parser::new(0).parse_all(module) {
+        decoder.payload(payload?)?;
+    }
+    Ok(decoder.finish())
+}
+
+#[derive(Default)]
+struct Decoder {
+    shape: Shape,
+}
+
+impl Decoder {
+    fn payload(&mut self, payload: Payload<'_>) -> Result<(), DecodeError> {
+        match payload {
+            Payload::TypeSection(section) => self.types(section),
+            Payload::ImportSection(section) => self.imports(section),
+            Payload::FunctionSection(section) => self.funcs(section),
+            Payload::TableSection(section) => self.tables(section),
+            Payload::MemorySection(section) => self.memories(section),
+            Payload::GlobalSection(section) => self.globals(section),
+            Payload::ExportSection(section) => self.exports(section),
+            Payload::StartSection { func, .. } => {
+                self.shape.start = Some(FuncIndex::from_u32(func));
+                Ok(())
+            }
+            Payload::ElementSection(section) => self.elems(section),
+            Payload::DataSection(section) => self.datas(section),
+            Payload::CodeSectionStart { unchecked_range, .. } => {
+                self.shape.code_section_start = unchecked_range.start as usize;
+                Ok(())
+            }
+            Payload::CodeSectionEntry(body) => {
+                self.shape.bodies.push(bytes_range(body.range()));
+                Ok(())
+            }
+            Payload::CustomSection(section) => {
+                let range = bytes_range(section.data_offset()..section.data_offset() + section.data().len() as u64);
+                self.shape.customs.push(CustomSection { name: section.name().to_string(), range });
+                Ok(())
+            }
+            Payload::Version { .. } | Payload::DataCountSection { .. } | Payload::End(_) => Ok(()),
+            other => Err(DecodeError::unsupported(alloc::format!("section {other:?}"), 0)),
+        }
+    }
+
+    fn types(&mut self, section: wasmparser::TypeSectionReader<'_>) -> Result<(), DecodeError> {
+        for group in section.into_iter_with_offsets() {
+            let (at, group) = group?;
+            for ty in group.into_types() {
+                let CompositeInnerType::Func(func) = ty.composite_type.inner else {
+                    return Err(DecodeError::unsupported("types other than functions".to_string(), at));
+                };
+                let params = val_types(func.params(), at)?;
+                let results = val_types(func.results(), at)?;
+                self.shape.types.push(FuncSig::new(params, results));
+            }
+        }
+        Ok(())
+    }
+
+    fn imports(&mut self, section: wasmparser::ImportSectionReader<'_>) -> Result<(), DecodeError> {
+        let shape = &mut self.shape;
+        for import in section.into_imports_with_offsets() {
+            let (at, import) = import?;
+            let entity = match import.ty {
+                TypeRef::Func(ty) => {
+                    shape.imported_funcs += 1;
+                    EntityIndex::Func(shape.funcs.push(Func { ty: TypeIndex::from_u32(ty), func_ref: None }))
+                }
+                TypeRef::Table(ty) => {
+                    shape.imported_tables += 1;
+                    EntityIndex::Table(shape.tables.push(table_ty(ty, at)?))
+                }
+                TypeRef::Memory(ty) => {
+                    shape.imported_memories += 1;
+                    EntityIndex::Memory(shape.memories.push(memory_ty(ty)))
+                }
+                TypeRef::Global(ty) => {
+                    shape.imported_globals += 1;
+                    EntityIndex::Global(shape.globals.push(global_ty(ty, at)?))
+                }
+                TypeRef::Tag(_) | TypeRef::FuncExact(_) => {
+                    return Err(DecodeError::unsupported(alloc::format!("import {:?}", import.ty), at));
+                }
+            };
+            shape.imports.push(Import { module: import.module.to_string(), name: import.name.to_string(), entity });
+        }
+        Ok(())
+    }
+
+    fn funcs(&mut self, section: wasmparser::FunctionSectionReader<'_>) -> Result<(), DecodeError> {
+        for ty in section {
+            self.shape.funcs.push(Func { ty: TypeIndex::from_u32(ty?), func_ref: None });
+        }
+        Ok(())
+    }
+
+    fn tables(&mut self, section: wasmparser::TableSectionReader<'_>) -> Result<(), DecodeError> {
+        for table in section.into_iter_with_offsets() {
+            let (at, table) = table?;
+            self.shape.tables.push(table_ty(table.ty, at)?);
+            let init = match table.init {
+                TableInit::RefNull => None,
+                TableInit::Expr(expr) => Some(self.const_expr(&expr)?),
+            };
+            self.shape.table_inits.push(init);
+        }
+        Ok(())
+    }
+
+    fn memories(&mut self, section: wasmparser::MemorySectionReader<'_>) -> Result<(), DecodeError> {
+        for ty in section {
+            self.shape.memories.push(memory_ty(ty?));
+        }
+        Ok(())
+    }
+
+    fn globals(&mut self, section: wasmparser::GlobalSectionReader<'_>) -> Result<(), DecodeError> {
+        for global in section.into_iter_with_offsets() {
+            let (at, global) = global?;
+            self.shape.globals.push(global_ty(global.ty, at)?);
+            let init = self.const_expr(&global.init_expr)?;
+            self.shape.global_inits.push(init);
+        }
+        Ok(())
+    }
+
+    fn exports(&mut self, section: wasmparser::ExportSectionReader<'_>) -> Result<(), DecodeError> {
+        for export in section.into_iter_with_offsets() {
+            let (at, export) = export?;
+            let entity = match export.kind {
+                ExternalKind::Func => {
+                    let func = FuncIndex::from_u32(export.index);
+                    self.needs_ref(func);
+                    EntityIndex::Func(func)
+                }
+                ExternalKind::Table => EntityIndex::Table(TableIndex::from_u32(export.index)),
+                ExternalKind::Memory => {
+                    let memory = MemoryIndex::from_u32(export.index);
+                    if export.name == "memory" {
+                        self.shape.memory_export = Some(memory);
+                    }
+                    EntityIndex::Memory(memory)
+                }
+                ExternalKind::Global => EntityIndex::Global(GlobalIndex::from_u32(export.index)),
+                ExternalKind::Tag | ExternalKind::FuncExact => {
+                    return Err(DecodeError::unsupported(alloc::format!("export {:?}", export.kind), at));
+                }
+            };
+            self.shape.exports.push(Export { name: export.name.to_string(), entity });
+        }
+        Ok(())
+    }
+
+    fn elems(&mut self, section: wasmparser::ElementSectionReader<'_>) -> Result<(), DecodeError> {
+        for elem in section.into_iter_with_offsets() {
+            let (at, elem) = elem?;
+            let mode = match elem.kind {
+                ElementKind::Passive => ElemMode::Passive,
+                ElementKind::Declared => ElemMode::Declared,
+                ElementKind::Active { table_index, offset_expr } => ElemMode::Active {
+                    table: TableIndex::from_u32(table_index.unwrap_or(0)),
+                    offset: self.const_expr(&offset_expr)?,
+                },
+            };
+            let items = match elem.items {
+                ElementItems::Functions(funcs) => {
+                    let funcs: Result<Vec<_>, _> =
+                        funcs.into_iter().map(|func| func.map(FuncIndex::from_u32)).collect();
+                    let funcs = funcs?;
+                    funcs.iter().for_each(|func| self.needs_ref(*func));
+                    ElemItems::Funcs(funcs.into())
+                }
+                ElementItems::Expressions(ty, exprs) => {
+                    let mut items = Vec::new();
+                    for expr in exprs {
+                        items.push(self.const_expr(&expr?)?);
+                    }
+                    ElemItems::Exprs(ref_type(ty, at)?, items.into())
+                }
+            };
+            self.shape.elems.push(ElemSegment { mode, items });
+        }
+        Ok(())
+    }
+
+    fn datas(&mut self, section: wasmparser::DataSectionReader<'_>) -> Result<(), DecodeError> {
+        for data in section {
+            let data = data?;
+            let mode = match data.kind {
+                DataKind::Passive => DataMode::Passive,
+                DataKind::Active { memory_index, offset_expr } => DataMode::Active {
+                    memory: MemoryIndex::from_u32(memory_index),
+                    offset: self.const_expr(&offset_expr)?,
+                },
+            };
+            let end = data.range.end as usize;
+            self.shape.datas.push(DataSegment { mode, range: end - data.data.len()..end });
+        }
+        Ok(())
+    }
+
+    fn const_expr(&mut self, expr: &wasmparser::ConstExpr<'_>) -> Result<ConstExpr, DecodeError> {
+        let expr = ConstExpr::decode(expr)?;
+        for op in expr.ops() {
+            if let super::ConstOp::RefFunc(func) = op {
+                self.needs_ref(*func);
+            }
+        }
+        Ok(expr)
+    }
+
+    /// `ref.func` in a body may name only functions that occur outside of bodies, so this sees all of them.
+    fn needs_ref(&mut self, func: FuncIndex) {
+        let shape = &mut self.shape;
+        let declared = &mut shape.funcs[func];
+        if declared.func_ref.is_none() {
+            declared.func_ref = Some(FuncRefIndex::from_u32(shape.func_refs as u32));
+            shape.func_refs += 1;
+        }
+    }
+
+    fn finish(mut self) -> Shape {
+        // The engine calls the start function as the host calls any other: by its reference.
+        if let Some(start) = self.shape.start {
+            self.needs_ref(start);
+        }
+        self.shape
+    }
+}
+
+fn bytes_range(range: Range<u64>) -> Range<usize> {
+    range.start as usize..range.end as usize
+}
+
+fn val_types(types: &[wasmparser::ValType], at: u64) -> Result<Vec<ValType>, DecodeError> {
+    types.iter().map(|ty| val_type(*ty, at)).collect()
+}
+
+/// Waft's word for a type of `wasmparser`.
+///
+/// # Errors
+///
+/// If the type belongs to a proposal that is missing.
+pub(crate) fn val_type(ty: wasmparser::ValType, at: u64) -> Result<ValType, DecodeError> {
+    Ok(match ty {
+        wasmparser::ValType::I32 => ValType::I32,
+        wasmparser::ValType::I64 => ValType::I64,
+        wasmparser::ValType::F32 => ValType::F32,
+        wasmparser::ValType::F64 => ValType::F64,
+        wasmparser::ValType::V128 => ValType::V128,
+        wasmparser::ValType::Ref(ty) => ValType::Ref(ref_type(ty, at)?),
+    })
+}
+
+fn ref_type(ty: wasmparser::RefType, at: u64) -> Result<RefType, DecodeError> {
+    Ok(RefType::new(ty.is_nullable(), heap_type(ty.heap_type(), at)?))
+}
+
+pub(super) fn heap_type(ty: wasmparser::HeapType, at: u64) -> Result<HeapType, DecodeError> {
+    use wasmparser::{AbstractHeapType, HeapType as Parsed};
+    match ty {
+        Parsed::Abstract { shared: false, ty: AbstractHeapType::Func } => Ok(HeapType::Func),
+        Parsed::Abstract { shared: false, ty: AbstractHeapType::Extern } => Ok(HeapType::Extern),
+        other => Err(DecodeError::unsupported(alloc::format!("reference type {other:?}"), at)),
+    }
+}
+
+fn table_ty(ty: wasmparser::TableType, at: u64) -> Result<TableTy, DecodeError> {
+    let limits = Limits { min: ty.initial, max: ty.maximum };
+    Ok(TableTy { element: ref_type(ty.element_type, at)?, limits })
+}
+
+fn memory_ty(ty: wasmparser::MemoryType) -> MemoryTy {
+    MemoryTy { limits: Limits { min: ty.initial, max: ty.maximum } }
+}
+
+fn global_ty(ty: wasmparser::GlobalType, at: u64) -> Result<GlobalTy, DecodeError> {
+    Ok(GlobalTy { content: val_type(ty.content_type, at)?, mutable: ty.mutable })
+}

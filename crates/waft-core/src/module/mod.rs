@@ -1,0 +1,157 @@
+//! The shape of a module: everything but what its functions do.
+//!
+//! # Invariants
+//!
+//! * A [`Shape`] comes from bytes that `wasmparser` accepted with the proposals given; indices in it are in bounds.
+//! * It borrows nothing: byte ranges refer to the bytes that it was decoded from, kept by whoever keeps the shape.
+
+mod const_expr;
+mod decode;
+mod segment;
+
+pub use const_expr::{ConstExpr, ConstOp};
+pub use decode::{BodyToValidate, BodyValidator, DecodeError, Decoded, decode, decode_trusted};
+pub use segment::{DataMode, DataSegment, ElemItems, ElemMode, ElemSegment};
+
+use crate::index::{
+    DataIndex, DefinedFuncIndex, DefinedGlobalIndex, DefinedMemoryIndex, DefinedTableIndex, ElemIndex, FuncIndex,
+    FuncRefIndex, GlobalIndex, IndexVec, MemoryIndex, TableIndex, TypeIndex, TypedIndex,
+};
+use crate::types::{FuncSig, GlobalTy, MemoryTy, TableTy};
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::ops::Range;
+
+/// Something that stands in one of the index spaces.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum EntityIndex {
+    /// A function.
+    Func(FuncIndex),
+    /// A table.
+    Table(TableIndex),
+    /// A memory.
+    Memory(MemoryIndex),
+    /// A global.
+    Global(GlobalIndex),
+}
+
+/// What a module asks its host for.
+#[derive(Clone, Debug)]
+pub struct Import {
+    /// The name of the module that provides it.
+    pub module: String,
+    /// Its name there.
+    pub name: String,
+    /// Where it stands in this module's index spaces.
+    pub entity: EntityIndex,
+}
+
+/// What a module offers.
+#[derive(Clone, Debug)]
+pub struct Export {
+    /// Its name.
+    pub name: String,
+    /// Where it stands in the index spaces.
+    pub entity: EntityIndex,
+}
+
+/// A function as declared.
+#[derive(Clone, Copy, Debug)]
+pub struct Func {
+    /// Its type.
+    pub ty: TypeIndex,
+    /// Its place among the functions with a reference, if anything but a direct call can reach it.
+    pub func_ref: Option<FuncRefIndex>,
+}
+
+/// A custom section: its name and where its contents are.
+#[derive(Clone, Debug)]
+pub struct CustomSection {
+    /// The name.
+    pub name: String,
+    /// The contents, as a range of the module's bytes.
+    pub range: Range<usize>,
+}
+
+/// A decoded and validated module without its code.
+#[derive(Clone, Debug, Default)]
+pub struct Shape {
+    /// The type section.
+    pub types: IndexVec<TypeIndex, FuncSig>,
+    /// What it imports, in order.
+    pub imports: Vec<Import>,
+    /// What it exports, in order.
+    pub exports: Vec<Export>,
+    /// All functions, imported ones first; the same for the next three.
+    pub funcs: IndexVec<FuncIndex, Func>,
+    /// All tables.
+    pub tables: IndexVec<TableIndex, TableTy>,
+    /// The initial element of each defined table, where it is not null.
+    pub table_inits: IndexVec<DefinedTableIndex, Option<ConstExpr>>,
+    /// All memories.
+    pub memories: IndexVec<MemoryIndex, MemoryTy>,
+    /// All globals.
+    pub globals: IndexVec<GlobalIndex, GlobalTy>,
+    /// The initial value of each defined global.
+    pub global_inits: IndexVec<DefinedGlobalIndex, ConstExpr>,
+    /// The element segments.
+    pub elems: IndexVec<ElemIndex, ElemSegment>,
+    /// The data segments.
+    pub datas: IndexVec<DataIndex, DataSegment>,
+    /// The start function.
+    pub start: Option<FuncIndex>,
+    /// The memory exported by the name `memory`, where hosts look for a guest's data.
+    pub memory_export: Option<MemoryIndex>,
+    /// The body of each defined function, as a range of the module's bytes.
+    pub bodies: IndexVec<DefinedFuncIndex, Range<usize>>,
+    /// Where the contents of the code section start: what DWARF counts from.
+    pub code_section_start: usize,
+    /// The custom sections in order.
+    pub customs: Vec<CustomSection>,
+    /// How many functions are imported.
+    pub imported_funcs: usize,
+    /// How many tables are imported.
+    pub imported_tables: usize,
+    /// How many memories are imported.
+    pub imported_memories: usize,
+    /// How many globals are imported.
+    pub imported_globals: usize,
+    /// How many functions have a reference.
+    pub func_refs: usize,
+}
+
+impl Shape {
+    /// The signature of a function.
+    pub fn func_sig(&self, func: FuncIndex) -> &FuncSig {
+        &self.types[self.funcs[func].ty]
+    }
+    /// Its place among the defined functions, unless it is imported.
+    pub fn defined_func(&self, func: FuncIndex) -> Option<DefinedFuncIndex> {
+        func.index().checked_sub(self.imported_funcs).map(DefinedFuncIndex::new)
+    }
+    /// The place of a defined function among all.
+    pub fn func(&self, func: DefinedFuncIndex) -> FuncIndex {
+        FuncIndex::new(func.index() + self.imported_funcs)
+    }
+    /// How many functions the module defines.
+    pub fn defined_funcs(&self) -> usize {
+        self.funcs.len() - self.imported_funcs
+    }
+    /// Its place among the defined tables, unless it is imported.
+    pub fn defined_table(&self, table: TableIndex) -> Option<DefinedTableIndex> {
+        table.index().checked_sub(self.imported_tables).map(DefinedTableIndex::new)
+    }
+    /// Its place among the defined memories, unless it is imported.
+    pub fn defined_memory(&self, memory: MemoryIndex) -> Option<DefinedMemoryIndex> {
+        memory.index().checked_sub(self.imported_memories).map(DefinedMemoryIndex::new)
+    }
+    /// Its place among the defined globals, unless it is imported.
+    pub fn defined_global(&self, global: GlobalIndex) -> Option<DefinedGlobalIndex> {
+        global.index().checked_sub(self.imported_globals).map(DefinedGlobalIndex::new)
+    }
+    /// The contents of the first custom section of this name, in `module`, the bytes that the shape was decoded from.
+    pub fn custom<'a>(&self, module: &'a [u8], name: &str) -> Option<&'a [u8]> {
+        let section = self.customs.iter().find(|section| section.name == name)?;
+        module.get(section.range.clone())
+    }
+}

@@ -1,0 +1,142 @@
+//! Tiers: what turns validated functions into machine code.
+//!
+//! # Invariants
+//!
+//! * A tier never sees a store, an instance or another tier.
+//! * It gives the same answer for the same request: its output is cached on disk.
+//! * An operator outside of its declared [`Tier::gaps`] compiles.
+
+use crate::index::{DefinedFuncIndex, FuncIndex};
+use crate::layout::VmLayout;
+use crate::module::Shape;
+use crate::proposal::ProposalSet;
+use crate::trap::TrapCode;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+/// What code is compiled for, besides the module: it must not change between compilation and use.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Tunables {
+    /// Bytes of address space, from the base of each 32-bit memory, that either hold the memory or fault.
+    pub memory_reservation_bytes: u64,
+}
+
+impl Default for Tunables {
+    fn default() -> Self {
+        // 4 GiB that an index reaches, and a guard that spares the bounds check for every static offset below it.
+        Self { memory_reservation_bytes: (4 << 30) + (32 << 20) }
+    }
+}
+
+/// How calls to functions of the same module are made.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Linkage {
+    /// Straight to the callee: all functions of the module are compiled together and placed in one piece.
+    Direct,
+    /// Through the callee's code slot, which may be published anew at any time.
+    Slots,
+}
+
+/// One function to compile.
+#[derive(Clone, Copy)]
+pub struct CompileRequest<'a> {
+    /// The module that it belongs to.
+    pub shape: &'a Shape,
+    /// Where things stand in the module's contexts.
+    pub layout: &'a VmLayout,
+    /// What else the code may assume.
+    pub tunables: &'a Tunables,
+    /// How it calls its neighbours.
+    pub linkage: Linkage,
+    /// Which function.
+    pub func: DefinedFuncIndex,
+    /// Its validated body: locals and operators.
+    pub body: &'a [u8],
+    /// Where the body starts in the module, in bytes.
+    pub body_offset: usize,
+}
+
+/// A place in the code that holds the address of a function, relative to the place's end, in 32 bits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Reloc {
+    /// The place, in bytes from the start of the function's code.
+    pub offset: u32,
+    /// The function whose address it takes: one that the module defines.
+    pub target: FuncIndex,
+    /// What to add to the distance from the place to the target.
+    pub addend: i32,
+}
+
+/// An instruction that may trap.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TrapSite {
+    /// The instruction, in bytes from the start of the function's code.
+    pub offset: u32,
+    /// Why it traps.
+    pub code: TrapCode,
+}
+
+/// Where code comes from: from `code` to the next entry it does the work of the operator at `wasm`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CodePosition {
+    /// Bytes from the start of the function's code.
+    pub code: u32,
+    /// Bytes from the start of the module.
+    pub wasm: u32,
+}
+
+/// A compiled function.
+#[derive(Clone, Debug, Default)]
+pub struct CompiledFunc {
+    /// Its machine code, entered at the first byte.
+    pub code: Vec<u8>,
+    /// The alignment that the code needs, in bytes.
+    pub align: u32,
+    /// Calls that are still to be linked.
+    pub relocs: Vec<Reloc>,
+    /// Instructions that may trap, by ascending offset.
+    pub traps: Vec<TrapSite>,
+    /// Origins of the code, by ascending offset.
+    pub positions: Vec<CodePosition>,
+}
+
+/// Why a tier could not compile a function: a limit of the tier, or a bug in it.
+#[derive(Clone, Debug)]
+pub struct CompileError {
+    /// The function.
+    pub func: DefinedFuncIndex,
+    /// What the tier says.
+    pub message: String,
+}
+
+impl fmt::Display for CompileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "defined function {} does not compile: {}", self.func.as_u32(), self.message)
+    }
+}
+
+impl core::error::Error for CompileError {}
+
+/// Turns validated functions into machine code.
+///
+/// A tier never sees a store. It may keep caches, but gives the same answer for the same request: its output is cached
+/// on disk.
+pub trait Tier: Send + Sync {
+    /// The tier's name, as users give it to `--tier`.
+    fn name(&self) -> &'static str;
+
+    /// The proposals that it cannot compile.
+    fn gaps(&self) -> ProposalSet;
+
+    /// All that its output depends on besides the request: its version, settings, the CPU features that it uses.
+    /// Code may run only where the fingerprint is the same.
+    fn fingerprint(&self) -> String;
+
+    /// Compiles one function.
+    ///
+    /// # Errors
+    ///
+    /// If the function exceeds a limit of the tier.
+    fn compile(&self, request: &CompileRequest<'_>) -> Result<CompiledFunc, CompileError>;
+}

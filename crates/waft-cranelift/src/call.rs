@@ -1,0 +1,147 @@
+//! Calls: to neighbours, to imported functions, through tables.
+
+use crate::context::Region;
+use crate::signature::clif_type;
+use crate::translator::FuncTranslator;
+use crate::trap::clif_trap;
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::types::{I32, I64};
+use cranelift_codegen::ir::{Inst, InstBuilder, StackSlotData, StackSlotKind, Value};
+use waft_core::convention::{AREA_SLOT_BYTES, Results};
+use waft_core::index::{DefinedFuncIndex, FuncIndex, TableIndex, TypeIndex};
+use waft_core::layout::{POINTER_BYTES, func_import, func_ref, store_context};
+use waft_core::tier::Linkage;
+use waft_core::trap::TrapCode;
+use waft_core::types::ValType;
+
+/// A function to call: its code, what it gets as its context.
+struct Callee {
+    code: Value,
+    context: Value,
+}
+
+impl FuncTranslator<'_, '_> {
+    /// `call`.
+    pub(crate) fn call(&mut self, func: u32) {
+        let func = FuncIndex::from_u32(func);
+        let ty = self.shape.funcs[func].ty;
+        match (self.shape.defined_func(func), self.request.linkage) {
+            (None, _) => {
+                self.note_caller();
+                let at = self.layout.func_import(func);
+                let code = self.load_constant(I64, self.vm.context, at + func_import::CODE);
+                let context = self.load_constant(I64, self.vm.context, at + func_import::CONTEXT);
+                self.call_pointer(ty, &Callee { code, context });
+            }
+            (Some(_), Linkage::Direct) => {
+                let neighbour = self.neighbour(func);
+                let args = self.args(ty, self.vm.context);
+                let call = self.builder.ins().call(neighbour, &args);
+                self.results(ty, call);
+            }
+            (Some(defined), Linkage::Slots) => {
+                let code = self.load_slot(defined);
+                let context = self.vm.context;
+                self.call_pointer(ty, &Callee { code, context });
+            }
+        }
+    }
+
+    /// `call_indirect`.
+    pub(crate) fn call_indirect(&mut self, ty: u32, table: u32) {
+        let ty = TypeIndex::from_u32(ty);
+        let reference = self.load_element(TableIndex::from_u32(table));
+        self.check_type(reference, ty);
+        self.note_caller();
+        let flags = self.trusted(Region::Code).with_readonly();
+        let code = self.builder.ins().load(I64, flags, reference, func_ref::CODE as i32);
+        let context = self.builder.ins().load(I64, flags, reference, func_ref::CONTEXT as i32);
+        self.call_pointer(ty, &Callee { code, context });
+    }
+
+    /// Traps unless the `VmFuncRef` at `reference` is one of type `ty`. Loading the signature of null faults, so null
+    /// needs no check of its own.
+    fn check_type(&mut self, reference: Value, ty: TypeIndex) {
+        let numbers = self.signature_numbers();
+        let wanted = self.load_constant(I32, numbers, ty.as_u32() * 4);
+        let flags = self.trusted(Region::Code).with_readonly();
+        let flags = flags.with_trap_code(Some(clif_trap(TrapCode::IndirectCallToNull)));
+        let found = self.builder.ins().load(I32, flags, reference, func_ref::SIG as i32);
+        let matches = self.builder.ins().icmp(IntCC::Equal, found, wanted);
+        self.trap_if_zero(matches, TrapCode::BadSignature);
+    }
+
+    fn load_slot(&mut self, func: DefinedFuncIndex) -> Value {
+        let slots = self.code_slots();
+        let flags = self.trusted(Region::Code);
+        self.builder.ins().load(I64, flags, slots, (func.as_u32() * POINTER_BYTES) as i32)
+    }
+
+    /// Before a call that may leave the instance: host functions learn from the store who called.
+    fn note_caller(&mut self) {
+        let store = self.store_context();
+        let flags = self.trusted(Region::Context);
+        self.builder.ins().store(flags, self.vm.context, store, store_context::CALLER as i32);
+    }
+
+    fn call_pointer(&mut self, ty: TypeIndex, callee: &Callee) {
+        let signature = self.type_signature(ty);
+        let args = self.args(ty, callee.context);
+        let call = self.builder.ins().call_indirect(signature, callee.code, &args);
+        self.results(ty, call);
+    }
+
+    /// Pops the arguments of a call to a function of type `ty` and puts before them what the convention wants.
+    fn args(&mut self, ty: TypeIndex, context: Value) -> Vec<Value> {
+        let sig = &self.shape.types[ty];
+        let count = sig.params().len();
+        self.canonicalise(count);
+        let mut args = Vec::with_capacity(count + 2);
+        args.push(context);
+        if Results::of(sig.results()) == Results::Area {
+            let slot = self.result_slot(sig.results().len());
+            args.push(self.builder.ins().stack_addr(I64, slot, 0));
+        }
+        args.extend_from_slice(self.peek_many(count));
+        self.truncate(self.height() - count);
+        args
+    }
+
+    /// Pushes the results of a call to a function of type `ty`.
+    fn results(&mut self, ty: TypeIndex, call: Inst) {
+        let types: &[ValType] = self.shape.types[ty].results();
+        if Results::of(types) == Results::Registers {
+            for at in 0..types.len() {
+                let value = self.builder.inst_results(call)[at];
+                self.push(value);
+            }
+            return;
+        }
+        let slot = self.result_slot(types.len());
+        let area = self.builder.ins().stack_addr(I64, slot, 0);
+        let flags = self.trusted(Region::Results);
+        for (at, ty) in types.iter().enumerate() {
+            let value = self.builder.ins().load(clif_type(*ty), flags, area, (at * AREA_SLOT_BYTES) as i32);
+            self.push(value);
+        }
+    }
+
+    /// The stack slot for the results of calls: one for all, as large as any call needs, for they are read at once.
+    fn result_slot(&mut self, results: usize) -> cranelift_codegen::ir::StackSlot {
+        let bytes = (results * AREA_SLOT_BYTES) as u32;
+        match self.result_slot {
+            Some(slot) => {
+                let data = &mut self.builder.func.sized_stack_slots[slot];
+                data.size = data.size.max(bytes);
+                slot
+            }
+            None => {
+                let data =
+                    StackSlotData::new(StackSlotKind::ExplicitSlot, bytes, AREA_SLOT_BYTES.ilog2() as u8);
+                let slot = self.builder.create_sized_stack_slot(data);
+                self.result_slot = Some(slot);
+                slot
+            }
+        }
+    }
+}

@@ -1,0 +1,379 @@
+//! Structured control: blocks, loops, ifs, branches, returns.
+//!
+//! A WebAssembly block costs a CLIF block only when something branches to its end; a loop always has a header. What
+//! cannot be reached is not translated: only its nesting is counted.
+
+use crate::context::Region;
+use crate::context::VmValues;
+use crate::signature::{clif_type, val_type};
+use crate::translator::{FuncTranslator, TranslateResult};
+use cranelift_codegen::ir::{Block, BlockArg, Inst, InstBuilder, JumpTableData, Value};
+use std::collections::HashMap;
+use waft_core::convention::{AREA_SLOT_BYTES, Results};
+use waft_core::index::TypeIndex;
+use waft_core::types::ValType;
+use wasmparser::{BlockType, BrTable, Operator};
+
+/// An open block.
+pub(crate) struct Frame<'a> {
+    kind: FrameKind,
+    params: &'a [ValType],
+    results: &'a [ValType],
+    /// What branches go to. A loop has its header from the start, others get a block with the first branch.
+    label: Option<Block>,
+    /// How many operands lie below the block's parameters.
+    height: usize,
+}
+
+/// What opened a block.
+enum FrameKind {
+    /// `block`, or the function itself.
+    Block,
+    /// `loop`.
+    Loop,
+    /// `if`, before `else`.
+    If {
+        /// The branch to `otherwise`.
+        branch: Inst,
+        /// The block of `else`, not sealed yet.
+        otherwise: Block,
+    },
+    /// `else`.
+    Else,
+}
+
+impl Frame<'_> {
+    /// The types of what a branch to the frame carries.
+    fn label_types(&self) -> &[ValType] {
+        match self.kind {
+            FrameKind::Loop => self.params,
+            _ => self.results,
+        }
+    }
+}
+
+impl<'a> FuncTranslator<'a, '_> {
+    /// Opens the function: parameters become locals, the body becomes the outermost block.
+    pub(crate) fn enter_function(&mut self, entry: Block) {
+        let skip = 1 + usize::from(self.vm.result_area.is_some());
+        let arrived = self.builder.block_params(entry)[skip..].to_vec();
+        self.declare_params(&arrived);
+        let frame = Frame {
+            kind: FrameKind::Block,
+            params: &[],
+            results: self.sig.results(),
+            label: None,
+            height: 0,
+        };
+        self.frames.push(frame);
+    }
+
+    /// The values of the entry block.
+    pub(crate) fn entry_values(
+        builder: &mut cranelift_frontend::FunctionBuilder<'_>,
+        results: &[ValType],
+    ) -> (Block, VmValues) {
+        let entry = builder.create_block();
+        builder.append_block_params_for_function_params(entry);
+        builder.switch_to_block(entry);
+        builder.seal_block(entry);
+        builder.ensure_inserted_block();
+        let params = builder.block_params(entry);
+        let area = (Results::of(results) == Results::Area).then(|| params[1]);
+        (entry, VmValues::new(entry, params[0], area))
+    }
+
+    fn block_types(&self, ty: BlockType) -> (&'a [ValType], &'a [ValType]) {
+        match ty {
+            BlockType::Empty => (&[], &[]),
+            BlockType::Type(ty) => (&[], single(val_type(ty))),
+            BlockType::FuncType(ty) => {
+                let sig = &self.shape.types[TypeIndex::from_u32(ty)];
+                (sig.params(), sig.results())
+            }
+        }
+    }
+
+    fn push_frame(&mut self, kind: FrameKind, ty: BlockType, label: Option<Block>) {
+        let (params, results) = self.block_types(ty);
+        let height = self.height() - params.len();
+        self.frames.push(Frame { kind, params, results, label, height });
+    }
+
+    /// `block`.
+    pub(crate) fn block(&mut self, ty: BlockType) {
+        self.push_frame(FrameKind::Block, ty, None);
+    }
+
+    /// `loop`.
+    pub(crate) fn loop_(&mut self, ty: BlockType) {
+        let (params, _) = self.block_types(ty);
+        let header = self.label_block(params);
+        self.jump(header, params.len());
+        self.push_frame(FrameKind::Loop, ty, Some(header));
+        self.truncate(self.height() - params.len());
+        self.continue_in(header);
+    }
+
+    /// `if`.
+    pub(crate) fn if_(&mut self, ty: BlockType) {
+        let condition = self.pop();
+        let then = self.builder.create_block();
+        let otherwise = self.builder.create_block();
+        let branch = self.builder.ins().brif(condition, then, &[], otherwise, &[]);
+        self.builder.seal_block(then);
+        self.push_frame(FrameKind::If { branch, otherwise }, ty, None);
+        // The parameters are needed again by `else`.
+        let (params, _) = self.block_types(ty);
+        let again = self.peek_many(params.len()).to_vec();
+        self.push_all(&again);
+        self.builder.switch_to_block(then);
+    }
+
+    /// `else`, whether or not what came before can reach it: `if` itself was reached.
+    pub(crate) fn else_(&mut self) {
+        if self.reachable {
+            self.jump_to_end();
+        }
+        let frame = self.frames.last_mut().expect("`else` stands in an `if`");
+        let FrameKind::If { otherwise, .. } = std::mem::replace(&mut frame.kind, FrameKind::Else) else {
+            unreachable!("validation lets `else` stand in an `if` only");
+        };
+        let height = frame.height + frame.params.len();
+        self.truncate(height);
+        self.builder.seal_block(otherwise);
+        self.builder.switch_to_block(otherwise);
+        self.reachable = true;
+    }
+
+    /// `end`, whether or not what came before can reach it.
+    pub(crate) fn end(&mut self) {
+        if let Some(FrameKind::If { branch, otherwise }) = self.frames.last().map(|frame| &frame.kind) {
+            let (branch, otherwise) = (*branch, *otherwise);
+            self.end_without_else(branch, otherwise);
+        }
+        let frame = self.frames.last().expect("`end` closes a block");
+        let is_loop = matches!(frame.kind, FrameKind::Loop);
+        let label = frame.label;
+        if let Some(label) = label {
+            if is_loop {
+                self.builder.seal_block(label);
+            } else {
+                if self.reachable {
+                    self.jump_to_end();
+                }
+                self.builder.seal_block(label);
+            }
+        }
+        let Some(frame) = self.frames.pop() else { unreachable!("looked at above") };
+        match label {
+            Some(label) if !is_loop => {
+                self.truncate(frame.height);
+                self.continue_in(label);
+                self.reachable = true;
+            }
+            // Nothing branched here: what is on the stack are the results, if this can be reached.
+            _ if self.reachable => debug_assert_eq!(self.height(), frame.height + frame.results.len()),
+            _ => self.truncate(frame.height),
+        }
+        if self.frames.is_empty() && self.reachable {
+            self.return_();
+        }
+    }
+
+    /// The missing `else` of an `if` passes its parameters on.
+    fn end_without_else(&mut self, branch: Inst, otherwise: Block) {
+        let Some(frame) = self.frames.last() else { return };
+        let (label, no_values, base) = (frame.label, frame.results.is_empty(), frame.height);
+        match label {
+            Some(label) if no_values => {
+                self.builder.change_jump_destination(branch, otherwise, label);
+                self.builder.seal_block(otherwise);
+            }
+            None if no_values => {
+                // The branch goes where the block ends: that is the label.
+                if let Some(frame) = self.frames.last_mut() {
+                    frame.label = Some(otherwise);
+                }
+            }
+            _ => {
+                if self.reachable {
+                    self.jump_to_end();
+                }
+                self.builder.seal_block(otherwise);
+                self.builder.switch_to_block(otherwise);
+                let params = self.frames.last().map_or(0, |frame| frame.params.len());
+                self.truncate(base + params);
+                self.jump_to_end();
+                self.reachable = false;
+            }
+        }
+    }
+
+    /// Jumps to the end of the innermost block with its results, which are on top of the stack.
+    fn jump_to_end(&mut self) {
+        let (label, arity) = self.label(0);
+        self.jump(label, arity);
+    }
+
+    /// `br`.
+    pub(crate) fn br(&mut self, depth: u32) {
+        let (label, arity) = self.label(depth);
+        self.jump(label, arity);
+        self.reachable = false;
+    }
+
+    /// `br_if`.
+    pub(crate) fn br_if(&mut self, depth: u32) {
+        let condition = self.pop();
+        let (label, arity) = self.label(depth);
+        let args = self.branch_args(arity);
+        let next = self.builder.create_block();
+        self.builder.ins().brif(condition, label, &args, next, &[]);
+        self.builder.seal_block(next);
+        self.builder.switch_to_block(next);
+    }
+
+    /// `br_table`. CLIF's takes no arguments, so branches with values go through a block for each label.
+    pub(crate) fn br_table(&mut self, targets: &BrTable<'_>) -> TranslateResult {
+        let index = self.pop();
+        // All labels take as many values; their common form must be made where it reaches every one.
+        let (_, arity) = self.label(targets.default());
+        self.canonicalise(arity);
+        let mut edges = Edges::default();
+        let mut table = Vec::with_capacity(targets.len() as usize);
+        for depth in targets.targets() {
+            let depth = depth.map_err(|error| error.to_string())?;
+            let block = self.edge(depth, &mut edges);
+            table.push(self.builder.func.dfg.block_call(block, &[]));
+        }
+        let default = self.edge(targets.default(), &mut edges);
+        let default = self.builder.func.dfg.block_call(default, &[]);
+        let table = self.builder.create_jump_table(JumpTableData::new(default, &table));
+        self.builder.ins().br_table(index, table);
+        for (depth, block) in edges.split {
+            self.builder.seal_block(block);
+            self.builder.switch_to_block(block);
+            let (label, arity) = self.label(depth);
+            self.jump(label, arity);
+        }
+        self.reachable = false;
+        Ok(())
+    }
+
+    /// Where a `br_table` goes for the label at `depth`.
+    fn edge(&mut self, depth: u32, edges: &mut Edges) -> Block {
+        if let Some((last, block)) = edges.last
+            && last == depth
+        {
+            return block;
+        }
+        let block = match edges.known.get(&depth) {
+            Some(block) => *block,
+            None => {
+                let (label, arity) = self.label(depth);
+                let block = if arity == 0 { label } else { self.builder.create_block() };
+                if arity > 0 {
+                    edges.split.push((depth, block));
+                }
+                edges.known.insert(depth, block);
+                block
+            }
+        };
+        edges.last = Some((depth, block));
+        block
+    }
+
+    /// `return`, or the end of the function.
+    pub(crate) fn return_(&mut self) {
+        let results = self.sig.results();
+        self.canonicalise(results.len());
+        let values = self.peek_many(results.len()).to_vec();
+        match self.vm.result_area {
+            Some(area) => {
+                let flags = self.trusted(Region::Results);
+                for (at, value) in values.into_iter().enumerate() {
+                    self.builder.ins().store(flags, value, area, (at * AREA_SLOT_BYTES) as i32);
+                }
+                self.builder.ins().return_(&[]);
+            }
+            None => {
+                self.builder.ins().return_(&values);
+            }
+        }
+        self.reachable = false;
+    }
+
+    /// An operator that cannot be reached: only blocks are counted.
+    pub(crate) fn dead_operator(&mut self, op: &Operator<'_>) {
+        match op {
+            Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } => self.dead_depth += 1,
+            Operator::Else if self.dead_depth == 0 => self.else_(),
+            Operator::End if self.dead_depth == 0 => self.end(),
+            Operator::End => self.dead_depth -= 1,
+            _ => {}
+        }
+    }
+
+    /// The block of the label at `depth`, made if there was no branch to it yet, and how many values it takes.
+    fn label(&mut self, depth: u32) -> (Block, usize) {
+        let at = self.frames.len() - 1 - depth as usize;
+        let arity = self.frames[at].label_types().len();
+        if let Some(label) = self.frames[at].label {
+            return (label, arity);
+        }
+        let label = self.label_block(self.frames[at].results);
+        self.frames[at].label = Some(label);
+        (label, arity)
+    }
+
+    fn label_block(&mut self, types: &[ValType]) -> Block {
+        let block = self.builder.create_block();
+        for ty in types {
+            self.builder.append_block_param(block, clif_type(*ty));
+        }
+        block
+    }
+
+    /// Jumps with the `arity` topmost values, which stay on the stack.
+    fn jump(&mut self, to: Block, arity: usize) {
+        let args = self.branch_args(arity);
+        self.builder.ins().jump(to, &args);
+    }
+
+    fn branch_args(&mut self, arity: usize) -> Vec<BlockArg> {
+        self.canonicalise(arity);
+        self.peek_many(arity).iter().map(|value| BlockArg::Value(*value)).collect()
+    }
+
+    /// Goes on in `block`, whose parameters become operands.
+    fn continue_in(&mut self, block: Block) {
+        self.builder.switch_to_block(block);
+        for at in 0..self.builder.block_params(block).len() {
+            let value: Value = self.builder.block_params(block)[at];
+            self.push(value);
+        }
+    }
+}
+
+/// The labels that a `br_table` goes to.
+#[derive(Default)]
+struct Edges {
+    known: HashMap<u32, Block>,
+    last: Option<(u32, Block)>,
+    /// Those that take values: blocks still to be filled, in the order of their making.
+    split: Vec<(u32, Block)>,
+}
+
+/// The list of one type.
+fn single(ty: ValType) -> &'static [ValType] {
+    match ty {
+        ValType::I32 => &[ValType::I32],
+        ValType::I64 => &[ValType::I64],
+        ValType::F32 => &[ValType::F32],
+        ValType::F64 => &[ValType::F64],
+        ValType::V128 => &[ValType::V128],
+        ty if ty == ValType::FUNCREF => &[ValType::FUNCREF],
+        _ => &[ValType::EXTERNREF],
+    }
+}

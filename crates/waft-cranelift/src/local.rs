@@ -1,0 +1,69 @@
+//! Locals, as variables of Cranelift's SSA construction: variable n is local n.
+
+use crate::signature::{clif_type, val_type};
+use crate::translator::FuncTranslator;
+use cranelift_codegen::ir::types::{F32, F64, I8X16};
+use cranelift_codegen::ir::{InstBuilder, Type, Value};
+use cranelift_frontend::Variable;
+use wasmparser::FunctionBody;
+
+impl FuncTranslator<'_, '_> {
+    /// Declares the parameters as locals, with the values that arrive in the entry block after the first `skip`.
+    pub(crate) fn declare_params(&mut self, arrived: &[Value]) {
+        let sig = self.sig;
+        for (ty, value) in sig.params().iter().zip(arrived) {
+            let local = self.builder.declare_var(clif_type(*ty));
+            self.builder.def_var(local, *value);
+        }
+    }
+
+    /// Declares the locals of `body`, which start as zero.
+    pub(crate) fn declare_locals(&mut self, body: &FunctionBody<'_>) -> wasmparser::Result<()> {
+        let mut groups = body.get_locals_reader()?;
+        for _ in 0..groups.get_count() {
+            let (count, ty) = groups.read()?;
+            if count == 0 {
+                continue;
+            }
+            let ty = clif_type(val_type(ty));
+            let zero = self.zero(ty);
+            for _ in 0..count {
+                let local = self.builder.declare_var(ty);
+                self.builder.def_var(local, zero);
+            }
+        }
+        Ok(())
+    }
+
+    /// Zero, or null, of a type.
+    pub(crate) fn zero(&mut self, ty: Type) -> Value {
+        match ty {
+            F32 => self.builder.ins().f32const(0.0),
+            F64 => self.builder.ins().f64const(0.0),
+            I8X16 => {
+                let zero = self.builder.func.dfg.constants.insert(vec![0; 16].into());
+                self.builder.ins().vconst(I8X16, zero)
+            }
+            int => self.builder.ins().iconst(int, 0),
+        }
+    }
+
+    /// `local.get`.
+    pub(crate) fn local_get(&mut self, local: u32) {
+        let value = self.builder.use_var(Variable::from_u32(local));
+        self.push(value);
+    }
+
+    /// `local.set`.
+    pub(crate) fn local_set(&mut self, local: u32) {
+        let value = self.pop();
+        let value = self.canonical(value);
+        self.builder.def_var(Variable::from_u32(local), value);
+    }
+
+    /// `local.tee`.
+    pub(crate) fn local_tee(&mut self, local: u32) {
+        let value = self.canonical(self.peek());
+        self.builder.def_var(Variable::from_u32(local), value);
+    }
+}

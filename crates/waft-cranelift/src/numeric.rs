@@ -1,0 +1,83 @@
+//! Constants, arithmetic and comparisons. CLIF's instructions have WebAssembly's meaning, traps included.
+
+use crate::translator::FuncTranslator;
+use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
+use cranelift_codegen::ir::immediates::{Ieee32, Ieee64};
+use cranelift_codegen::ir::types::{I32, I64};
+use cranelift_codegen::ir::{InstBuilder, Value};
+use cranelift_frontend::FuncInstBuilder;
+
+impl<'b> FuncTranslator<'_, 'b> {
+    /// `i32.const`.
+    pub(crate) fn i32_const(&mut self, value: i32) {
+        let value = self.builder.ins().iconst(I32, i64::from(value.cast_unsigned()));
+        self.push(value);
+    }
+
+    /// `i64.const`.
+    pub(crate) fn i64_const(&mut self, value: i64) {
+        let value = self.builder.ins().iconst(I64, value);
+        self.push(value);
+    }
+
+    /// `f32.const`.
+    pub(crate) fn f32_const(&mut self, bits: u32) {
+        let value = self.builder.ins().f32const(Ieee32::with_bits(bits));
+        self.push(value);
+    }
+
+    /// `f64.const`.
+    pub(crate) fn f64_const(&mut self, bits: u64) {
+        let value = self.builder.ins().f64const(Ieee64::with_bits(bits));
+        self.push(value);
+    }
+
+    /// Replaces the value on top by what `emit` makes of it.
+    pub(crate) fn unary(&mut self, emit: impl FnOnce(FuncInstBuilder<'_, 'b>, Value) -> Value) {
+        let a = self.pop();
+        let result = emit(self.builder.ins(), a);
+        self.push(result);
+    }
+
+    /// Replaces the two values on top by what `emit` makes of them; its last one was on top.
+    pub(crate) fn binary(&mut self, emit: impl FnOnce(FuncInstBuilder<'_, 'b>, Value, Value) -> Value) {
+        let (a, b) = self.pop2();
+        let result = emit(self.builder.ins(), a, b);
+        self.push(result);
+    }
+
+    /// `i32.eqz` and `i64.eqz`.
+    pub(crate) fn eqz(&mut self) {
+        let a = self.pop();
+        let is_zero = self.builder.ins().icmp_imm_u(IntCC::Equal, a, 0);
+        self.push_bool(is_zero);
+    }
+
+    /// A comparison of integers.
+    pub(crate) fn int_compare(&mut self, condition: IntCC) {
+        let (a, b) = self.pop2();
+        let holds = self.builder.ins().icmp(condition, a, b);
+        self.push_bool(holds);
+    }
+
+    /// A comparison of floats.
+    pub(crate) fn float_compare(&mut self, condition: FloatCC) {
+        let (a, b) = self.pop2();
+        let holds = self.builder.ins().fcmp(condition, a, b);
+        self.push_bool(holds);
+    }
+
+    /// Pushes one of CLIF's 8-bit truth values as an `i32`.
+    fn push_bool(&mut self, holds: Value) {
+        let holds = self.builder.ins().uextend(I32, holds);
+        self.push(holds);
+    }
+
+    /// `select`, with or without a type.
+    pub(crate) fn select(&mut self) {
+        let (a, b, condition) = self.pop3();
+        let (a, b) = (self.canonical(a), self.canonical(b));
+        let value = self.builder.ins().select(condition, a, b);
+        self.push(value);
+    }
+}

@@ -1,0 +1,237 @@
+//! The tier itself: settings, reuse of Cranelift's allocations, and what its output becomes.
+
+use crate::signature::guest_signature;
+use crate::translator::FuncTranslator;
+use crate::trap::waft_trap;
+use cranelift_codegen::binemit::Reloc as ClifReloc;
+use cranelift_codegen::control::ControlPlane;
+use cranelift_codegen::ir::types::I64;
+use cranelift_codegen::ir::{ExternalName, Function, GlobalValueData, MemFlagsData, UserFuncName};
+use cranelift_codegen::isa::OwnedTargetIsa;
+use cranelift_codegen::settings::{self, Configurable};
+use cranelift_codegen::{CompiledCode, Context, FinalizedMachReloc, FinalizedRelocTarget};
+use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
+use std::sync::{Mutex, PoisonError};
+use waft_core::index::FuncIndex;
+use waft_core::layout::{VmLayout, store_context};
+use waft_core::proposal::ProposalSet;
+use waft_core::tier::{CodePosition, CompileError, CompileRequest, CompiledFunc, Reloc, Tier, TrapSite};
+
+/// The settings that differ from Cranelift's defaults or that the code relies on.
+const SETTINGS: &[(&str, &str)] = &[
+    ("opt_level", "speed"),
+    // Wrong CLIF is a bug here, found by tests.
+    ("enable_verifier", if cfg!(debug_assertions) { "true" } else { "false" }),
+    // Backtraces walk the chain of frames; nothing reads unwind tables.
+    ("preserve_frame_pointers", "true"),
+    ("unwind_info", "false"),
+    // Every prologue compares the stack pointer, less the frame, with the limit.
+    ("enable_probestack", "false"),
+    ("enable_alias_analysis", "true"),
+    ("enable_table_access_spectre_mitigation", "true"),
+    ("regalloc_checker", "false"),
+];
+
+/// Instructions that Cranelift replaces by calls to a C library where they are missing. There is none to call.
+const FEATURES_NEEDED: &[&str] = &["has_sse3", "has_ssse3", "has_sse41"];
+
+/// What x86-64-v2 has.
+const FEATURES_PORTABLE: &[&str] =
+    &["has_cmpxchg16b", "has_popcnt", "has_sse3", "has_ssse3", "has_sse41", "has_sse42"];
+
+/// The optimising tier.
+pub struct Cranelift {
+    isa: OwnedTargetIsa,
+    idle: Mutex<Vec<Workshop>>,
+}
+
+/// Cranelift's allocations, kept from one function to the next.
+struct Workshop {
+    context: Context,
+    builder: FunctionBuilderContext,
+}
+
+impl Workshop {
+    fn new() -> Self {
+        Self { context: Context::new(), builder: FunctionBuilderContext::new() }
+    }
+}
+
+impl Cranelift {
+    /// The tier for this machine, with all that its processor offers.
+    ///
+    /// # Errors
+    ///
+    /// If Cranelift does not know the machine, or the processor lacks SSE4.1.
+    pub fn new() -> Result<Self, String> {
+        Self::with(cranelift_native::builder()?)
+    }
+
+    /// The tier for every x86-64 machine of the last fifteen years (x86-64-v2): the same code wherever it runs.
+    ///
+    /// # Errors
+    ///
+    /// If Cranelift does not know the machine.
+    pub fn portable() -> Result<Self, String> {
+        let mut isa = cranelift_native::builder_with_options(false)?;
+        for feature in FEATURES_PORTABLE {
+            isa.enable(feature).map_err(|error| format!("feature {feature}: {error}"))?;
+        }
+        Self::with(isa)
+    }
+
+    fn with(isa: cranelift_codegen::isa::Builder) -> Result<Self, String> {
+        let mut flags = settings::builder();
+        for (name, value) in SETTINGS {
+            flags.set(name, value).map_err(|error| format!("setting {name}: {error}"))?;
+        }
+        let isa = isa.finish(settings::Flags::new(flags)).map_err(|error| error.to_string())?;
+        for feature in FEATURES_NEEDED {
+            let on = isa.isa_flags().iter().any(|flag| flag.name == *feature && flag.as_bool() == Some(true));
+            if !on {
+                return Err(format!("the processor lacks a feature that compiled code needs: {feature}"));
+            }
+        }
+        Ok(Self { isa, idle: Mutex::new(Vec::new()) })
+    }
+
+    /// The machine code of a function as text: what tests compare with golden listings.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Tier::compile`].
+    pub fn disassemble(&self, request: &CompileRequest<'_>) -> Result<String, CompileError> {
+        self.with_workshop(request, |workshop| {
+            workshop.context.set_disasm(true);
+            let code = self.generate(workshop, request)?;
+            code.vcode.clone().ok_or_else(|| "Cranelift gave no listing".to_string())
+        })
+    }
+
+    /// Does `work` with allocations of its own, and names the function in errors.
+    fn with_workshop<T>(
+        &self,
+        request: &CompileRequest<'_>,
+        work: impl FnOnce(&mut Workshop) -> Result<T, String>,
+    ) -> Result<T, CompileError> {
+        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut workshop = idle().pop().unwrap_or_else(Workshop::new);
+        let outcome = work(&mut workshop);
+        // After an error the builder may hold half a function; after a panic this is never reached.
+        if outcome.is_ok() {
+            workshop.context.clear();
+            idle().push(workshop);
+        }
+        outcome.map_err(|message| CompileError { func: request.func, message })
+    }
+
+    fn generate<'w>(
+        &self,
+        workshop: &'w mut Workshop,
+        request: &CompileRequest<'_>,
+    ) -> Result<&'w CompiledCode, String> {
+        let func = &mut workshop.context.func;
+        let index = request.shape.func(request.func);
+        func.name = UserFuncName::user(0, index.as_u32());
+        func.signature = guest_signature(request.shape.func_sig(index));
+        check_stack(func);
+        let builder = FunctionBuilder::new(func, &mut workshop.builder);
+        FuncTranslator::translate(builder, request)?.finalize(self.isa.frontend_config());
+        workshop
+            .context
+            .compile(&*self.isa, &mut ControlPlane::default())
+            .map_err(|error| format!("{:?}", error.inner))
+    }
+}
+
+impl Tier for Cranelift {
+    fn name(&self) -> &'static str {
+        "cranelift"
+    }
+
+    fn gaps(&self) -> ProposalSet {
+        ProposalSet::EMPTY
+    }
+
+    fn fingerprint(&self) -> String {
+        use std::fmt::Write;
+        let mut text = format!(
+            "waft-cranelift {} cranelift {} {}",
+            env!("CARGO_PKG_VERSION"),
+            cranelift_codegen::VERSION,
+            self.isa.triple()
+        );
+        for flag in self.isa.flags().iter().chain(self.isa.isa_flags()) {
+            // The verifier checks the code and does not change it.
+            if flag.name != "enable_verifier" {
+                write!(text, " {flag}").expect("writing to a string does not fail");
+            }
+        }
+        text
+    }
+
+    fn compile(&self, request: &CompileRequest<'_>) -> Result<CompiledFunc, CompileError> {
+        self.with_workshop(request, |workshop| {
+            self.generate(workshop, request)?;
+            let Workshop { context, .. } = workshop;
+            let code = context.compiled_code().ok_or("Cranelift gave no code")?;
+            finish(code, &context.func)
+        })
+    }
+}
+
+/// Has the prologue compare the stack pointer with the store's limit.
+fn check_stack(func: &mut Function) {
+    let flags = func.dfg.mem_flags.insert_unchecked(MemFlagsData::trusted());
+    let context = func.create_global_value(GlobalValueData::VMContext);
+    let mut load = |base, offset: u32| {
+        let offset = (offset as i32).into();
+        func.create_global_value(GlobalValueData::Load { base, offset, global_type: I64, flags })
+    };
+    let store = load(context, VmLayout::STORE);
+    let limit = load(store, store_context::STACK_LIMIT);
+    func.stack_limit = Some(limit);
+}
+
+/// What Cranelift made, in Waft's words.
+fn finish(code: &CompiledCode, func: &Function) -> Result<CompiledFunc, String> {
+    let buffer = &code.buffer;
+    let mut traps = Vec::with_capacity(buffer.traps().len());
+    for trap in buffer.traps() {
+        traps.push(TrapSite { offset: trap.offset, code: waft_trap(trap.code)? });
+    }
+    // Traps out of line are recorded where they are emitted, after the code.
+    traps.sort_by_key(|trap| trap.offset);
+    let relocs = buffer.relocs().iter().map(|reloc| waft_reloc(reloc, func)).collect::<Result<_, _>>()?;
+    Ok(CompiledFunc {
+        code: buffer.data().to_vec(),
+        align: buffer.alignment,
+        relocs,
+        traps,
+        positions: positions(code),
+    })
+}
+
+fn waft_reloc(reloc: &FinalizedMachReloc, func: &Function) -> Result<Reloc, String> {
+    let FinalizedRelocTarget::ExternalName(ExternalName::User(name)) = &reloc.target else {
+        return Err(format!("unexpected relocation to {:?}", reloc.target));
+    };
+    if reloc.kind != ClifReloc::X86CallPCRel4 {
+        return Err(format!("unexpected kind of relocation: {:?}", reloc.kind));
+    }
+    let target = FuncIndex::from_u32(func.params.user_named_funcs()[*name].index);
+    let addend = i32::try_from(reloc.addend).map_err(|_| "a relocation's addend exceeds 32 bits")?;
+    Ok(Reloc { offset: reloc.offset, target, addend })
+}
+
+/// Where each stretch of code comes from: neighbours of one origin are one entry.
+fn positions(code: &CompiledCode) -> Vec<CodePosition> {
+    let mut positions: Vec<CodePosition> = Vec::new();
+    for place in code.buffer.get_srclocs_sorted() {
+        if place.loc.is_default() || positions.last().is_some_and(|last| last.wasm == place.loc.bits()) {
+            continue;
+        }
+        positions.push(CodePosition { code: place.start, wasm: place.loc.bits() });
+    }
+    positions
+}

@@ -1,0 +1,177 @@
+//! One function body on its way from WebAssembly to CLIF.
+//!
+//! # Invariants
+//!
+//! * The body is valid: the translator checks nothing that validation checked.
+//! * No recursion: nesting lives in [`FuncTranslator::frames`], so depth costs heap, not host stack.
+//! * Vectors travel as `I8X16` between blocks, functions and through locals and globals; on the operand stack they
+//!   may have any lane type, and [`FuncTranslator::canonical`] brings them back.
+//!
+//! # Elsewhere
+//!
+//! Which operator does what: `operator.rs`. Each family of operators: the file of its noun.
+
+use crate::context::VmValues;
+use crate::control::Frame;
+use crate::signature::Signatures;
+use cranelift_codegen::ir::types::I8X16;
+use cranelift_codegen::ir::{
+    Block, Endianness, InstBuilder, MemFlagsData, SourceLoc, StackSlot, Type, Value,
+};
+use cranelift_frontend::FunctionBuilder;
+use waft_core::layout::VmLayout;
+use waft_core::module::Shape;
+use waft_core::tier::CompileRequest;
+use waft_core::types::FuncSig;
+use wasmparser::{BinaryReader, FunctionBody};
+
+/// What translating gives: nothing but CLIF, or why the tier cannot.
+pub(crate) type TranslateResult<T = ()> = Result<T, String>;
+
+/// The state of translating one function.
+pub(crate) struct FuncTranslator<'a, 'b> {
+    /// Where instructions go.
+    pub(crate) builder: FunctionBuilder<'b>,
+    /// What is compiled, and for what.
+    pub(crate) request: &'a CompileRequest<'a>,
+    /// The module.
+    pub(crate) shape: &'a Shape,
+    /// Where things stand in the context.
+    pub(crate) layout: &'a VmLayout,
+    /// The function's own signature.
+    pub(crate) sig: &'a FuncSig,
+    /// Whether the next operator can be reached.
+    pub(crate) reachable: bool,
+    /// How many blocks were opened in unreachable code and not closed yet.
+    pub(crate) dead_depth: u32,
+    /// The open blocks, outermost first.
+    pub(crate) frames: Vec<Frame<'a>>,
+    /// Values that are loaded once, in the entry block.
+    pub(crate) vm: VmValues,
+    /// Signatures and functions that were declared to Cranelift.
+    pub(crate) signatures: Signatures,
+    /// The stack slot for results of calls that do not fit registers.
+    pub(crate) result_slot: Option<StackSlot>,
+    stack: Vec<Value>,
+}
+
+impl<'a, 'b> FuncTranslator<'a, 'b> {
+    /// Translates the whole body of `request` into the function of `builder`, whose signature is already set.
+    pub(crate) fn translate(
+        mut builder: FunctionBuilder<'b>,
+        request: &'a CompileRequest<'a>,
+    ) -> TranslateResult<FunctionBuilder<'b>> {
+        let shape = request.shape;
+        let sig = shape.func_sig(shape.func(request.func));
+        let (entry, vm) = Self::entry_values(&mut builder, sig.results());
+        let mut this = Self {
+            builder,
+            request,
+            shape,
+            layout: request.layout,
+            sig,
+            reachable: true,
+            dead_depth: 0,
+            frames: Vec::new(),
+            vm,
+            signatures: Signatures::default(),
+            result_slot: None,
+            stack: Vec::new(),
+        };
+        this.body(entry)?;
+        Ok(this.builder)
+    }
+
+    fn body(&mut self, entry: Block) -> TranslateResult {
+        self.set_position(self.request.body_offset);
+        self.enter_function(entry);
+        let body = FunctionBody::new(BinaryReader::new(self.request.body, self.request.body_offset as u64));
+        let unreadable = |error: wasmparser::BinaryReaderError| error.to_string();
+        self.declare_locals(&body).map_err(unreadable)?;
+        let mut operators = body.get_operators_reader().map_err(unreadable)?;
+        while !operators.eof() {
+            self.set_position(operators.original_position() as usize);
+            let op = operators.read().map_err(unreadable)?;
+            if self.reachable {
+                self.operator(&op)?;
+            } else {
+                self.dead_operator(&op);
+            }
+        }
+        Ok(())
+    }
+
+    fn set_position(&mut self, offset: usize) {
+        self.builder.set_srcloc(SourceLoc::new(offset as u32));
+    }
+
+    /// Pushes a value on the operand stack.
+    pub(crate) fn push(&mut self, value: Value) {
+        self.stack.push(value);
+    }
+
+    /// Pushes values, the first one deepest.
+    pub(crate) fn push_all(&mut self, values: &[Value]) {
+        self.stack.extend_from_slice(values);
+    }
+
+    /// Pops the value on top of the operand stack.
+    pub(crate) fn pop(&mut self) -> Value {
+        self.stack.pop().expect("validation balances the operand stack")
+    }
+
+    /// Pops two values; the second one was on top.
+    pub(crate) fn pop2(&mut self) -> (Value, Value) {
+        let b = self.pop();
+        (self.pop(), b)
+    }
+
+    /// Pops three values; the third one was on top.
+    pub(crate) fn pop3(&mut self) -> (Value, Value, Value) {
+        let c = self.pop();
+        let (a, b) = self.pop2();
+        (a, b, c)
+    }
+
+    /// The value on top of the operand stack, which stays.
+    pub(crate) fn peek(&self) -> Value {
+        *self.stack.last().expect("validation balances the operand stack")
+    }
+
+    /// The `count` values on top of the operand stack, which stay; the top is last.
+    pub(crate) fn peek_many(&self, count: usize) -> &[Value] {
+        &self.stack[self.stack.len() - count..]
+    }
+
+    /// How many values are on the operand stack.
+    pub(crate) fn height(&self) -> usize {
+        self.stack.len()
+    }
+
+    /// Drops what is above the first `height` values of the operand stack.
+    pub(crate) fn truncate(&mut self, height: usize) {
+        self.stack.truncate(height);
+    }
+
+    /// Brings the `count` topmost values into the types in which they travel: see [`Self::canonical`].
+    pub(crate) fn canonicalise(&mut self, count: usize) {
+        for at in self.stack.len() - count..self.stack.len() {
+            self.stack[at] = self.canonical(self.stack[at]);
+        }
+    }
+
+    /// The value as it travels between blocks and functions: vectors as `I8X16`, all else as it is.
+    pub(crate) fn canonical(&mut self, value: Value) -> Value {
+        let ty = self.builder.func.dfg.value_type(value);
+        if ty.is_vector() && ty != I8X16 { self.bitcast_vector(value, I8X16) } else { value }
+    }
+
+    /// A vector seen with other lanes, in WebAssembly's (little-endian) order.
+    pub(crate) fn bitcast_vector(&mut self, value: Value, ty: Type) -> Value {
+        if self.builder.func.dfg.value_type(value) == ty {
+            return value;
+        }
+        let flags = MemFlagsData::new().with_endianness(Endianness::Little);
+        self.builder.ins().bitcast(ty, flags, value)
+    }
+}

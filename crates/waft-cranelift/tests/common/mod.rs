@@ -1,0 +1,39 @@
+//! Compiling all functions of a module, as the engine does.
+
+use waft_core::layout::VmLayout;
+use waft_core::module::{BodyValidator, Shape, decode};
+use waft_core::proposal::ProposalSet;
+use waft_core::tier::{CompileError, CompileRequest, Linkage, Tunables};
+
+/// Decodes and validates `module`, then hands `then` a request for each of its functions.
+pub(crate) fn for_each_func<T>(
+    module: &[u8],
+    linkage: Linkage,
+    mut then: impl FnMut(&CompileRequest<'_>) -> Result<T, CompileError>,
+) -> Vec<T> {
+    let shape = validated(module);
+    let layout = VmLayout::new(&shape);
+    let tunables = Tunables::default();
+    let compile = |(func, body): (_, &std::ops::Range<usize>)| {
+        let request = CompileRequest {
+            shape: &shape,
+            layout: &layout,
+            tunables: &tunables,
+            linkage,
+            func,
+            body: &module[body.clone()],
+            body_offset: body.start,
+        };
+        then(&request).unwrap_or_else(|error| panic!("{error}"))
+    };
+    shape.bodies.iter().map(compile).collect()
+}
+
+fn validated(module: &[u8]) -> Shape {
+    let decoded = decode(module, ProposalSet::on_by_default()).unwrap_or_else(|error| panic!("{error}"));
+    let mut validator = BodyValidator::default();
+    for body in decoded.bodies {
+        validator.validate(body).unwrap_or_else(|error| panic!("{error}"));
+    }
+    decoded.shape
+}

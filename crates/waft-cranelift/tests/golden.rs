@@ -1,0 +1,57 @@
+//! Golden listings: which machine code comes out of which operators.
+//!
+//! Each `tests/golden/cranelift/x64/*.wat` stands beside the listing of its functions. `WAFT_BLESS=1` writes the
+//! listings anew; read the difference before you keep it.
+
+mod common;
+
+use common::for_each_func;
+use std::fs;
+use std::path::{Path, PathBuf};
+use waft_core::tier::Linkage;
+use waft_cranelift::Cranelift;
+
+#[test]
+fn listings_are_as_they_were() {
+    let bless = std::env::var_os("WAFT_BLESS").is_some();
+    let mut sources = sources();
+    sources.sort();
+    assert!(!sources.is_empty(), "there are golden listings");
+    let stale: Vec<_> = sources.iter().filter(|source| !is_as_it_was(source, bless)).collect();
+    assert!(
+        stale.is_empty(),
+        "listings differ (run with WAFT_BLESS=1 and look at the difference): {stale:#?}"
+    );
+}
+
+fn sources() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/cranelift/x64");
+    let entries = fs::read_dir(&folder).expect("the folder of golden listings exists");
+    entries
+        .map(|entry| entry.expect("the folder can be read").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "wat"))
+        .collect()
+}
+
+fn is_as_it_was(source: &Path, bless: bool) -> bool {
+    let listing_path = source.with_extension("txt");
+    let listing = listing(source);
+    if bless {
+        fs::write(&listing_path, &listing).expect("listings can be written");
+    }
+    let expected = fs::read_to_string(&listing_path).unwrap_or_default();
+    if expected != listing {
+        println!("{}:\n{listing}", source.display());
+    }
+    expected == listing
+}
+
+fn listing(source: &Path) -> String {
+    let module = wat::parse_file(source).expect("golden modules are valid");
+    let tier = Cranelift::portable().expect("this is an x86-64 machine");
+    let mut listing = String::new();
+    for text in for_each_func(&module, Linkage::Direct, |request| tier.disassemble(request)) {
+        listing.push_str(&format!("func:\n{text}\n"));
+    }
+    listing
+}

@@ -1,0 +1,233 @@
+//! Backtraces of guests: from addresses to functions, offsets and source lines.
+
+use crate::code::{CodeOrigin, RegisteredCode};
+use crate::module::ModuleInner;
+use crate::vm::{self, RawBacktrace};
+use anyhow::Error;
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use waft_core::index::TypedIndex;
+
+mod names;
+mod source;
+
+pub(crate) use names::module_name;
+use source::SourceMap;
+
+/// Where a guest was when it trapped, innermost function first. Found on errors with
+/// [`downcast_ref`](anyhow::Error::downcast_ref).
+///
+/// ```
+/// use waft::*;
+///
+/// # fn main() -> Result<()> {
+/// let engine = Engine::default();
+/// let mut store = Store::new(&engine, ());
+/// let module = Module::new(&engine, r#"(module $m (func $inner unreachable) (func (export "f") call $inner))"#)?;
+/// let instance = Instance::new(&mut store, &module, &[])?;
+/// let error = instance.get_typed_func::<(), ()>(&mut store, "f")?.call(&mut store, ()).unwrap_err();
+/// let backtrace = error.downcast_ref::<WasmBacktrace>().unwrap();
+/// assert_eq!(backtrace.frames()[0].func_name(), Some("inner"));
+/// # Ok(())
+/// # }
+/// ```
+pub struct WasmBacktrace {
+    frames: Vec<FrameInfo>,
+    /// How many frames are left out, and before which of `frames`.
+    omitted: Option<(usize, usize)>,
+}
+
+/// One function of a backtrace.
+#[derive(Clone)]
+pub struct FrameInfo {
+    module: Arc<ModuleInner>,
+    module_name: Option<String>,
+    func_index: u32,
+    func_name: Option<String>,
+    module_offset: Option<usize>,
+    func_offset: Option<usize>,
+    symbols: Vec<FrameSymbol>,
+}
+
+/// What the module's DWARF says about a place: one function, and more where they were inlined.
+#[derive(Clone, Debug)]
+pub struct FrameSymbol {
+    pub(crate) name: Option<String>,
+    pub(crate) file: Option<String>,
+    pub(crate) line: Option<u32>,
+    pub(crate) column: Option<u32>,
+}
+
+impl FrameSymbol {
+    /// The function's name in the source.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+    /// The source file.
+    pub fn file(&self) -> Option<&str> {
+        self.file.as_deref()
+    }
+    /// The line, from 1.
+    pub fn line(&self) -> Option<u32> {
+        self.line
+    }
+    /// The column, from 1.
+    pub fn column(&self) -> Option<u32> {
+        self.column
+    }
+}
+
+impl fmt::Debug for FrameInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FrameInfo")
+            .field("func_index", &self.func_index)
+            .field("func_name", &self.func_name)
+            .field("module_offset", &self.module_offset)
+            .finish_non_exhaustive()
+    }
+}
+
+impl FrameInfo {
+    /// The function's index in its module.
+    pub fn func_index(&self) -> u32 {
+        self.func_index
+    }
+    /// The function's name, from the name section, demangled where it is mangled.
+    pub fn func_name(&self) -> Option<&str> {
+        self.func_name.as_deref()
+    }
+    /// The module's name, from the name section.
+    pub fn module_name(&self) -> Option<&str> {
+        self.module_name.as_deref()
+    }
+    /// The operator, in bytes from the start of the module.
+    pub fn module_offset(&self) -> Option<usize> {
+        self.module_offset
+    }
+    /// The operator, in bytes from the start of the function's body.
+    pub fn func_offset(&self) -> Option<usize> {
+        self.func_offset
+    }
+    /// What DWARF says, innermost first; empty without it.
+    pub fn symbols(&self) -> &[FrameSymbol] {
+        &self.symbols
+    }
+    /// The module.
+    pub fn module(&self) -> crate::Module {
+        crate::Module::from_inner(self.module.clone())
+    }
+}
+
+impl WasmBacktrace {
+    /// The frames, innermost first; of a very deep stack the innermost 96 and the outermost 32.
+    pub fn frames(&self) -> &[FrameInfo] {
+        &self.frames
+    }
+
+    fn new(raw: &RawBacktrace) -> Self {
+        let places: Vec<_> = raw.frames().iter().filter_map(|raw| place(raw.inside())).collect();
+        let mut maps: HashMap<*const ModuleInner, SourceMap<'_>> = HashMap::new();
+        let frames = places.iter().map(|(module, origin)| {
+            let map = maps.entry(Arc::as_ptr(module)).or_insert_with(|| SourceMap::new(module));
+            FrameInfo::new(module, *origin, map)
+        });
+        let frames = frames.collect();
+        Self { frames, omitted: raw.omitted() }
+    }
+}
+
+/// The code that an address belongs to, unless it is the host's own.
+fn place(pc: usize) -> Option<(Arc<ModuleInner>, CodeOrigin)> {
+    let (info, offset) = vm::lookup(pc)?;
+    let module = info.as_any().downcast_ref::<RegisteredCode>()?.module()?;
+    let origin = module.code().tables().origin(offset)?;
+    Some((module, origin))
+}
+
+impl FrameInfo {
+    fn new(module: &Arc<ModuleInner>, origin: CodeOrigin, map: &SourceMap<'_>) -> Self {
+        let shape = module.shape();
+        let func = shape.func(origin.func);
+        let module_offset = origin.module_offset.map(|offset| offset as usize);
+        let body = shape.bodies.get(origin.func);
+        let code_offset = module_offset.and_then(|at| at.checked_sub(shape.code_section_start));
+        Self {
+            module_name: module_name(module).map(str::to_owned),
+            func_index: func.index() as u32,
+            func_name: names::func_name(module, func).map(|name| demangle(&name).into_owned()),
+            func_offset: module_offset.zip(body).and_then(|(at, body)| at.checked_sub(body.start)),
+            symbols: code_offset.map_or_else(Vec::new, |at| map.symbols(at as u64)),
+            module_offset,
+            module: module.clone(),
+        }
+    }
+}
+
+fn demangle(name: &str) -> Cow<'_, str> {
+    match rustc_demangle::try_demangle(name) {
+        Ok(demangled) => format!("{demangled:#}").into(),
+        Err(_) => name.into(),
+    }
+}
+
+impl fmt::Debug for WasmBacktrace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WasmBacktrace").field("frames", &self.frames).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for WasmBacktrace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "error while executing at wasm backtrace:")?;
+        let (omitted, before) = self.omitted.unwrap_or((0, usize::MAX));
+        for (at, frame) in self.frames.iter().enumerate() {
+            if at == before {
+                write!(f, "\n      ... {omitted} frames left out ...")?;
+            }
+            let number = if at < before { at } else { at + omitted };
+            write!(f, "\n  {number:>3}: {frame}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for FrameInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.module_offset {
+            Some(offset) => write!(f, "{offset:#8x} - ")?,
+            None => write!(f, "       ? - ")?,
+        }
+        write!(f, "{}!", self.module_name.as_deref().unwrap_or("<unknown>"))?;
+        match &self.func_name {
+            Some(name) => write!(f, "{name}")?,
+            None => write!(f, "<wasm function {}>", self.func_index)?,
+        }
+        for (at, symbol) in self.symbols.iter().enumerate() {
+            write!(f, "\n                    at ")?;
+            if at > 0
+                && let Some(name) = &symbol.name
+            {
+                write!(f, "{name} in ")?;
+            }
+            write!(f, "{}", symbol.file.as_deref().unwrap_or("<unknown>"))?;
+            if let Some(line) = symbol.line {
+                write!(f, ":{line}")?;
+            }
+            if let Some(column) = symbol.column {
+                write!(f, ":{column}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Adds the backtrace to an error, if there is one to add.
+pub(crate) fn attach(error: Error, raw: &RawBacktrace) -> Error {
+    let backtrace = WasmBacktrace::new(raw);
+    if backtrace.frames.is_empty() || error.downcast_ref::<WasmBacktrace>().is_some() {
+        return error;
+    }
+    error.context(backtrace)
+}

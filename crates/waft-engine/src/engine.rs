@@ -1,0 +1,101 @@
+//! The engine: what modules and stores share.
+
+use crate::config::Config;
+use crate::sigs::SigRegistry;
+use anyhow::Result;
+use std::sync::Arc;
+use waft_core::tier::{Tier, Tunables};
+
+/// Compiles modules and runs their instances; cheap to clone, shared by all threads.
+///
+/// ```
+/// use waft::{Engine, Module};
+///
+/// # fn main() -> waft::Result<()> {
+/// let engine = Engine::default();
+/// let module = Module::new(&engine, "(module)")?;
+/// assert!(Engine::same(&engine, module.engine()));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Engine(Arc<EngineInner>);
+
+struct EngineInner {
+    config: Config,
+    tier: Arc<dyn Tier>,
+    sigs: Arc<SigRegistry>,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Engine").field(&self.0.config).finish()
+    }
+}
+
+impl Default for Engine {
+    /// An engine with the default setup.
+    ///
+    /// # Panics
+    ///
+    /// If no tier can compile on this machine: see [`Engine::new`].
+    fn default() -> Self {
+        Self::new(&Config::default()).expect("the default setup works where a tier does")
+    }
+}
+
+impl Engine {
+    /// An engine with this setup.
+    ///
+    /// # Errors
+    ///
+    /// If the setup is contradictory or asks for what Waft does not support, or if no tier can compile here.
+    pub fn new(config: &Config) -> Result<Self> {
+        config.check()?;
+        let tier = match &config.tier {
+            Some(tier) => tier.clone(),
+            None => waft_tiers::default_tier().map_err(anyhow::Error::msg)?,
+        };
+        let gaps: Vec<_> =
+            tier.gaps().iter().filter(|gap| config.proposals.contains(*gap)).map(|gap| gap.name()).collect();
+        anyhow::ensure!(gaps.is_empty(), "the tier `{}` does not support {}", tier.name(), gaps.join(", "));
+        Ok(Self(Arc::new(EngineInner { config: config.clone(), tier, sigs: Arc::default() })))
+    }
+
+    /// Its setup.
+    pub fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    /// Whether two handles mean one engine.
+    pub fn same(one: &Self, other: &Self) -> bool {
+        Arc::ptr_eq(&one.0, &other.0)
+    }
+
+    /// Whether `bytes` are a precompiled module, of whatever engine.
+    pub fn is_precompiled(bytes: &[u8]) -> bool {
+        crate::artifact::is_artifact(bytes)
+    }
+
+    pub(crate) fn tier(&self) -> &dyn Tier {
+        &*self.0.tier
+    }
+    pub(crate) fn tunables(&self) -> &Tunables {
+        &self.0.config.tunables
+    }
+    pub(crate) fn sigs(&self) -> &Arc<SigRegistry> {
+        &self.0.sigs
+    }
+
+    /// All that compiled code depends on: precompiled modules run only on an engine with the same fingerprint.
+    pub(crate) fn fingerprint(&self) -> String {
+        let tier = self.tier();
+        format!(
+            "waft {} | {} | {} | memory reservation {}",
+            env!("CARGO_PKG_VERSION"),
+            tier.name(),
+            tier.fingerprint(),
+            self.tunables().memory_reservation_bytes
+        )
+    }
+}

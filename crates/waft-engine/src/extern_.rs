@@ -1,0 +1,116 @@
+//! What can be imported and exported.
+
+use crate::func::Func;
+use crate::global::Global;
+use crate::memory::Memory;
+use crate::store::AsContext;
+use crate::table::Table;
+use crate::types::{ExternType, FuncType, GlobalType, MemoryType, TableType};
+use crate::vm::{Binding, InstanceRecord, StoreId, StoreOpaque};
+use waft_core::module::EntityIndex;
+
+/// Something that an instance or the host offers.
+#[derive(Clone, Copy, Debug)]
+pub enum Extern {
+    /// A function.
+    Func(Func),
+    /// A global.
+    Global(Global),
+    /// A table.
+    Table(Table),
+    /// A memory.
+    Memory(Memory),
+}
+
+impl Extern {
+    /// The function, if it is one.
+    pub fn into_func(self) -> Option<Func> {
+        if let Self::Func(func) = self { Some(func) } else { None }
+    }
+    /// The global, if it is one.
+    pub fn into_global(self) -> Option<Global> {
+        if let Self::Global(global) = self { Some(global) } else { None }
+    }
+    /// The table, if it is one.
+    pub fn into_table(self) -> Option<Table> {
+        if let Self::Table(table) = self { Some(table) } else { None }
+    }
+    /// The memory, if it is one.
+    pub fn into_memory(self) -> Option<Memory> {
+        if let Self::Memory(memory) = self { Some(memory) } else { None }
+    }
+    /// Its type; of memories and tables, with the size that they have now as the minimum.
+    pub fn ty(&self, store: impl AsContext) -> ExternType {
+        match self {
+            Self::Func(func) => ExternType::Func(func.ty(store)),
+            Self::Global(global) => ExternType::Global(global.ty(store)),
+            Self::Table(table) => ExternType::Table(table.ty(store)),
+            Self::Memory(memory) => ExternType::Memory(memory.ty(store)),
+        }
+    }
+
+    pub(crate) fn of(instance: &InstanceRecord, entity: EntityIndex) -> Option<Self> {
+        Some(match entity {
+            EntityIndex::Func(func) => Self::Func(Func::new_handle(instance.func_ref(func)?)),
+            EntityIndex::Table(table) => Self::Table(Table::new_handle(instance.table(table))),
+            EntityIndex::Memory(memory) => Self::Memory(Memory::new_handle(instance.memory(memory))),
+            EntityIndex::Global(global) => Self::Global(Global::new_handle(instance.global(global))),
+        })
+    }
+
+    /// Its type as declared, for messages.
+    pub(crate) fn describe(&self, store: &StoreOpaque) -> ExternType {
+        match self {
+            Self::Func(func) => ExternType::Func(FuncType(store.func_sig(func.func_ref()))),
+            Self::Global(global) => ExternType::Global(GlobalType(global.declared(store))),
+            Self::Table(table) => {
+                ExternType::Table(TableType(store.at(table.part().owner).table_object(table.part().index).ty()))
+            }
+            Self::Memory(memory) => {
+                ExternType::Memory(MemoryType(store.at(memory.part().owner).memory_object(memory.part().index).ty()))
+            }
+        }
+    }
+
+    pub(crate) fn store(&self) -> StoreId {
+        match self {
+            Self::Func(func) => func.store(),
+            Self::Global(global) => global.part().owner.store(),
+            Self::Table(table) => table.part().owner.store(),
+            Self::Memory(memory) => memory.part().owner.store(),
+        }
+    }
+
+    pub(crate) fn binding(&self) -> Binding {
+        match self {
+            Self::Func(func) => Binding::Func(func.func_ref()),
+            Self::Global(global) => Binding::Global(global.part()),
+            Self::Table(table) => Binding::Table(table.part()),
+            Self::Memory(memory) => Binding::Memory(memory.part()),
+        }
+    }
+}
+
+impl From<Func> for Extern {
+    fn from(func: Func) -> Self {
+        Self::Func(func)
+    }
+}
+
+impl From<Global> for Extern {
+    fn from(global: Global) -> Self {
+        Self::Global(global)
+    }
+}
+
+impl From<Table> for Extern {
+    fn from(table: Table) -> Self {
+        Self::Table(table)
+    }
+}
+
+impl From<Memory> for Extern {
+    fn from(memory: Memory) -> Self {
+        Self::Memory(memory)
+    }
+}

@@ -1,0 +1,245 @@
+//! From closures to host functions.
+
+use super::caller::Caller;
+use super::typed::{Raw, StoreOpaqueRef, WasmTy};
+use crate::engine::Engine;
+use crate::store::StoreInner;
+use crate::types::FuncType;
+use crate::val::Val;
+use crate::vm::{ArgReader, HostCallable, HostFunc, InstanceRecord, ResultWriter, StorePtr};
+use anyhow::{Context as _, Result};
+use std::marker::PhantomData;
+use std::sync::Arc;
+use waft_core::types::{FuncSig, ValType};
+
+/// What a host function may return: nothing, a [`WasmTy`], a tuple of them, or a [`Result`] of any of these.
+pub trait WasmRet {
+    #[doc(hidden)]
+    fn types() -> Vec<ValType>;
+    #[doc(hidden)]
+    fn write(self, store: &StoreOpaqueRef<'_>, results: &mut dyn FnMut(ValType, Raw)) -> Result<()>;
+}
+
+impl<R: WasmTy> WasmRet for R {
+    fn types() -> Vec<ValType> {
+        vec![R::TYPE]
+    }
+    #[inline]
+    fn write(self, store: &StoreOpaqueRef<'_>, results: &mut dyn FnMut(ValType, Raw)) -> Result<()> {
+        results(R::TYPE, self.to_raw(store)?);
+        Ok(())
+    }
+}
+
+impl<R: WasmRet> WasmRet for Result<R> {
+    fn types() -> Vec<ValType> {
+        R::types()
+    }
+    #[inline]
+    fn write(self, store: &StoreOpaqueRef<'_>, results: &mut dyn FnMut(ValType, Raw)) -> Result<()> {
+        self?.write(store, results)
+    }
+}
+
+macro_rules! returns {
+    ($($($name:ident)*;)*) => {$(
+        impl<$($name: WasmTy),*> WasmRet for ($($name,)*) {
+            fn types() -> Vec<ValType> {
+                vec![$($name::TYPE),*]
+            }
+            #[inline]
+            #[allow(non_snake_case, reason = "the macro names values as it names types")]
+            fn write(self, _store: &StoreOpaqueRef<'_>, _results: &mut dyn FnMut(ValType, Raw)) -> Result<()> {
+                let ($($name,)*) = self;
+                $(_results($name::TYPE, $name.to_raw(_store)?);)*
+                Ok(())
+            }
+        }
+    )*};
+}
+
+returns! {
+    ;
+    R1;
+    R1 R2;
+    R1 R2 R3;
+    R1 R2 R3 R4;
+    R1 R2 R3 R4 R5;
+    R1 R2 R3 R4 R5 R6;
+    R1 R2 R3 R4 R5 R6 R7;
+    R1 R2 R3 R4 R5 R6 R7 R8;
+}
+
+/// A closure that can be a host function: up to 16 parameters of [`WasmTy`], a [`Caller`] first if it wants one, and a
+/// [`WasmRet`].
+pub trait IntoFunc<T: 'static, Params, Results>: Send + Sync + 'static {
+    #[doc(hidden)]
+    fn into_host_func(self, engine: &Engine, module: &str, name: &str) -> HostFuncDef;
+}
+
+/// A host function that is not yet in a store; opaque to embedders.
+#[doc(hidden)]
+pub struct HostFuncDef(pub(crate) HostFunc);
+
+/// A closure together with what it is called with.
+struct Wrapped<T, F, Params> {
+    func: F,
+    signature: PhantomData<fn(T, Params)>,
+}
+
+/// Marks closures that want a [`Caller`].
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct WithCaller<Params>(PhantomData<Params>);
+
+macro_rules! closures {
+    ($($($name:ident)*;)*) => {$(
+        impl<T, F, R, $($name),*> HostCallable for Wrapped<T, F, WithCaller<($($name,)* R,)>>
+        where
+            T: 'static,
+            F: Fn(Caller<'_, T>, $($name),*) -> R + Send + Sync + 'static,
+            R: WasmRet + 'static,
+            $($name: WasmTy + 'static,)*
+        {
+            type Data = T;
+
+            #[inline]
+            #[allow(non_snake_case, reason = "the macro names values as it names types")]
+            fn call(
+                &self,
+                store: &mut StoreInner<T>,
+                instance: Option<StorePtr<InstanceRecord>>,
+                _args: &mut ArgReader<'_>,
+                results: &mut ResultWriter<'_>,
+            ) -> Result<()> {
+                let _opaque = StoreOpaqueRef(&store.opaque);
+                $(let $name = $name::from_raw(&_opaque, Raw(_args.next($name::TYPE)));)*
+                let answer = (self.func)(Caller::new(store, instance), $($name),*);
+                answer.write(&StoreOpaqueRef(&store.opaque), &mut |ty, raw| results.next(ty, raw.0))
+            }
+        }
+
+        impl<T, F, R, $($name),*> HostCallable for Wrapped<T, F, ($($name,)* R,)>
+        where
+            T: 'static,
+            F: Fn($($name),*) -> R + Send + Sync + 'static,
+            R: WasmRet + 'static,
+            $($name: WasmTy + 'static,)*
+        {
+            type Data = T;
+
+            #[inline]
+            #[allow(non_snake_case, reason = "the macro names values as it names types")]
+            fn call(
+                &self,
+                store: &mut StoreInner<T>,
+                _instance: Option<StorePtr<InstanceRecord>>,
+                _args: &mut ArgReader<'_>,
+                results: &mut ResultWriter<'_>,
+            ) -> Result<()> {
+                let opaque = StoreOpaqueRef(&store.opaque);
+                $(let $name = $name::from_raw(&opaque, Raw(_args.next($name::TYPE)));)*
+                let answer = (self.func)($($name),*);
+                answer.write(&opaque, &mut |ty, raw| results.next(ty, raw.0))
+            }
+        }
+
+        impl<T, F, R, $($name),*> IntoFunc<T, WithCaller<($($name,)*)>, R> for F
+        where
+            T: 'static,
+            F: Fn(Caller<'_, T>, $($name),*) -> R + Send + Sync + 'static,
+            R: WasmRet + 'static,
+            $($name: WasmTy + 'static,)*
+        {
+            fn into_host_func(self, engine: &Engine, module: &str, name: &str) -> HostFuncDef {
+                let wrapped: Wrapped<T, F, WithCaller<($($name,)* R,)>> =
+                    Wrapped { func: self, signature: PhantomData };
+                define(engine, module, name, &FuncSig::new([$($name::TYPE),*], R::types()), wrapped)
+            }
+        }
+
+        impl<T, F, R, $($name),*> IntoFunc<T, ($($name,)*), R> for F
+        where
+            T: 'static,
+            F: Fn($($name),*) -> R + Send + Sync + 'static,
+            R: WasmRet + 'static,
+            $($name: WasmTy + 'static,)*
+        {
+            fn into_host_func(self, engine: &Engine, module: &str, name: &str) -> HostFuncDef {
+                let wrapped: Wrapped<T, F, ($($name,)* R,)> = Wrapped { func: self, signature: PhantomData };
+                define(engine, module, name, &FuncSig::new([$($name::TYPE),*], R::types()), wrapped)
+            }
+        }
+    )*};
+}
+
+closures! {
+    ;
+    A1;
+    A1 A2;
+    A1 A2 A3;
+    A1 A2 A3 A4;
+    A1 A2 A3 A4 A5;
+    A1 A2 A3 A4 A5 A6;
+    A1 A2 A3 A4 A5 A6 A7;
+    A1 A2 A3 A4 A5 A6 A7 A8;
+    A1 A2 A3 A4 A5 A6 A7 A8 A9;
+    A1 A2 A3 A4 A5 A6 A7 A8 A9 A10;
+    A1 A2 A3 A4 A5 A6 A7 A8 A9 A10 A11;
+    A1 A2 A3 A4 A5 A6 A7 A8 A9 A10 A11 A12;
+    A1 A2 A3 A4 A5 A6 A7 A8 A9 A10 A11 A12 A13;
+    A1 A2 A3 A4 A5 A6 A7 A8 A9 A10 A11 A12 A13 A14;
+    A1 A2 A3 A4 A5 A6 A7 A8 A9 A10 A11 A12 A13 A14 A15;
+    A1 A2 A3 A4 A5 A6 A7 A8 A9 A10 A11 A12 A13 A14 A15 A16;
+}
+
+fn define<H: HostCallable>(engine: &Engine, module: &str, name: &str, sig: &FuncSig, callable: H) -> HostFuncDef {
+    HostFuncDef(HostFunc::new(module, name, engine.sigs().register(sig), callable))
+}
+
+/// A closure over values, with the signature that it was defined with.
+struct Dynamic<T, F> {
+    func: F,
+    sig: Arc<FuncSig>,
+    data: PhantomData<fn(T)>,
+}
+
+impl<T, F> HostCallable for Dynamic<T, F>
+where
+    T: 'static,
+    F: Fn(Caller<'_, T>, &[Val], &mut [Val]) -> Result<()> + Send + Sync + 'static,
+{
+    type Data = T;
+
+    fn call(
+        &self,
+        store: &mut StoreInner<T>,
+        instance: Option<StorePtr<InstanceRecord>>,
+        args: &mut ArgReader<'_>,
+        results: &mut ResultWriter<'_>,
+    ) -> Result<()> {
+        let opaque = &store.opaque;
+        let params: Vec<Val> =
+            self.sig.params().iter().map(|ty| Val::from_raw(opaque, *ty, args.next(*ty))).collect();
+        let zero = |ty: &ValType| Val::default_for_ty(ty).unwrap_or(Val::FuncRef(None));
+        let mut answer: Vec<Val> = self.sig.results().iter().map(zero).collect();
+        (self.func)(Caller::new(store, instance), &params, &mut answer)?;
+        for (at, (value, ty)) in answer.iter().zip(self.sig.results()).enumerate() {
+            let raw = value.to_raw_as(&store.opaque, *ty);
+            results.next(*ty, raw.with_context(|| format!("result {at} of a host function"))?);
+        }
+        Ok(())
+    }
+}
+
+/// The host function of type `ty` that does what a closure over values does.
+pub(crate) fn from_closure<T: 'static>(
+    engine: &Engine,
+    module: &str,
+    name: &str,
+    ty: &FuncType,
+    func: impl Fn(Caller<'_, T>, &[Val], &mut [Val]) -> Result<()> + Send + Sync + 'static,
+) -> HostFunc {
+    let dynamic = Dynamic { func, sig: ty.0.clone(), data: PhantomData };
+    define(engine, module, name, &ty.0, dynamic).0
+}

@@ -1,0 +1,81 @@
+//! Globals, as embedders hold them.
+
+use crate::instance;
+use crate::store::{AsContext, AsContextMut};
+use crate::types::{GlobalType, Mutability};
+use crate::val::Val;
+use crate::vm::{PartOf, StoreOpaque};
+use anyhow::{Result, ensure};
+use waft_core::index::{DefinedGlobalIndex, GlobalIndex, TypedIndex};
+use waft_core::module::Shape;
+use waft_core::types::GlobalTy;
+
+/// A global variable in a store.
+///
+/// ```
+/// use waft::*;
+///
+/// # fn main() -> Result<()> {
+/// let mut store = Store::new(&Engine::default(), ());
+/// let global = Global::new(&mut store, GlobalType::new(ValType::I32, Mutability::Var), Val::I32(1))?;
+/// global.set(&mut store, Val::I32(2))?;
+/// assert_eq!(global.get(&mut store).unwrap_i32(), 2);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Global(PartOf<DefinedGlobalIndex>);
+
+impl Global {
+    /// A global that belongs to the host.
+    ///
+    /// # Errors
+    ///
+    /// If `value` is not of its type, or the store's limits do not allow it.
+    pub fn new(mut store: impl AsContextMut, ty: GlobalType, value: Val) -> Result<Self> {
+        let raw = value.to_raw_as(&store.as_context().0.opaque, ty.0.content)?;
+        let mut shape = Shape::default();
+        shape.globals.push(ty.0);
+        let record = instance::synthetic(&mut store.as_context_mut(), shape)?;
+        let store = store.as_context_mut();
+        let part = store.0.opaque.at(record).global(GlobalIndex::from_u32(0));
+        store.0.opaque.global_set(part, raw);
+        Ok(Self(part))
+    }
+
+    pub(crate) fn new_handle(part: PartOf<DefinedGlobalIndex>) -> Self {
+        Self(part)
+    }
+    pub(crate) fn part(&self) -> PartOf<DefinedGlobalIndex> {
+        self.0
+    }
+    /// Its type as declared.
+    pub(crate) fn declared(&self, store: &StoreOpaque) -> GlobalTy {
+        let shape = store.at(self.0.owner).shape();
+        shape.globals[GlobalIndex::new(shape.imported_globals + self.0.index.index())]
+    }
+
+    /// Its type.
+    pub fn ty(&self, store: impl AsContext) -> GlobalType {
+        GlobalType(self.declared(&store.as_context().0.opaque))
+    }
+    /// Its value.
+    pub fn get(&self, mut store: impl AsContextMut) -> Val {
+        let store = store.as_context_mut();
+        let opaque = &store.0.opaque;
+        Val::from_raw(opaque, self.declared(opaque).content, opaque.global_get(self.0))
+    }
+    /// Sets its value.
+    ///
+    /// # Errors
+    ///
+    /// If it is constant, or `value` is not of its type.
+    pub fn set(&self, mut store: impl AsContextMut, value: Val) -> Result<()> {
+        let ty = self.ty(&store);
+        ensure!(ty.mutability() == Mutability::Var, "immutable global cannot be set");
+        let store = store.as_context_mut();
+        let raw = value.to_raw_as(&store.0.opaque, ty.0.content)?;
+        store.0.opaque.global_set(self.0, raw);
+        Ok(())
+    }
+}

@@ -1,0 +1,264 @@
+//! Instances: the order in which a module comes to life, and the handle to what lives.
+
+use crate::code::CompiledCode;
+use crate::engine::Engine;
+use crate::extern_::Extern;
+use crate::func::{Func, TypedFunc, WasmParams, WasmResults};
+use crate::global::Global;
+use crate::limits::GrowthRequest;
+use crate::memory::Memory;
+use crate::module::{Module, ModuleInner, WasmBytes};
+use crate::store::{AsContext, AsContextMut, StoreContextMut};
+use crate::table::Table;
+use crate::types::ExternType;
+use crate::vm::{Binding, InstanceRecord, StoreOpaque, StorePtr};
+use anyhow::{Context as _, Result, bail, ensure};
+use std::sync::Arc;
+use waft_core::index::{DefinedGlobalIndex, DefinedTableIndex, GlobalIndex, TableIndex, TypedIndex};
+use waft_core::module::{DataMode, ElemMode, EntityIndex, Import, Shape};
+use waft_core::trap::TrapCode;
+use waft_core::types::MemoryTy;
+
+/// An instance of a module in a store.
+///
+/// ```
+/// use waft::*;
+///
+/// # fn main() -> Result<()> {
+/// let engine = Engine::default();
+/// let module = Module::new(&engine, r#"(module (global (export "answer") i32 (i32.const 42)))"#)?;
+/// let mut store = Store::new(&engine, ());
+/// let instance = Instance::new(&mut store, &module, &[])?;
+/// let answer = instance.get_global(&mut store, "answer").unwrap();
+/// assert_eq!(answer.get(&mut store).unwrap_i32(), 42);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Instance(StorePtr<InstanceRecord>);
+
+/// What an instance exports.
+#[derive(Clone, Debug)]
+pub struct Export<'instance> {
+    name: &'instance str,
+    definition: Extern,
+}
+
+impl<'instance> Export<'instance> {
+    /// Its name.
+    pub fn name(&self) -> &'instance str {
+        self.name
+    }
+    /// Its type.
+    pub fn ty(&self, store: impl AsContext) -> ExternType {
+        self.definition.ty(store)
+    }
+    /// The thing itself.
+    pub fn into_extern(self) -> Extern {
+        self.definition
+    }
+}
+
+impl Instance {
+    /// Instantiates a module with `imports` in the order of [`Module::imports`], and runs its start function.
+    ///
+    /// # Errors
+    ///
+    /// If an import is missing or of the wrong type, the store's limits or the machine do not allow the instance, a
+    /// segment does not fit or the start function traps.
+    pub fn new(mut store: impl AsContextMut, module: &Module, imports: &[Extern]) -> Result<Self> {
+        let mut store = store.as_context_mut();
+        let wanted = module.imports().len();
+        ensure!(wanted == imports.len(), "expected {wanted} imports, found {}", imports.len());
+        for (import, given) in module.inner().shape().imports.iter().zip(imports) {
+            ensure!(
+                given.store() == store.0.opaque.id(),
+                "the import `{}::{}` belongs to another store",
+                import.module,
+                import.name
+            );
+            check_import(&store.0.opaque, module.inner(), import, given)?;
+        }
+        let bindings: Vec<Binding> = imports.iter().map(Extern::binding).collect();
+        Self::bound(&mut store, module, &bindings)
+    }
+
+    /// Instantiates with imports that are known to be of the right types.
+    pub(crate) fn bound<T>(store: &mut StoreContextMut<'_, T>, module: &Module, bindings: &[Binding]) -> Result<Self> {
+        let opaque = &mut store.0.opaque;
+        ensure!(
+            Engine::same(module.engine(), opaque.engine()),
+            "the module and the store belong to different engines"
+        );
+        let instance = allocate(opaque, module.inner().clone(), bindings)?;
+        initialise(opaque, instance)?;
+        if let Some(start) = module.inner().shape().start {
+            let start = opaque.at(instance).func_ref(start).context("the start function has no reference")?;
+            Func::new_handle(start).call(store, &[], &mut [])?;
+        }
+        Ok(Self(instance))
+    }
+
+    /// The module that it is an instance of.
+    pub fn module<'a, T: 'static>(&self, store: impl Into<crate::StoreContext<'a, T>>) -> Module {
+        let store: crate::StoreContext<'a, T> = store.into();
+        Module::from_inner(store.0.opaque.at(self.0).module().clone())
+    }
+
+    /// What it exports by this name.
+    pub fn get_export(&self, mut store: impl AsContextMut, name: &str) -> Option<Extern> {
+        let store = store.as_context_mut();
+        let record = store.0.opaque.at(self.0);
+        Extern::of(record, record.module().export(name)?)
+    }
+
+    /// All that it exports, in the order of the module.
+    pub fn exports<'a, T: 'static>(
+        &self,
+        store: impl Into<StoreContextMut<'a, T>>,
+    ) -> impl ExactSizeIterator<Item = Export<'a>> + 'a {
+        let store: StoreContextMut<'a, T> = store.into();
+        let record: &'a InstanceRecord = store.0.opaque.at(self.0);
+        let exports: Vec<_> = record
+            .shape()
+            .exports
+            .iter()
+            .filter_map(|export| Some(Export { name: &export.name, definition: Extern::of(record, export.entity)? }))
+            .collect();
+        exports.into_iter()
+    }
+
+    /// The function that it exports by this name.
+    pub fn get_func(&self, store: impl AsContextMut, name: &str) -> Option<Func> {
+        self.get_export(store, name)?.into_func()
+    }
+
+    /// The same with its signature.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such function, or its signature is another one.
+    pub fn get_typed_func<Params: WasmParams, Results: WasmResults>(
+        &self,
+        mut store: impl AsContextMut,
+        name: &str,
+    ) -> Result<TypedFunc<Params, Results>> {
+        let export = self.get_export(&mut store, name).with_context(|| format!("no export named `{name}`"))?;
+        let func = export.into_func().with_context(|| format!("the export `{name}` is not a function"))?;
+        func.typed(&store).with_context(|| format!("the export `{name}` has another type"))
+    }
+
+    /// The memory that it exports by this name.
+    pub fn get_memory(&self, store: impl AsContextMut, name: &str) -> Option<Memory> {
+        self.get_export(store, name)?.into_memory()
+    }
+    /// The table that it exports by this name.
+    pub fn get_table(&self, store: impl AsContextMut, name: &str) -> Option<Table> {
+        self.get_export(store, name)?.into_table()
+    }
+    /// The global that it exports by this name.
+    pub fn get_global(&self, store: impl AsContextMut, name: &str) -> Option<Global> {
+        self.get_export(store, name)?.into_global()
+    }
+}
+
+/// Checks that `given` can stand for `import`.
+///
+/// Source: Core Specification 2.0, section 4.5.1 (external typing) and 3.2.7 (import subtyping).
+pub(crate) fn check_import(store: &StoreOpaque, module: &ModuleInner, import: &Import, given: &Extern) -> Result<()> {
+    let shape = module.shape();
+    let fits = match (import.entity, given) {
+        (EntityIndex::Func(func), Extern::Func(given)) => {
+            store.func_sig_id(given.func_ref()) == module.sigs()[shape.funcs[func].ty.index()]
+        }
+        (EntityIndex::Global(global), Extern::Global(given)) => {
+            given.declared(store) == shape.globals[global]
+        }
+        (EntityIndex::Table(table), Extern::Table(given)) => {
+            let object = store.at(given.part().owner).table_object(given.part().index);
+            let wanted = shape.tables[table];
+            object.ty().element == wanted.element && object.ty().limits.fits(object.len(), &wanted.limits)
+        }
+        (EntityIndex::Memory(memory), Extern::Memory(given)) => {
+            let object = store.at(given.part().owner).memory_object(given.part().index);
+            object.ty().limits.fits(object.pages(), &shape.memories[memory].limits)
+        }
+        _ => false,
+    };
+    if fits {
+        return Ok(());
+    }
+    let wanted = ExternType::of(shape, import.entity);
+    let found = given.describe(store);
+    bail!("incompatible import type for `{}::{}`: the module wants {wanted}, found {found}", import.module, import.name)
+}
+
+/// Makes the instance, within the limits of the store.
+fn allocate(store: &mut StoreOpaque, module: Arc<ModuleInner>, bindings: &[Binding]) -> Result<StorePtr<InstanceRecord>> {
+    let shape = module.shape();
+    let memories = &shape.memories.as_slice()[shape.imported_memories..];
+    let tables = &shape.tables.as_slice()[shape.imported_tables..];
+    store.count_instance(memories.len(), tables.len())?;
+    let memories = memories.iter().map(|ty| (GrowthRequest::memory(*ty, 0, ty.limits.min), ty.limits.min, "pages"));
+    let tables = tables.iter().map(|ty| (GrowthRequest::table(*ty, 0, ty.limits.min), ty.limits.min, "table elements"));
+    for (request, size, unit) in memories.chain(tables).collect::<Vec<_>>() {
+        ensure!(store.may_grow(request)?, "the module's initial {size} {unit} exceed the store's limit");
+    }
+    InstanceRecord::create(store, module, bindings)
+}
+
+/// Gives globals, tables and memories their first values.
+///
+/// Source: Core Specification 2.0, section 4.5.4 (instantiation), whose order of segments this keeps.
+fn initialise(store: &mut StoreOpaque, instance: StorePtr<InstanceRecord>) -> Result<()> {
+    let module = store.at(instance).module().clone();
+    let shape = module.shape();
+    for (at, init) in shape.global_inits.iter() {
+        let value = store.evaluate(instance, init);
+        let global = GlobalIndex::new(shape.imported_globals + DefinedGlobalIndex::index(at));
+        store.global_set(store.at(instance).global(global), value);
+    }
+    for (at, init) in shape.table_inits.iter() {
+        let Some(init) = init else { continue };
+        let value = store.evaluate(instance, init).as_ref();
+        let table = TableIndex::new(shape.imported_tables + DefinedTableIndex::index(at));
+        let part = store.at(instance).table(table);
+        let filled = store.table_fill(part, 0, value, shape.tables[table].limits.min);
+        debug_assert!(filled, "a table has its initial size");
+    }
+    for (elem, segment) in shape.elems.iter() {
+        if let ElemMode::Active { table, offset } = &segment.mode {
+            let part = store.at(instance).table(*table);
+            let offset = u64::from(store.evaluate(instance, offset).0 as u32);
+            let fits = store.table_init(instance, part, elem, offset, 0, segment.items.len() as u64);
+            ensure!(fits, TrapCode::TableOutOfBounds);
+        }
+        if segment.mode != ElemMode::Passive {
+            store.elem_drop(instance, elem);
+        }
+    }
+    for (data, segment) in shape.datas.iter() {
+        if let DataMode::Active { memory, offset } = &segment.mode {
+            let part = store.at(instance).memory(*memory);
+            let offset = u64::from(store.evaluate(instance, offset).0 as u32);
+            let fits = store.memory_init(instance, part, data, offset, 0, segment.range.len() as u64);
+            ensure!(fits, TrapCode::MemoryOutOfBounds);
+            store.data_drop(instance, data);
+        }
+    }
+    Ok(())
+}
+
+/// Something of the host's own, as an instance of a module that has nothing else: memories, tables and globals then
+/// have an owner of one kind.
+pub(crate) fn synthetic<T>(store: &mut StoreContextMut<'_, T>, shape: Shape) -> Result<StorePtr<InstanceRecord>> {
+    let memories = shape.memories.values().map(|ty| (ty.limits.min, ty.limits.max.unwrap_or(MemoryTy::PAGES_MAX)));
+    let tables = shape.tables.values().map(|ty| (ty.limits.min, ty.limits.max.unwrap_or(u64::MAX)));
+    for (min, max) in memories.chain(tables) {
+        ensure!(min <= max, "the minimum size {min} exceeds the maximum {max}");
+    }
+    let opaque = &mut store.0.opaque;
+    let wasm = WasmBytes::Whole(Arc::default());
+    let module = ModuleInner::new(opaque.engine(), shape, wasm, CompiledCode::none());
+    allocate(opaque, Arc::new(module), &[])
+}

@@ -1,0 +1,372 @@
+//! Linkers: names for what modules import.
+
+use crate::engine::Engine;
+use crate::extern_::Extern;
+use crate::func::{Caller, Func, IntoFunc, from_closure};
+use crate::instance::{self, Instance};
+use crate::module::Module;
+use crate::store::{AsContext, AsContextMut, StoreContextMut};
+use crate::types::{ExternType, FuncType, ImportType};
+use crate::val::Val;
+use crate::vm::{Binding, HostFunc};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use std::collections::HashMap;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use waft_core::module::{EntityIndex, Import};
+
+/// Resolves imports by name, for any number of modules and stores whose data is a `T`.
+///
+/// ```
+/// use waft::*;
+///
+/// # fn main() -> Result<()> {
+/// let engine = Engine::default();
+/// let mut linker = Linker::new(&engine);
+/// linker.func_wrap("host", "double", |x: i32| x * 2)?;
+/// let module = Module::new(&engine, r#"(module
+///     (import "host" "double" (func $double (param i32) (result i32)))
+///     (func (export "quadruple") (param i32) (result i32) local.get 0 call $double call $double))"#)?;
+/// let mut store = Store::new(&engine, ());
+/// let instance = linker.instantiate(&mut store, &module)?;
+/// let quadruple = instance.get_typed_func::<i32, i32>(&mut store, "quadruple")?;
+/// assert_eq!(quadruple.call(&mut store, 10)?, 40);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Linker<T: 'static> {
+    engine: Engine,
+    definitions: HashMap<Arc<str>, HashMap<Arc<str>, Definition>>,
+    allow_shadowing: bool,
+    data: PhantomData<fn() -> T>,
+}
+
+#[derive(Clone)]
+enum Definition {
+    /// In a store already.
+    Extern(Extern),
+    /// Put into each store that needs it.
+    HostFunc(Arc<HostFunc>),
+}
+
+impl<T> Clone for Linker<T> {
+    fn clone(&self) -> Self {
+        Self {
+            engine: self.engine.clone(),
+            definitions: self.definitions.clone(),
+            allow_shadowing: self.allow_shadowing,
+            data: PhantomData,
+        }
+    }
+}
+
+impl<T> std::fmt::Debug for Linker<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names = self.definitions.iter().flat_map(|(module, names)| names.keys().map(move |name| (module, name)));
+        f.debug_set().entries(names).finish()
+    }
+}
+
+impl<T: 'static> Linker<T> {
+    /// A linker that knows nothing.
+    pub fn new(engine: &Engine) -> Self {
+        Self { engine: engine.clone(), definitions: HashMap::new(), allow_shadowing: false, data: PhantomData }
+    }
+
+    /// The engine whose modules it links.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Whether a name may be defined again; off by default.
+    pub fn allow_shadowing(&mut self, allow: bool) -> &mut Self {
+        self.allow_shadowing = allow;
+        self
+    }
+
+    fn insert(&mut self, module: &str, name: &str, definition: Definition) -> Result<&mut Self> {
+        let names = self.definitions.entry(module.into()).or_default();
+        ensure!(
+            self.allow_shadowing || !names.contains_key(name),
+            "import of `{module}::{name}` defined twice"
+        );
+        names.insert(name.into(), definition);
+        Ok(self)
+    }
+
+    fn find(&self, module: &str, name: &str) -> Option<&Definition> {
+        self.definitions.get(module)?.get(name)
+    }
+
+    /// Defines a host function by a closure, whose signature it has.
+    ///
+    /// # Errors
+    ///
+    /// If the name is taken; the same for the others that define.
+    pub fn func_wrap<Params, Results>(
+        &mut self,
+        module: &str,
+        name: &str,
+        func: impl IntoFunc<T, Params, Results>,
+    ) -> Result<&mut Self> {
+        let func = func.into_host_func(&self.engine, module, name).0;
+        self.insert(module, name, Definition::HostFunc(Arc::new(func)))
+    }
+
+    /// Defines a host function by a closure over values.
+    ///
+    /// # Errors
+    ///
+    /// If the name is taken.
+    pub fn func_new(
+        &mut self,
+        module: &str,
+        name: &str,
+        ty: FuncType,
+        func: impl Fn(Caller<'_, T>, &[Val], &mut [Val]) -> Result<()> + Send + Sync + 'static,
+    ) -> Result<&mut Self> {
+        let func = from_closure(&self.engine, module, name, &ty, func);
+        self.insert(module, name, Definition::HostFunc(Arc::new(func)))
+    }
+
+    /// Defines something that is in a store.
+    ///
+    /// # Errors
+    ///
+    /// If the name is taken.
+    pub fn define(
+        &mut self,
+        _store: impl AsContext<Data = T>,
+        module: &str,
+        name: &str,
+        item: impl Into<Extern>,
+    ) -> Result<&mut Self> {
+        self.insert(module, name, Definition::Extern(item.into()))
+    }
+
+    /// Defines all that an instance exports, as the module `module`.
+    ///
+    /// # Errors
+    ///
+    /// If a name is taken.
+    pub fn instance(
+        &mut self,
+        mut store: impl AsContextMut<Data = T>,
+        module: &str,
+        instance: Instance,
+    ) -> Result<&mut Self> {
+        let mut store = store.as_context_mut();
+        let exports: Vec<_> = instance
+            .exports(StoreContextMut(store.0))
+            .map(|export| (export.name().to_owned(), export.into_extern()))
+            .collect();
+        for (name, item) in exports {
+            self.define(&mut store, module, &name, item)?;
+        }
+        Ok(self)
+    }
+
+    /// Instantiates a module and defines all that the instance exports, as the module `name`.
+    ///
+    /// # Errors
+    ///
+    /// If instantiation fails or a name is taken.
+    pub fn module(
+        &mut self,
+        mut store: impl AsContextMut<Data = T>,
+        name: &str,
+        module: &Module,
+    ) -> Result<&mut Self> {
+        let instance = self.instantiate(&mut store, module)?;
+        self.instance(store, name, instance)
+    }
+
+    /// Gives a definition a second name.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such definition, or the second name is taken.
+    pub fn alias(&mut self, module: &str, name: &str, as_module: &str, as_name: &str) -> Result<&mut Self> {
+        let definition = self.find(module, name).cloned();
+        let definition = definition.with_context(|| format!("no item named `{module}::{name}` is defined"))?;
+        self.insert(as_module, as_name, definition)
+    }
+
+    /// Gives all definitions of a module a second module's name.
+    ///
+    /// # Errors
+    ///
+    /// If nothing is defined in `module`, or a name is taken.
+    pub fn alias_module(&mut self, module: &str, as_module: &str) -> Result<()> {
+        let names = self.definitions.get(module).cloned();
+        for (name, definition) in names.with_context(|| format!("no module named `{module}` is defined"))? {
+            self.insert(as_module, &name, definition)?;
+        }
+        Ok(())
+    }
+
+    /// Defines each function that `module` imports and that is not defined yet, as one that traps.
+    ///
+    /// # Errors
+    ///
+    /// If a missing import is not a function.
+    pub fn define_unknown_imports_as_traps(&mut self, module: &Module) -> Result<()> {
+        for import in module.imports() {
+            if self.find(import.module(), import.name()).is_some() {
+                continue;
+            }
+            let ExternType::Func(ty) = import.ty() else {
+                bail!("`{}::{}` is not a function and not defined", import.module(), import.name());
+            };
+            let text = format!("unknown import: `{}::{}` has not been defined", import.module(), import.name());
+            self.func_new(import.module(), import.name(), ty, move |_, _, _| Err(anyhow!(text.clone())))?;
+        }
+        Ok(())
+    }
+
+    fn materialise(store: &mut StoreContextMut<'_, T>, definition: &Definition) -> Extern {
+        match definition {
+            Definition::Extern(item) => *item,
+            Definition::HostFunc(func) => {
+                Extern::Func(Func::new_handle(store.0.opaque.add_host_func(func.clone())))
+            }
+        }
+    }
+
+    /// What is defined by this name, in `store`.
+    pub fn get(&self, mut store: impl AsContextMut<Data = T>, module: &str, name: &str) -> Option<Extern> {
+        Some(Self::materialise(&mut store.as_context_mut(), self.find(module, name)?))
+    }
+
+    /// What is defined for an import, in `store`.
+    pub fn get_by_import(&self, store: impl AsContextMut<Data = T>, import: &ImportType<'_>) -> Option<Extern> {
+        self.get(store, import.module(), import.name())
+    }
+
+    /// The function that stands for a module as a whole: its export without a name, or `_start`.
+    ///
+    /// # Errors
+    ///
+    /// If there is neither.
+    pub fn get_default(&self, mut store: impl AsContextMut<Data = T>, module: &str) -> Result<Func> {
+        for name in ["", "_start"] {
+            if let Some(item) = self.get(&mut store, module, name) {
+                return item.into_func().with_context(|| format!("`{module}::{name}` is not a function"));
+            }
+        }
+        bail!("`{module}` has no default function")
+    }
+
+    fn resolve(&self, import: &Import) -> Result<&Definition> {
+        let (module, name) = (&import.module, &import.name);
+        self.find(module, name).with_context(|| format!("unknown import: `{module}::{name}` has not been defined"))
+    }
+
+    /// Instantiates a module with what is defined.
+    ///
+    /// # Errors
+    ///
+    /// If an import is not defined or of the wrong type, and as [`Instance::new`].
+    pub fn instantiate(&self, mut store: impl AsContextMut<Data = T>, module: &Module) -> Result<Instance> {
+        let mut store = store.as_context_mut();
+        let mut imports = Vec::new();
+        for import in &module.inner().shape().imports {
+            let definition = self.resolve(import)?;
+            imports.push(Self::materialise(&mut store, definition));
+        }
+        Instance::new(store, module, &imports)
+    }
+
+    /// Resolves and checks the imports of a module once, for many instances.
+    ///
+    /// # Errors
+    ///
+    /// If an import is not defined or of the wrong type.
+    pub fn instantiate_pre(&self, module: &Module) -> Result<InstancePre<T>> {
+        let mut definitions = Vec::new();
+        for import in &module.inner().shape().imports {
+            let definition = self.resolve(import)?;
+            if let Definition::HostFunc(func) = definition {
+                check_host_func(module, import, func)?;
+            }
+            definitions.push(definition.clone());
+        }
+        Ok(InstancePre { module: module.clone(), definitions: definitions.into(), data: PhantomData })
+    }
+}
+
+fn check_host_func(module: &Module, import: &Import, func: &HostFunc) -> Result<()> {
+    let inner = module.inner();
+    let wanted = ExternType::of(inner.shape(), import.entity);
+    let fits = match import.entity {
+        EntityIndex::Func(index) => inner.shape().func_sig(index) == &**func.sig(),
+        _ => false,
+    };
+    ensure!(
+        fits,
+        "incompatible import type for `{}::{}`: the module wants {wanted}, found {}",
+        import.module,
+        import.name,
+        func.sig()
+    );
+    Ok(())
+}
+
+/// A module whose imports are resolved.
+///
+/// ```
+/// use waft::*;
+///
+/// # fn main() -> Result<()> {
+/// let engine = Engine::default();
+/// let module = Module::new(&engine, "(module)")?;
+/// let pre = Linker::<()>::new(&engine).instantiate_pre(&module)?;
+/// let mut store = Store::new(&engine, ());
+/// pre.instantiate(&mut store)?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct InstancePre<T: 'static> {
+    module: Module,
+    definitions: Arc<[Definition]>,
+    data: PhantomData<fn() -> T>,
+}
+
+impl<T> Clone for InstancePre<T> {
+    fn clone(&self) -> Self {
+        Self { module: self.module.clone(), definitions: self.definitions.clone(), data: PhantomData }
+    }
+}
+
+impl<T> std::fmt::Debug for InstancePre<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("InstancePre").field(&self.module).finish()
+    }
+}
+
+impl<T: 'static> InstancePre<T> {
+    /// The module.
+    pub fn module(&self) -> &Module {
+        &self.module
+    }
+
+    /// A new instance.
+    ///
+    /// # Errors
+    ///
+    /// As [`Instance::new`].
+    pub fn instantiate(&self, mut store: impl AsContextMut<Data = T>) -> Result<Instance> {
+        let mut store = store.as_context_mut();
+        let mut bindings: Vec<Binding> = Vec::with_capacity(self.definitions.len());
+        for (import, definition) in self.module.inner().shape().imports.iter().zip(&*self.definitions) {
+            let item = Linker::materialise(&mut store, definition);
+            if let Definition::Extern(item) = definition {
+                let opaque = &store.0.opaque;
+                ensure!(item.store() == opaque.id(), "an import belongs to another store");
+                instance::check_import(opaque, self.module.inner(), import, item)?;
+            }
+            bindings.push(item.binding());
+        }
+        Instance::bound(&mut store, &self.module, &bindings)
+    }
+}

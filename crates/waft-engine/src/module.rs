@@ -1,0 +1,290 @@
+//! Modules: compiled code and the shape that it belongs to.
+
+use crate::artifact;
+use crate::code::CompiledCode;
+use crate::compile;
+use crate::engine::Engine;
+use crate::sigs::RegisteredSig;
+use crate::types::{ExportType, ExternType, ImportType};
+use anyhow::{Context as _, Result};
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicPtr;
+use waft_core::index::{DataIndex, TypedIndex};
+use waft_core::layout::VmLayout;
+use waft_core::module::{EntityIndex, Shape};
+use waft_core::proposal;
+
+/// A compiled module; cheap to clone.
+///
+/// ```
+/// use waft::{Engine, Module};
+///
+/// # fn main() -> waft::Result<()> {
+/// let module = Module::new(&Engine::default(), r#"(module (func (export "f")))"#)?;
+/// assert_eq!(module.exports().next().unwrap().name(), "f");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Module(Arc<ModuleInner>);
+
+/// What the instances of a module share.
+pub(crate) struct ModuleInner {
+    engine: Engine,
+    shape: Shape,
+    layout: VmLayout,
+    wasm: WasmBytes,
+    code: CompiledCode,
+    /// Keeps the numbers in `sig_ids` claimed.
+    _sigs: Vec<RegisteredSig>,
+    sig_ids: Box<[u32]>,
+    code_slots: Box<[AtomicPtr<u8>]>,
+    exports: HashMap<String, EntityIndex>,
+}
+
+/// The bytes that a shape was decoded from.
+#[derive(Clone)]
+pub(crate) enum WasmBytes {
+    /// The module as it was given.
+    Whole(Arc<[u8]>),
+    /// What a precompiled module keeps of it: all but the code.
+    WithoutCode(artifact::Section),
+}
+
+impl WasmBytes {
+    pub(crate) fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Whole(bytes) => bytes,
+            Self::WithoutCode(section) => section.bytes(),
+        }
+    }
+}
+
+impl std::fmt::Debug for ModuleInner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Module").field("functions", &self.shape.funcs.len()).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Module {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl ModuleInner {
+    /// A module of compiled code; or of none, for what the host itself defines.
+    pub(crate) fn new(engine: &Engine, shape: Shape, wasm: WasmBytes, code: CompiledCode) -> Self {
+        let layout = VmLayout::new(&shape);
+        let sigs: Vec<_> = shape.types.values().map(|sig| engine.sigs().register(sig)).collect();
+        let sig_ids = sigs.iter().map(RegisteredSig::id).collect();
+        let code_slots = code.entries().map(AtomicPtr::new).collect();
+        let exports = shape.exports.iter().map(|export| (export.name.clone(), export.entity)).collect();
+        Self { engine: engine.clone(), shape, layout, wasm, code, _sigs: sigs, sig_ids, code_slots, exports }
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+    pub(crate) fn shape(&self) -> &Shape {
+        &self.shape
+    }
+    pub(crate) fn layout(&self) -> &VmLayout {
+        &self.layout
+    }
+    pub(crate) fn code(&self) -> &CompiledCode {
+        &self.code
+    }
+    pub(crate) fn wasm(&self) -> &WasmBytes {
+        &self.wasm
+    }
+    /// The engine's number for each type of the module.
+    pub(crate) fn sigs(&self) -> &[u32] {
+        &self.sig_ids
+    }
+    /// Where each defined function is entered now.
+    pub(crate) fn code_slots(&self) -> &[AtomicPtr<u8>] {
+        &self.code_slots
+    }
+    /// The export of this name.
+    pub(crate) fn export(&self, name: &str) -> Option<EntityIndex> {
+        self.exports.get(name).copied()
+    }
+    /// The bytes of a data segment.
+    pub(crate) fn data(&self, data: DataIndex) -> &[u8] {
+        &self.wasm.bytes()[self.shape.datas[data].range.clone()]
+    }
+}
+
+impl Module {
+    /// Compiles a module from the binary or the text format.
+    ///
+    /// # Errors
+    ///
+    /// If it is malformed or invalid, uses a proposal that is switched off, or exceeds a limit. The message says where.
+    pub fn new(engine: &Engine, bytes: impl AsRef<[u8]>) -> Result<Self> {
+        let bytes = bytes.as_ref();
+        refuse_precompiled(bytes)?;
+        match wat::parse_bytes(bytes)? {
+            Cow::Borrowed(bytes) => Self::from_binary(engine, bytes),
+            Cow::Owned(bytes) => Self::compile(engine, bytes.into()),
+        }
+    }
+
+    /// Compiles a module from the binary format.
+    ///
+    /// # Errors
+    ///
+    /// As [`Module::new`].
+    pub fn from_binary(engine: &Engine, binary: &[u8]) -> Result<Self> {
+        refuse_precompiled(binary)?;
+        Self::compile(engine, binary.into())
+    }
+
+    /// Compiles a module from a file in either format.
+    ///
+    /// # Errors
+    ///
+    /// As [`Module::new`], or if the file cannot be read.
+    pub fn from_file(engine: &Engine, file: impl AsRef<Path>) -> Result<Self> {
+        let file = file.as_ref();
+        let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+        Self::new(engine, bytes).with_context(|| format!("module {}", file.display()))
+    }
+
+    fn compile(engine: &Engine, wasm: Arc<[u8]>) -> Result<Self> {
+        compile::module(engine, wasm).map(|inner| Self(Arc::new(inner)).registered())
+    }
+
+    /// Says whether a module in the binary format is valid, without compiling it.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, and where.
+    pub fn validate(engine: &Engine, binary: &[u8]) -> Result<()> {
+        compile::validate(engine, binary).map(drop)
+    }
+
+    /// The module as a precompiled one: what [`Module::deserialize`] takes.
+    ///
+    /// # Errors
+    ///
+    /// If it is too large for the format.
+    ///
+    /// ```
+    /// use waft::{Engine, Module};
+    ///
+    /// # fn main() -> waft::Result<()> {
+    /// let engine = Engine::default();
+    /// let bytes = Module::new(&engine, "(module)")?.serialize()?;
+    /// assert!(Engine::is_precompiled(&bytes));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn serialize(&self) -> Result<Vec<u8>> {
+        artifact::write(&self.0)
+    }
+
+    pub(crate) fn from_artifact(engine: &Engine, artifact: artifact::Artifact) -> Result<Self> {
+        Ok(Self(Arc::new(artifact.into_module(engine)?)).registered())
+    }
+
+    /// Makes the code known to the signal handlers.
+    fn registered(self) -> Self {
+        self.0.code.register(&self.0);
+        self
+    }
+
+    pub(crate) fn from_inner(inner: Arc<ModuleInner>) -> Self {
+        Self(inner)
+    }
+    pub(crate) fn inner(&self) -> &Arc<ModuleInner> {
+        &self.0
+    }
+
+    /// The engine that it was compiled for.
+    pub fn engine(&self) -> &Engine {
+        &self.0.engine
+    }
+
+    /// The module's name, if its name section has one.
+    pub fn name(&self) -> Option<&str> {
+        crate::backtrace::module_name(&self.0)
+    }
+
+    /// What it asks its host for, in order.
+    pub fn imports(&self) -> impl ExactSizeIterator<Item = ImportType<'_>> + '_ {
+        self.0.shape.imports.iter().map(|import| ImportType {
+            module: &import.module,
+            name: &import.name,
+            inner: &self.0,
+            entity: import.entity,
+        })
+    }
+
+    /// What it offers, in order.
+    pub fn exports(&self) -> impl ExactSizeIterator<Item = ExportType<'_>> + '_ {
+        self.0.shape.exports.iter().map(|export| ExportType {
+            name: &export.name,
+            inner: &self.0,
+            entity: export.entity,
+        })
+    }
+
+    /// The type of the export of this name.
+    pub fn get_export(&self, name: &str) -> Option<ExternType> {
+        Some(ExternType::of(&self.0.shape, self.0.export(name)?))
+    }
+
+    /// The types of the memories that it defines or imports.
+    pub fn memories(&self) -> impl ExactSizeIterator<Item = crate::types::MemoryType> + '_ {
+        self.0.shape.memories.values().map(|ty| crate::types::MemoryType(*ty))
+    }
+
+    /// The types of the tables that it defines or imports.
+    pub fn tables(&self) -> impl ExactSizeIterator<Item = crate::types::TableType> + '_ {
+        self.0.shape.tables.values().map(|ty| crate::types::TableType(*ty))
+    }
+
+    /// How many functions it defines itself.
+    pub fn defined_functions(&self) -> usize {
+        self.0.shape.defined_funcs()
+    }
+
+    /// The index of the function that runs when it is instantiated.
+    pub fn start_function(&self) -> Option<u32> {
+        self.0.shape.start.map(|func| func.index() as u32)
+    }
+
+    /// Its custom sections in order, each with its contents.
+    pub fn custom_sections(&self) -> impl ExactSizeIterator<Item = (&str, &[u8])> + '_ {
+        let bytes = self.0.wasm.bytes();
+        self.0.shape.customs.iter().map(move |section| (section.name.as_str(), &bytes[section.range.clone()]))
+    }
+
+    /// The module in the binary format; of a precompiled module, without its code.
+    pub fn wasm(&self) -> &[u8] {
+        self.0.wasm.bytes()
+    }
+
+    /// Bytes of machine code.
+    pub fn code_size(&self) -> usize {
+        self.0.code.text().len()
+    }
+
+    /// The names of the proposals that a module in the binary format cannot do without; empty if it is invalid.
+    pub fn proposals_used(binary: &[u8]) -> Vec<&'static str> {
+        proposal::proposals_used(binary).into_iter().map(proposal::Proposal::name).collect()
+    }
+}
+
+fn refuse_precompiled(bytes: &[u8]) -> Result<()> {
+    anyhow::ensure!(
+        !artifact::is_artifact(bytes),
+        "this is a precompiled module, which holds machine code: load it with `Module::deserialize` if you trust it"
+    );
+    Ok(())
+}

@@ -1,0 +1,241 @@
+//! Stores: what belongs to one guest, and the data that its host keeps with it.
+
+use crate::door::Doorkeeper;
+use crate::engine::Engine;
+use crate::limits::{self, GrowthRequest, HostLimits, ResourceLimiter};
+use crate::vm::{InterruptHandle, StoreOpaque};
+use anyhow::Result;
+
+/// A store without its owner: the engine's half, then the host's.
+#[repr(C)]
+pub(crate) struct StoreInner<T: 'static> {
+    /// First, so that a pointer to it is a pointer to the whole.
+    pub(crate) opaque: StoreOpaque,
+    pub(crate) host: HostHalf<T>,
+}
+
+/// The function that finds the limiter in the host's data.
+type LimiterOf<T> = Box<dyn (FnMut(&mut T) -> &mut dyn ResourceLimiter) + Send + Sync>;
+
+/// What the host put into a store.
+pub(crate) struct HostHalf<T: 'static> {
+    pub(crate) data: T,
+    limiter: Option<LimiterOf<T>>,
+}
+
+impl<T> HostHalf<T> {
+    fn limiter(&mut self) -> Option<&mut dyn ResourceLimiter> {
+        let find = self.limiter.as_mut()?;
+        Some(find(&mut self.data))
+    }
+}
+
+impl<T> HostLimits for HostHalf<T> {
+    fn may_grow(&mut self, request: GrowthRequest) -> Result<bool> {
+        limits::may_grow(self.limiter(), request)
+    }
+    fn grow_failed(&mut self, request: GrowthRequest, error: anyhow::Error) -> Result<()> {
+        limits::grow_failed(self.limiter(), request, error)
+    }
+    fn count_limits(&mut self) -> [usize; 3] {
+        match self.limiter() {
+            Some(limiter) => [limiter.instances(), limiter.memories(), limiter.tables()],
+            None => [usize::MAX; 3],
+        }
+    }
+}
+
+impl<T> StoreInner<T> {
+    /// A store's insides, not yet at their final place.
+    pub(crate) fn new(engine: &Engine, data: T) -> Self {
+        Self { opaque: StoreOpaque::new(engine.clone()), host: HostHalf { data, limiter: None } }
+    }
+}
+
+/// Instances, memories and all else of one guest, with the host's data of type `T`.
+///
+/// Everything in it is freed when it is dropped, and not before.
+///
+/// ```
+/// use waft::{Engine, Store};
+///
+/// let mut store = Store::new(&Engine::default(), 5);
+/// *store.data_mut() += 1;
+/// assert_eq!(store.into_data(), 6);
+/// ```
+pub struct Store<T: 'static> {
+    inner: crate::vm::StoreBox<T>,
+}
+
+impl<T> Store<T> {
+    /// An empty store.
+    pub fn new(engine: &Engine, data: T) -> Self {
+        Self { inner: crate::vm::StoreBox::new(StoreInner::new(engine, data)) }
+    }
+    /// The engine that it runs on.
+    pub fn engine(&self) -> &Engine {
+        self.inner.get().opaque.engine()
+    }
+    /// The host's data.
+    pub fn data(&self) -> &T {
+        &self.inner.get().host.data
+    }
+    /// The host's data, to be changed.
+    pub fn data_mut(&mut self) -> &mut T {
+        &mut self.inner.get_mut().host.data
+    }
+    /// Drops all but the host's data.
+    pub fn into_data(self) -> T {
+        self.inner.into_inner().host.data
+    }
+
+    /// Installs what decides about growth; it is found in the host's data.
+    pub fn limiter(&mut self, limiter: impl (FnMut(&mut T) -> &mut dyn ResourceLimiter) + Send + Sync + 'static) {
+        self.inner.get_mut().host.limiter = Some(Box::new(limiter));
+    }
+
+    /// Installs, or removes, what watches every call of a host function.
+    pub fn set_doorkeeper(&mut self, keeper: Option<Box<dyn Doorkeeper>>) {
+        self.inner.get_mut().opaque.doorkeeper = keeper;
+    }
+
+    /// What makes this store's guest trap, from any thread.
+    ///
+    /// ```
+    /// use waft::*;
+    ///
+    /// # fn main() -> Result<()> {
+    /// let engine = Engine::default();
+    /// let mut store = Store::new(&engine, ());
+    /// let module = Module::new(&engine, r#"(module (func (export "spin") (loop br 0)))"#)?;
+    /// let instance = Instance::new(&mut store, &module, &[])?;
+    /// let spin = instance.get_typed_func::<(), ()>(&mut store, "spin")?;
+    /// let handle = store.interrupt_handle();
+    /// let timer = std::thread::spawn(move || handle.interrupt());
+    /// let error = spin.call(&mut store, ()).unwrap_err();
+    /// assert_eq!(error.downcast_ref::<Trap>(), Some(&Trap::Interrupt));
+    /// # timer.join().unwrap();
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn interrupt_handle(&self) -> InterruptHandle {
+        self.inner.get().opaque.interrupt_handle()
+    }
+}
+
+impl<T: std::fmt::Debug> std::fmt::Debug for Store<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("data", self.data()).finish_non_exhaustive()
+    }
+}
+
+/// A borrowed store.
+pub struct StoreContext<'a, T: 'static>(pub(crate) &'a StoreInner<T>);
+
+/// A mutably borrowed store.
+pub struct StoreContextMut<'a, T: 'static>(pub(crate) &'a mut StoreInner<T>);
+
+impl<'a, T> StoreContext<'a, T> {
+    /// The host's data.
+    pub fn data(&self) -> &'a T {
+        &self.0.host.data
+    }
+    /// The engine.
+    pub fn engine(&self) -> &'a Engine {
+        self.0.opaque.engine()
+    }
+}
+
+impl<'a, T> StoreContextMut<'a, T> {
+    /// The host's data.
+    pub fn data(&self) -> &T {
+        &self.0.host.data
+    }
+    /// The host's data, to be changed.
+    pub fn data_mut(&mut self) -> &mut T {
+        &mut self.0.host.data
+    }
+    /// The engine.
+    pub fn engine(&self) -> &Engine {
+        self.0.opaque.engine()
+    }
+}
+
+/// What a store can be read through: `&Store`, `&Caller` and the contexts themselves.
+pub trait AsContext {
+    /// The host's data.
+    type Data: 'static;
+    /// The store, borrowed.
+    fn as_context(&self) -> StoreContext<'_, Self::Data>;
+}
+
+/// What a store can be changed through: `&mut Store`, `&mut Caller` and `StoreContextMut`.
+pub trait AsContextMut: AsContext {
+    /// The store, mutably borrowed.
+    fn as_context_mut(&mut self) -> StoreContextMut<'_, Self::Data>;
+}
+
+impl<T> AsContext for Store<T> {
+    type Data = T;
+    fn as_context(&self) -> StoreContext<'_, T> {
+        StoreContext(self.inner.get())
+    }
+}
+
+impl<T> AsContextMut for Store<T> {
+    fn as_context_mut(&mut self) -> StoreContextMut<'_, T> {
+        StoreContextMut(self.inner.get_mut())
+    }
+}
+
+impl<T> AsContext for StoreContext<'_, T> {
+    type Data = T;
+    fn as_context(&self) -> StoreContext<'_, T> {
+        StoreContext(self.0)
+    }
+}
+
+impl<T> AsContext for StoreContextMut<'_, T> {
+    type Data = T;
+    fn as_context(&self) -> StoreContext<'_, T> {
+        StoreContext(self.0)
+    }
+}
+
+impl<T> AsContextMut for StoreContextMut<'_, T> {
+    fn as_context_mut(&mut self) -> StoreContextMut<'_, T> {
+        StoreContextMut(self.0)
+    }
+}
+
+impl<S: AsContext> AsContext for &S {
+    type Data = S::Data;
+    fn as_context(&self) -> StoreContext<'_, Self::Data> {
+        (**self).as_context()
+    }
+}
+
+impl<S: AsContext> AsContext for &mut S {
+    type Data = S::Data;
+    fn as_context(&self) -> StoreContext<'_, Self::Data> {
+        (**self).as_context()
+    }
+}
+
+impl<S: AsContextMut> AsContextMut for &mut S {
+    fn as_context_mut(&mut self) -> StoreContextMut<'_, Self::Data> {
+        (**self).as_context_mut()
+    }
+}
+
+impl<'a, S: AsContext> From<&'a S> for StoreContext<'a, S::Data> {
+    fn from(store: &'a S) -> Self {
+        store.as_context()
+    }
+}
+
+impl<'a, S: AsContextMut> From<&'a mut S> for StoreContextMut<'a, S::Data> {
+    fn from(store: &'a mut S) -> Self {
+        store.as_context_mut()
+    }
+}

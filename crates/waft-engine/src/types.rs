@@ -1,0 +1,269 @@
+//! Types as embedders see them.
+
+use crate::engine::Engine;
+use crate::module::ModuleInner;
+use std::fmt;
+use std::sync::Arc;
+use waft_core::module::{EntityIndex, Shape};
+use waft_core::types::{FuncSig, GlobalTy, Limits, MemoryTy, TableTy};
+
+pub use waft_core::types::{HeapType, RefType, ValType};
+
+/// Whether a global can be written.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Mutability {
+    /// It keeps its first value.
+    Const,
+    /// It can be written.
+    Var,
+}
+
+/// The type of a function.
+///
+/// ```
+/// use waft::{Engine, FuncType, ValType};
+///
+/// let ty = FuncType::new(&Engine::default(), [ValType::I32], [ValType::I64]);
+/// assert_eq!(ty.to_string(), "(func (param i32) (result i64))");
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct FuncType(pub(crate) Arc<FuncSig>);
+
+impl FuncType {
+    /// The type of functions that take `params` and give `results`.
+    pub fn new(
+        _engine: &Engine,
+        params: impl IntoIterator<Item = ValType>,
+        results: impl IntoIterator<Item = ValType>,
+    ) -> Self {
+        Self(Arc::new(FuncSig::new(params, results)))
+    }
+    /// The types of the parameters.
+    pub fn params(&self) -> impl ExactSizeIterator<Item = ValType> + '_ {
+        self.0.params().iter().copied()
+    }
+    /// The types of the results.
+    pub fn results(&self) -> impl ExactSizeIterator<Item = ValType> + '_ {
+        self.0.results().iter().copied()
+    }
+    /// The type of parameter `i`.
+    pub fn param(&self, i: usize) -> Option<ValType> {
+        self.0.params().get(i).copied()
+    }
+    /// The type of result `i`.
+    pub fn result(&self, i: usize) -> Option<ValType> {
+        self.0.results().get(i).copied()
+    }
+}
+
+impl fmt::Display for FuncType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The type of a memory; sizes are in pages of 64 KiB.
+///
+/// ```
+/// let ty = waft::MemoryType::new(1, Some(16));
+/// assert_eq!((ty.minimum(), ty.maximum()), (1, Some(16)));
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct MemoryType(pub(crate) MemoryTy);
+
+impl MemoryType {
+    /// A memory of `minimum` pages that may grow to `maximum`, or as far as addresses reach.
+    pub fn new(minimum: u32, maximum: Option<u32>) -> Self {
+        Self(MemoryTy { limits: Limits { min: minimum.into(), max: maximum.map(u64::from) } })
+    }
+    /// Pages at the start.
+    pub fn minimum(&self) -> u64 {
+        self.0.limits.min
+    }
+    /// Pages at most, if declared.
+    pub fn maximum(&self) -> Option<u64> {
+        self.0.limits.max
+    }
+    /// Bytes in a page.
+    pub fn page_size(&self) -> u64 {
+        MemoryTy::PAGE_BYTES
+    }
+}
+
+impl fmt::Display for MemoryType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "(memory {})", LimitsText(self.0.limits))
+    }
+}
+
+/// The type of a table; sizes are in elements.
+///
+/// ```
+/// use waft::{RefType, TableType};
+///
+/// assert_eq!(TableType::new(RefType::FUNCREF, 2, None).to_string(), "(table 2 funcref)");
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct TableType(pub(crate) TableTy);
+
+impl TableType {
+    /// A table of `minimum` elements that may grow to `maximum`.
+    pub fn new(element: RefType, minimum: u32, maximum: Option<u32>) -> Self {
+        Self(TableTy { element, limits: Limits { min: minimum.into(), max: maximum.map(u64::from) } })
+    }
+    /// What each element is.
+    pub fn element(&self) -> RefType {
+        self.0.element
+    }
+    /// Elements at the start.
+    pub fn minimum(&self) -> u64 {
+        self.0.limits.min
+    }
+    /// Elements at most, if declared.
+    pub fn maximum(&self) -> Option<u64> {
+        self.0.limits.max
+    }
+}
+
+impl fmt::Display for TableType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "(table {} {})", LimitsText(self.0.limits), self.0.element)
+    }
+}
+
+struct LimitsText(Limits);
+
+impl fmt::Display for LimitsText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.max {
+            Some(max) => write!(f, "{} {max}", self.0.min),
+            None => write!(f, "{}", self.0.min),
+        }
+    }
+}
+
+/// The type of a global.
+///
+/// ```
+/// use waft::{GlobalType, Mutability, ValType};
+///
+/// assert_eq!(GlobalType::new(ValType::I32, Mutability::Var).to_string(), "(global (mut i32))");
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct GlobalType(pub(crate) GlobalTy);
+
+impl GlobalType {
+    /// A global that holds `content`.
+    pub fn new(content: ValType, mutability: Mutability) -> Self {
+        Self(GlobalTy { content, mutable: mutability == Mutability::Var })
+    }
+    /// What it holds.
+    pub fn content(&self) -> &ValType {
+        &self.0.content
+    }
+    /// Whether it can be written.
+    pub fn mutability(&self) -> Mutability {
+        if self.0.mutable { Mutability::Var } else { Mutability::Const }
+    }
+}
+
+impl fmt::Display for GlobalType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.mutable { write!(f, "(global (mut {}))", self.0.content) } else { write!(f, "(global {})", self.0.content) }
+    }
+}
+
+/// The type of something that can be imported or exported.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum ExternType {
+    /// A function's.
+    Func(FuncType),
+    /// A global's.
+    Global(GlobalType),
+    /// A table's.
+    Table(TableType),
+    /// A memory's.
+    Memory(MemoryType),
+}
+
+impl ExternType {
+    pub(crate) fn of(shape: &Shape, entity: EntityIndex) -> Self {
+        match entity {
+            EntityIndex::Func(func) => Self::Func(FuncType(Arc::new(shape.func_sig(func).clone()))),
+            EntityIndex::Global(global) => Self::Global(GlobalType(shape.globals[global])),
+            EntityIndex::Table(table) => Self::Table(TableType(shape.tables[table])),
+            EntityIndex::Memory(memory) => Self::Memory(MemoryType(shape.memories[memory])),
+        }
+    }
+    /// The function's type, if it is one's.
+    pub fn func(&self) -> Option<&FuncType> {
+        if let Self::Func(ty) = self { Some(ty) } else { None }
+    }
+    /// The global's type, if it is one's.
+    pub fn global(&self) -> Option<&GlobalType> {
+        if let Self::Global(ty) = self { Some(ty) } else { None }
+    }
+    /// The table's type, if it is one's.
+    pub fn table(&self) -> Option<&TableType> {
+        if let Self::Table(ty) = self { Some(ty) } else { None }
+    }
+    /// The memory's type, if it is one's.
+    pub fn memory(&self) -> Option<&MemoryType> {
+        if let Self::Memory(ty) = self { Some(ty) } else { None }
+    }
+}
+
+impl fmt::Display for ExternType {
+    /// As in the text format: `(func (param i32))`, `(memory 1 2)`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Func(ty) => ty.fmt(f),
+            Self::Global(ty) => ty.fmt(f),
+            Self::Table(ty) => ty.fmt(f),
+            Self::Memory(ty) => ty.fmt(f),
+        }
+    }
+}
+
+/// What a module asks its host for.
+#[derive(Clone, Debug)]
+pub struct ImportType<'module> {
+    pub(crate) module: &'module str,
+    pub(crate) name: &'module str,
+    pub(crate) inner: &'module ModuleInner,
+    pub(crate) entity: EntityIndex,
+}
+
+impl<'module> ImportType<'module> {
+    /// The name of the module that provides it.
+    pub fn module(&self) -> &'module str {
+        self.module
+    }
+    /// Its name there.
+    pub fn name(&self) -> &'module str {
+        self.name
+    }
+    /// Its type.
+    pub fn ty(&self) -> ExternType {
+        ExternType::of(self.inner.shape(), self.entity)
+    }
+}
+
+/// What a module offers.
+#[derive(Clone, Debug)]
+pub struct ExportType<'module> {
+    pub(crate) name: &'module str,
+    pub(crate) inner: &'module ModuleInner,
+    pub(crate) entity: EntityIndex,
+}
+
+impl<'module> ExportType<'module> {
+    /// Its name.
+    pub fn name(&self) -> &'module str {
+        self.name
+    }
+    /// Its type.
+    pub fn ty(&self) -> ExternType {
+        ExternType::of(self.inner.shape(), self.entity)
+    }
+}

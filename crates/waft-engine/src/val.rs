@@ -1,0 +1,290 @@
+//! Values as embedders see them.
+
+use crate::externref::ExternRef;
+use crate::func::Func;
+use crate::types::{HeapType, RefType, ValType};
+use crate::vm::{RawRef, RawVal, StoreOpaque};
+use anyhow::{Result, bail};
+use std::fmt;
+
+/// 128 bits, little-endian by lane.
+///
+/// ```
+/// let v = waft::V128::from(7);
+/// assert_eq!(v.as_u128(), 7);
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct V128(u128);
+
+impl V128 {
+    /// The bits.
+    pub fn as_u128(&self) -> u128 {
+        self.0
+    }
+}
+
+impl From<u128> for V128 {
+    fn from(bits: u128) -> Self {
+        Self(bits)
+    }
+}
+
+impl From<V128> for u128 {
+    fn from(value: V128) -> Self {
+        value.0
+    }
+}
+
+impl fmt::Debug for V128 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#034x}", self.0)
+    }
+}
+
+/// A value of any type.
+#[derive(Clone, Copy, Debug)]
+pub enum Val {
+    /// An `i32`.
+    I32(i32),
+    /// An `i64`.
+    I64(i64),
+    /// An `f32`, as bits.
+    F32(u32),
+    /// An `f64`, as bits.
+    F64(u64),
+    /// A `v128`.
+    V128(V128),
+    /// A function, or null.
+    FuncRef(Option<Func>),
+    /// A host value, or null.
+    ExternRef(Option<ExternRef>),
+}
+
+/// A reference of any type.
+#[derive(Clone, Copy, Debug)]
+pub enum Ref {
+    /// A function, or null.
+    Func(Option<Func>),
+    /// A host value, or null.
+    Extern(Option<ExternRef>),
+}
+
+impl Ref {
+    /// Whether it is null.
+    pub fn is_null(&self) -> bool {
+        matches!(self, Self::Func(None) | Self::Extern(None))
+    }
+    /// The null of a type.
+    pub fn null(ty: HeapType) -> Self {
+        match ty {
+            HeapType::Extern => Self::Extern(None),
+            _ => Self::Func(None),
+        }
+    }
+    /// The function, if it is one; `Some(None)` for its null.
+    pub fn as_func(&self) -> Option<Option<&Func>> {
+        if let Self::Func(func) = self { Some(func.as_ref()) } else { None }
+    }
+    /// The host value, if it is one; `Some(None)` for its null.
+    pub fn as_extern(&self) -> Option<Option<&ExternRef>> {
+        if let Self::Extern(value) = self { Some(value.as_ref()) } else { None }
+    }
+
+    pub(crate) fn from_raw(store: &StoreOpaque, ty: RefType, raw: RawRef) -> Self {
+        match ty.heap_type() {
+            HeapType::Extern => Self::Extern(ExternRef::from_raw(store, raw)),
+            _ => Self::Func(Func::from_raw(store, raw)),
+        }
+    }
+
+    /// The reference as a store holds it, if it is of type `ty`.
+    pub(crate) fn to_raw_as(self, store: &StoreOpaque, ty: RefType) -> Result<RawRef> {
+        match (self, ty.heap_type()) {
+            (Self::Func(func), HeapType::Func) if func.is_some() || ty.is_nullable() => Func::to_raw(func, store),
+            (Self::Extern(value), HeapType::Extern) if value.is_some() || ty.is_nullable() => {
+                ExternRef::to_raw(value, store)
+            }
+            _ => bail!("type mismatch: {ty} expected, {} found", self.ty()),
+        }
+    }
+
+    fn ty(&self) -> RefType {
+        match self {
+            Self::Func(func) => RefType::new(func.is_none(), HeapType::Func),
+            Self::Extern(value) => RefType::new(value.is_none(), HeapType::Extern),
+        }
+    }
+}
+
+impl From<Func> for Ref {
+    fn from(func: Func) -> Self {
+        Self::Func(Some(func))
+    }
+}
+
+impl From<ExternRef> for Ref {
+    fn from(value: ExternRef) -> Self {
+        Self::Extern(Some(value))
+    }
+}
+
+impl Val {
+    /// The null of a reference type.
+    pub fn null_ref(ty: HeapType) -> Self {
+        Ref::null(ty).into()
+    }
+    /// Zero, or null; `None` for a type without either.
+    pub fn default_for_ty(ty: &ValType) -> Option<Self> {
+        Some(match ty {
+            ValType::I32 => Self::I32(0),
+            ValType::I64 => Self::I64(0),
+            ValType::F32 => Self::F32(0),
+            ValType::F64 => Self::F64(0),
+            ValType::V128 => Self::V128(V128(0)),
+            ValType::Ref(ty) if ty.is_nullable() => Self::null_ref(ty.heap_type()),
+            ValType::Ref(_) => return None,
+        })
+    }
+    /// Its type.
+    pub fn ty(&self) -> ValType {
+        match self {
+            Self::I32(_) => ValType::I32,
+            Self::I64(_) => ValType::I64,
+            Self::F32(_) => ValType::F32,
+            Self::F64(_) => ValType::F64,
+            Self::V128(_) => ValType::V128,
+            Self::FuncRef(_) => ValType::FUNCREF,
+            Self::ExternRef(_) => ValType::EXTERNREF,
+        }
+    }
+    /// The `i32`, if it is one.
+    pub fn i32(&self) -> Option<i32> {
+        if let Self::I32(value) = self { Some(*value) } else { None }
+    }
+    /// The `i64`, if it is one.
+    pub fn i64(&self) -> Option<i64> {
+        if let Self::I64(value) = self { Some(*value) } else { None }
+    }
+    /// The `f32`, if it is one.
+    pub fn f32(&self) -> Option<f32> {
+        if let Self::F32(bits) = self { Some(f32::from_bits(*bits)) } else { None }
+    }
+    /// The `f64`, if it is one.
+    pub fn f64(&self) -> Option<f64> {
+        if let Self::F64(bits) = self { Some(f64::from_bits(*bits)) } else { None }
+    }
+    /// The `v128`, if it is one.
+    pub fn v128(&self) -> Option<V128> {
+        if let Self::V128(value) = self { Some(*value) } else { None }
+    }
+    /// The reference, if it is one.
+    pub fn ref_(&self) -> Option<Ref> {
+        match self {
+            Self::FuncRef(func) => Some(Ref::Func(*func)),
+            Self::ExternRef(value) => Some(Ref::Extern(*value)),
+            _ => None,
+        }
+    }
+    /// The `i32`.
+    ///
+    /// # Panics
+    ///
+    /// If it is of another type; the same for the next three.
+    pub fn unwrap_i32(&self) -> i32 {
+        self.i32().expect("an i32")
+    }
+    /// The `i64`.
+    pub fn unwrap_i64(&self) -> i64 {
+        self.i64().expect("an i64")
+    }
+    /// The `f32`.
+    pub fn unwrap_f32(&self) -> f32 {
+        self.f32().expect("an f32")
+    }
+    /// The `f64`.
+    pub fn unwrap_f64(&self) -> f64 {
+        self.f64().expect("an f64")
+    }
+
+    pub(crate) fn from_raw(store: &StoreOpaque, ty: ValType, raw: RawVal) -> Self {
+        match ty {
+            ValType::I32 => Self::I32(raw.0 as i32),
+            ValType::I64 => Self::I64(raw.0 as i64),
+            ValType::F32 => Self::F32(raw.0 as u32),
+            ValType::F64 => Self::F64(raw.0 as u64),
+            ValType::V128 => Self::V128(V128(raw.0)),
+            ValType::Ref(ty) => Ref::from_raw(store, ty, raw.as_ref()).into(),
+        }
+    }
+
+    /// The value as machine code has it, if it is of type `ty`.
+    ///
+    /// # Errors
+    ///
+    /// If it is of another type, or belongs to another store.
+    pub(crate) fn to_raw_as(self, store: &StoreOpaque, ty: ValType) -> Result<RawVal> {
+        Ok(RawVal(match (self, ty) {
+            (Self::I32(value), ValType::I32) => u128::from(value as u32),
+            (Self::I64(value), ValType::I64) => u128::from(value as u64),
+            (Self::F32(bits), ValType::F32) => u128::from(bits),
+            (Self::F64(bits), ValType::F64) => u128::from(bits),
+            (Self::V128(value), ValType::V128) => value.0,
+            (value, ValType::Ref(ty)) => match value.ref_() {
+                Some(reference) => return Ok(reference.to_raw_as(store, ty)?.as_val()),
+                None => bail!("type mismatch: {ty} expected, {} found", value.ty()),
+            },
+            (value, ty) => bail!("type mismatch: {ty} expected, {} found", value.ty()),
+        }))
+    }
+}
+
+impl From<Ref> for Val {
+    fn from(reference: Ref) -> Self {
+        match reference {
+            Ref::Func(func) => Self::FuncRef(func),
+            Ref::Extern(value) => Self::ExternRef(value),
+        }
+    }
+}
+
+impl From<i32> for Val {
+    fn from(value: i32) -> Self {
+        Self::I32(value)
+    }
+}
+
+impl From<i64> for Val {
+    fn from(value: i64) -> Self {
+        Self::I64(value)
+    }
+}
+
+impl From<f32> for Val {
+    fn from(value: f32) -> Self {
+        Self::F32(value.to_bits())
+    }
+}
+
+impl From<f64> for Val {
+    fn from(value: f64) -> Self {
+        Self::F64(value.to_bits())
+    }
+}
+
+impl From<V128> for Val {
+    fn from(value: V128) -> Self {
+        Self::V128(value)
+    }
+}
+
+impl From<Func> for Val {
+    fn from(func: Func) -> Self {
+        Self::FuncRef(Some(func))
+    }
+}
+
+impl From<ExternRef> for Val {
+    fn from(value: ExternRef) -> Self {
+        Self::ExternRef(Some(value))
+    }
+}

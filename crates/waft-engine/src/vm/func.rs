@@ -1,0 +1,78 @@
+//! Calls from the host into functions.
+//!
+//! # Invariants
+//!
+//! * **L1** A [`Callee`] says what its function's signature makes of a call: it is made from the signature that the
+//!   function's `VmFuncRef` names.
+
+use super::activation::{GuestExit, enter_guest};
+use super::context::{StorePtr, VmFuncRef};
+use super::frame::{ArgWriter, CallShape, OutgoingCall, ResultReader};
+use super::store::StoreOpaque;
+use anyhow::Result;
+use std::sync::Arc;
+use waft_core::types::FuncSig;
+
+/// A function together with what calling it takes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Callee {
+    func: StorePtr<VmFuncRef>,
+    shape: CallShape,
+}
+
+impl Callee {
+    /// Prepares calls of `func`.
+    pub(crate) fn new(store: &StoreOpaque, func: StorePtr<VmFuncRef>) -> Self {
+        Self { func, shape: CallShape::of(&store.func_sig(func)) }
+    }
+
+    /// Calls the function with the arguments that `write` writes, of the types of its signature and in order, and
+    /// gives what `read` reads of its results.
+    ///
+    /// # Errors
+    ///
+    /// If the guest traps, or a host function that it calls fails.
+    #[inline]
+    pub(crate) fn call<R>(
+        &self,
+        store: &mut StoreOpaque,
+        write: impl FnOnce(&mut StoreOpaque, &mut ArgWriter<'_>) -> Result<()>,
+        read: impl FnOnce(&StoreOpaque, &mut ResultReader<'_>) -> R,
+    ) -> Result<R> {
+        let func = *store.at(self.func);
+        let mut call = OutgoingCall::new(self.shape);
+        write(store, &mut call.args())?;
+        call.frame.ints[0] = func.context as u64;
+        let stack_bytes_max = store.engine().config().max_wasm_stack;
+        // SAFETY: the function belongs to this store, which nobody else uses (`&mut`), and the frame is of the shape
+        // that its code expects (L1).
+        let outcome = unsafe {
+            enter_guest(store.context(), func.code, &mut call.frame, stack_bytes_max, self.shape.uses_floats)
+        };
+        match outcome {
+            Ok(()) => Ok(read(store, &mut call.results())),
+            Err(exit) => Err(raise(exit)),
+        }
+    }
+}
+
+/// Makes an error of the way in which a guest ended; a panic of the host goes on from here.
+#[cold]
+fn raise(exit: GuestExit) -> anyhow::Error {
+    match exit {
+        GuestExit::Trap { code, backtrace, .. } => crate::backtrace::attach(anyhow::Error::new(code), &backtrace),
+        GuestExit::Error { error, backtrace } => crate::backtrace::attach(error, &backtrace),
+        GuestExit::Panic(payload) => std::panic::resume_unwind(payload),
+    }
+}
+
+impl StoreOpaque {
+    /// The signature of a function.
+    pub(crate) fn func_sig(&self, func: StorePtr<VmFuncRef>) -> Arc<FuncSig> {
+        self.engine().sigs().get(self.at(func).sig)
+    }
+    /// The engine's number for the signature of a function.
+    pub(crate) fn func_sig_id(&self, func: StorePtr<VmFuncRef>) -> u32 {
+        self.at(func).sig
+    }
+}

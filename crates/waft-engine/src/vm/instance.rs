@@ -1,0 +1,280 @@
+//! Instances as the runtime sees them.
+//!
+//! # Invariants
+//!
+//! * **I1** The context's head and its pointers to imports are filled by [`InstanceRecord::create`] before anything can
+//!   run, and stay as they are.
+//! * **I2** `VmMemory` and `VmTable` of what the instance defines say what its objects say.
+//! * **I3** The module is kept alive by the record, and with it the code, the slots and the signature numbers.
+//!
+//! # Elsewhere
+//!
+//! The order of instantiation: `src/instance.rs`. Public handle: `waft::Instance`.
+
+use super::context::{
+    ContextAllocation, StorePtr, VmContext, VmFuncImport, VmFuncRef, VmGlobal, VmMemory, VmTable,
+};
+use super::libcall;
+use super::memory::MemoryObject;
+use super::store::StoreOpaque;
+use super::table::TableObject;
+use crate::module::ModuleInner;
+use anyhow::Result;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use waft_core::index::{
+    DataIndex, DefinedGlobalIndex, DefinedMemoryIndex, DefinedTableIndex, ElemIndex, FuncIndex, GlobalIndex, IndexVec,
+    MemoryIndex, TableIndex, TypedIndex,
+};
+use waft_core::module::Shape;
+
+/// A part of an instance: which instance defines it, and where.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) struct PartOf<I> {
+    /// The instance that defines it.
+    pub(crate) owner: StorePtr<InstanceRecord>,
+    /// Its place among what that one defines.
+    pub(crate) index: I,
+}
+
+/// What an import is bound to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Binding {
+    Func(StorePtr<VmFuncRef>),
+    Table(PartOf<DefinedTableIndex>),
+    Memory(PartOf<DefinedMemoryIndex>),
+    Global(PartOf<DefinedGlobalIndex>),
+}
+
+/// An instance.
+pub(crate) struct InstanceRecord {
+    pub(super) store: *mut StoreOpaque,
+    me: Option<StorePtr<Self>>,
+    module: Arc<ModuleInner>,
+    context: ContextAllocation,
+    pub(super) memories: IndexVec<DefinedMemoryIndex, MemoryObject>,
+    pub(super) tables: IndexVec<DefinedTableIndex, TableObject>,
+    imported_funcs: Vec<StorePtr<VmFuncRef>>,
+    imported_memories: Vec<PartOf<DefinedMemoryIndex>>,
+    imported_tables: Vec<PartOf<DefinedTableIndex>>,
+    imported_globals: Vec<PartOf<DefinedGlobalIndex>>,
+    pub(super) dropped_elems: IndexVec<ElemIndex, bool>,
+    pub(super) dropped_datas: IndexVec<DataIndex, bool>,
+}
+
+impl InstanceRecord {
+    /// An instance of `module` with `bindings` for its imports, in order and of the right types: memories and tables
+    /// are there and zero, globals not yet initialised, segments not applied.
+    ///
+    /// # Errors
+    ///
+    /// If the machine has no memory or address space for it.
+    pub(crate) fn create(
+        store: &mut StoreOpaque,
+        module: Arc<ModuleInner>,
+        bindings: &[Binding],
+    ) -> Result<StorePtr<Self>> {
+        let shape = module.shape();
+        let tunables = module.engine().tunables();
+        let defined_memories = &shape.memories.as_slice()[shape.imported_memories..];
+        let memories = defined_memories.iter().map(|ty| MemoryObject::new(*ty, tunables)).collect::<Result<_>>()?;
+        let defined_tables = &shape.tables.as_slice()[shape.imported_tables..];
+        let tables = defined_tables.iter().map(|ty| TableObject::new(*ty)).collect::<Result<_>>()?;
+        let mut record = Box::new(Self {
+            store,
+            me: None,
+            context: ContextAllocation::new(module.layout()),
+            memories,
+            tables,
+            imported_funcs: Vec::new(),
+            imported_memories: Vec::new(),
+            imported_tables: Vec::new(),
+            imported_globals: Vec::new(),
+            dropped_elems: shape.elems.values().map(|_| false).collect(),
+            dropped_datas: shape.datas.values().map(|_| false).collect(),
+            module,
+        });
+        for binding in bindings {
+            match *binding {
+                Binding::Func(func) => record.imported_funcs.push(func),
+                Binding::Table(part) => record.imported_tables.push(part),
+                Binding::Memory(part) => record.imported_memories.push(part),
+                Binding::Global(part) => record.imported_globals.push(part),
+            }
+        }
+        let ptr = store.adopt_instance(record);
+        let context = store.context();
+        let record = store.at_mut(ptr);
+        record.me = Some(ptr);
+        // SAFETY: the record is adopted, so its address is final.
+        unsafe { record.fill_context(ptr, context) };
+        Ok(ptr)
+    }
+
+    /// Establishes I1 and I2.
+    ///
+    /// # Safety
+    ///
+    /// * `ptr` points to `self`, whose address is final.
+    unsafe fn fill_context(&mut self, ptr: StorePtr<Self>, store: *mut super::activation::VmStoreContext) {
+        let head = VmContext {
+            store,
+            libcalls: libcall::TABLE.as_ptr().cast(),
+            code_slots: self.module.code_slots().as_ptr(),
+            sigs: self.module.sigs().as_ptr(),
+            instance: ptr.as_ptr(),
+        };
+        // SAFETY: the allocation starts with a `VmContext` (C1).
+        unsafe { self.context.as_ptr().write(head) };
+        let module = self.module.clone();
+        let (shape, layout) = (module.shape(), module.layout());
+        for (at, func) in self.imported_funcs.iter().enumerate() {
+            // SAFETY: function references live as long as the store (S1).
+            let func = unsafe { &*func.as_ptr() };
+            let import = VmFuncImport { code: func.code, context: func.context };
+            // SAFETY: the layout has a place of this type for each imported function.
+            unsafe { self.write(layout.func_import(FuncIndex::new(at)), import) };
+        }
+        for (at, part) in self.imported_memories.iter().enumerate() {
+            // SAFETY: the owner lives as long as the store (S1).
+            let memory = unsafe { (*part.owner.as_ptr()).defined_memory(part.index) };
+            // SAFETY: the layout has a pointer for each imported memory.
+            unsafe { self.write(layout.memory_ref(MemoryIndex::new(at)), memory) };
+        }
+        for (at, part) in self.imported_tables.iter().enumerate() {
+            // SAFETY: as above.
+            let table = unsafe { (*part.owner.as_ptr()).defined_table(part.index) };
+            // SAFETY: the layout has a pointer for each imported table.
+            unsafe { self.write(layout.table_ref(TableIndex::new(at)), table) };
+        }
+        for (at, part) in self.imported_globals.iter().enumerate() {
+            // SAFETY: as above.
+            let global = unsafe { (*part.owner.as_ptr()).defined_global(part.index) };
+            // SAFETY: the layout has a pointer for each imported global.
+            unsafe { self.write(layout.global_ref(GlobalIndex::new(at)), global) };
+        }
+        for (func, declared) in shape.funcs.iter() {
+            let Some(at) = declared.func_ref else { continue };
+            let func_ref = match shape.defined_func(func) {
+                Some(defined) => VmFuncRef {
+                    code: module.code_slots()[defined.index()].load(Ordering::Acquire),
+                    context: self.context.as_ptr(),
+                    sig: module.sigs()[declared.ty.index()],
+                },
+                // SAFETY: function references live as long as the store (S1).
+                None => unsafe { *self.imported_funcs[func.index()].as_ptr() },
+            };
+            // SAFETY: the layout has a place for each function with a reference.
+            unsafe { self.write(layout.func_ref(at), func_ref) };
+        }
+        for index in self.memories.keys() {
+            self.publish_memory(index);
+        }
+        for index in self.tables.keys() {
+            self.publish_table(index);
+        }
+    }
+
+    /// Writes `value` at `offset` of the context.
+    ///
+    /// # Safety
+    ///
+    /// * The layout places a `T` at `offset`.
+    unsafe fn write<T>(&self, offset: u32, value: T) {
+        // SAFETY: the caller promises that the place is inside the allocation (C1) and aligned for `T`.
+        unsafe { self.place::<T>(offset).write(value) }
+    }
+
+    fn place<T>(&self, offset: u32) -> *mut T {
+        debug_assert!(offset + size_of::<T>() as u32 <= self.module.layout().size());
+        self.context.as_ptr().cast::<u8>().wrapping_add(offset as usize).cast()
+    }
+
+    /// The module that it is an instance of.
+    pub(crate) fn module(&self) -> &Arc<ModuleInner> {
+        &self.module
+    }
+    /// The module's shape.
+    pub(crate) fn shape(&self) -> &Shape {
+        self.module.shape()
+    }
+    /// The pointer by which the store knows it.
+    pub(crate) fn me(&self) -> StorePtr<Self> {
+        self.me.expect("set in create")
+    }
+
+    /// The instance that a context belongs to.
+    ///
+    /// # Safety
+    ///
+    /// * `context` is the context of an instance whose store is alive.
+    pub(super) unsafe fn of(context: *mut VmContext) -> NonNull<Self> {
+        // SAFETY: the caller promises a live context, whose head is filled (I1).
+        let record = unsafe { (*context).instance };
+        NonNull::new(record).expect("filled in create")
+    }
+
+    /// Which instance defines a memory of this one.
+    pub(crate) fn memory(&self, memory: MemoryIndex) -> PartOf<DefinedMemoryIndex> {
+        match self.shape().defined_memory(memory) {
+            Some(index) => PartOf { owner: self.me(), index },
+            None => self.imported_memories[memory.index()],
+        }
+    }
+    /// Which instance defines a table of this one.
+    pub(crate) fn table(&self, table: TableIndex) -> PartOf<DefinedTableIndex> {
+        match self.shape().defined_table(table) {
+            Some(index) => PartOf { owner: self.me(), index },
+            None => self.imported_tables[table.index()],
+        }
+    }
+    /// Which instance defines a global of this one.
+    pub(crate) fn global(&self, global: GlobalIndex) -> PartOf<DefinedGlobalIndex> {
+        match self.shape().defined_global(global) {
+            Some(index) => PartOf { owner: self.me(), index },
+            None => self.imported_globals[global.index()],
+        }
+    }
+    /// The reference of a function that has one, or that is imported.
+    pub(crate) fn func_ref(&self, func: FuncIndex) -> Option<StorePtr<VmFuncRef>> {
+        if self.shape().defined_func(func).is_none() {
+            return Some(self.imported_funcs[func.index()]);
+        }
+        let at = self.shape().funcs[func].func_ref?;
+        let place = NonNull::new(self.place(self.module.layout().func_ref(at)))?;
+        Some(StorePtr::new(self.me().store(), place))
+    }
+    /// The object of a memory that it defines.
+    pub(crate) fn memory_object(&self, index: DefinedMemoryIndex) -> &MemoryObject {
+        &self.memories[index]
+    }
+    /// The object of a table that it defines.
+    pub(crate) fn table_object(&self, index: DefinedTableIndex) -> &TableObject {
+        &self.tables[index]
+    }
+
+    pub(super) fn defined_memory(&self, index: DefinedMemoryIndex) -> *mut VmMemory {
+        self.place(self.module.layout().memory(index))
+    }
+    pub(super) fn defined_table(&self, index: DefinedTableIndex) -> *mut VmTable {
+        self.place(self.module.layout().table(index))
+    }
+    pub(super) fn defined_global(&self, index: DefinedGlobalIndex) -> *mut VmGlobal {
+        self.place(self.module.layout().global(index))
+    }
+
+    /// Re-establishes I2 for a memory.
+    pub(super) fn publish_memory(&mut self, index: DefinedMemoryIndex) {
+        let vm = self.memories[index].vm();
+        // SAFETY: the layout has a `VmMemory` for each defined memory; guest code is not running while `&mut self` is
+        // held.
+        unsafe { self.defined_memory(index).write(vm) };
+    }
+    /// Re-establishes I2 for a table.
+    pub(super) fn publish_table(&mut self, index: DefinedTableIndex) {
+        let vm = self.tables[index].vm();
+        // SAFETY: as above, for tables.
+        unsafe { self.defined_table(index).write(vm) };
+    }
+}

@@ -1,0 +1,223 @@
+//! The library calls of `waft_core::libcall`, as compiled code finds them.
+//!
+//! # Invariants
+//!
+//! * **B1** Compiled code passes its own context, and indices that its module's validation has checked.
+//! * **B2** Nothing unwinds out of here. Guests enter through stubs, which obey a request to stop that arrived meanwhile:
+//!   there is no other place for it in a loop that only makes library calls.
+//!
+//! # Elsewhere
+//!
+//! What each call does: `memory.rs`, `table.rs` beside this file.
+
+use super::activation::{Failure, fail};
+use super::context::{StorePtr, VmContext};
+use super::instance::InstanceRecord;
+use super::raw::RawRef;
+use super::store::StoreOpaque;
+use super::stub::libcall_stub;
+use anyhow::Result;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use waft_core::for_each_libcall;
+use waft_core::index::{DataIndex, ElemIndex, MemoryIndex, TableIndex};
+use waft_core::libcall::{GROW_FAILED, GROW_REFUSED, Libcall};
+
+/// Does `body` for the instance of `context`; `None` if an error is left for the engine.
+///
+/// # Safety
+///
+/// * `context` is that of the guest code which calls (B1).
+unsafe fn enter<R>(
+    context: *mut VmContext,
+    body: impl FnOnce(&mut StoreOpaque, StorePtr<InstanceRecord>) -> Result<R>,
+) -> Option<R> {
+    // SAFETY: the context of running code is live.
+    let record = unsafe { InstanceRecord::of(context) };
+    // SAFETY: the record's store is alive and not borrowed while its guest runs (S2).
+    let store = unsafe { &mut *(*record.as_ptr()).store };
+    let vm = store.context();
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        let instance = store.at(store.ptr(record)).me();
+        body(store, instance)
+    }));
+    let failure = match outcome {
+        Ok(Ok(value)) => return Some(value),
+        Ok(Err(error)) => Failure::Error(error),
+        Err(panic) => Failure::Panic(panic),
+    };
+    // SAFETY: the calling guest runs in the innermost activation of this store.
+    unsafe { fail(vm, failure) };
+    None
+}
+
+fn grown(outcome: Option<Option<u64>>) -> u64 {
+    match outcome {
+        Some(Some(before)) => before,
+        Some(None) => GROW_REFUSED as u64,
+        None => GROW_FAILED as u64,
+    }
+}
+
+unsafe extern "C" fn memory_grow(context: *mut VmContext, memory: u32, delta: u64) -> u64 {
+    // SAFETY: B1.
+    grown(unsafe {
+        enter(context, |store, instance| {
+            let part = store.at(instance).memory(MemoryIndex::from_u32(memory));
+            store.memory_grow(part, delta)
+        })
+    })
+}
+
+unsafe extern "C" fn memory_copy(
+    context: *mut VmContext,
+    dst_memory: u32,
+    src_memory: u32,
+    dst: u64,
+    src: u64,
+    len: u64,
+) -> u32 {
+    // SAFETY: B1.
+    let done = unsafe {
+        enter(context, |store, instance| {
+            let record = store.at(instance);
+            let to = record.memory(MemoryIndex::from_u32(dst_memory));
+            let from = record.memory(MemoryIndex::from_u32(src_memory));
+            Ok(store.memory_copy((to, dst), (from, src), len))
+        })
+    };
+    u32::from(done == Some(true))
+}
+
+unsafe extern "C" fn memory_fill(context: *mut VmContext, memory: u32, dst: u64, value: u32, len: u64) -> u32 {
+    // SAFETY: B1.
+    let done = unsafe {
+        enter(context, |store, instance| {
+            let part = store.at(instance).memory(MemoryIndex::from_u32(memory));
+            Ok(store.memory_fill(part, dst, value as u8, len))
+        })
+    };
+    u32::from(done == Some(true))
+}
+
+unsafe extern "C" fn memory_init(
+    context: *mut VmContext,
+    memory: u32,
+    data: u32,
+    dst: u64,
+    src: u32,
+    len: u32,
+) -> u32 {
+    // SAFETY: B1.
+    let done = unsafe {
+        enter(context, |store, instance| {
+            let part = store.at(instance).memory(MemoryIndex::from_u32(memory));
+            let data = DataIndex::from_u32(data);
+            Ok(store.memory_init(instance, part, data, dst, src.into(), len.into()))
+        })
+    };
+    u32::from(done == Some(true))
+}
+
+unsafe extern "C" fn data_drop(context: *mut VmContext, data: u32) {
+    // SAFETY: B1.
+    unsafe { enter(context, |store, instance| Ok(store.data_drop(instance, DataIndex::from_u32(data)))) };
+}
+
+unsafe extern "C" fn table_grow(context: *mut VmContext, table: u32, init: u64, delta: u64) -> u64 {
+    // SAFETY: B1.
+    grown(unsafe {
+        enter(context, |store, instance| {
+            let part = store.at(instance).table(TableIndex::from_u32(table));
+            store.table_grow(part, delta, RawRef(init))
+        })
+    })
+}
+
+unsafe extern "C" fn table_copy(
+    context: *mut VmContext,
+    dst_table: u32,
+    src_table: u32,
+    dst: u64,
+    src: u64,
+    len: u64,
+) -> u32 {
+    // SAFETY: B1.
+    let done = unsafe {
+        enter(context, |store, instance| {
+            let record = store.at(instance);
+            let to = record.table(TableIndex::from_u32(dst_table));
+            let from = record.table(TableIndex::from_u32(src_table));
+            Ok(store.table_copy((to, dst), (from, src), len))
+        })
+    };
+    u32::from(done == Some(true))
+}
+
+unsafe extern "C" fn table_fill(context: *mut VmContext, table: u32, dst: u64, value: u64, len: u64) -> u32 {
+    // SAFETY: B1.
+    let done = unsafe {
+        enter(context, |store, instance| {
+            let part = store.at(instance).table(TableIndex::from_u32(table));
+            Ok(store.table_fill(part, dst, RawRef(value), len))
+        })
+    };
+    u32::from(done == Some(true))
+}
+
+unsafe extern "C" fn table_init(
+    context: *mut VmContext,
+    table: u32,
+    elem: u32,
+    dst: u64,
+    src: u32,
+    len: u32,
+) -> u32 {
+    // SAFETY: B1.
+    let done = unsafe {
+        enter(context, |store, instance| {
+            let part = store.at(instance).table(TableIndex::from_u32(table));
+            let elem = ElemIndex::from_u32(elem);
+            Ok(store.table_init(instance, part, elem, dst, src.into(), len.into()))
+        })
+    };
+    u32::from(done == Some(true))
+}
+
+unsafe extern "C" fn elem_drop(context: *mut VmContext, elem: u32) {
+    // SAFETY: B1.
+    unsafe { enter(context, |store, instance| Ok(store.elem_drop(instance, ElemIndex::from_u32(elem)))) };
+}
+
+/// The address of a library call.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub(super) struct Entry(*const ());
+
+// SAFETY: addresses of functions, which any thread may call.
+unsafe impl Sync for Entry {}
+
+/// The C type of a parameter or result.
+macro_rules! c_type {
+    (I32) => { u32 };
+    (I64) => { u64 };
+    (Ok) => { u32 };
+    (()) => { () };
+}
+
+macro_rules! table {
+    ($($name:ident($($param:ident: $ty:ident),*) -> $result:tt;)*) => {
+        /// The ways in for guests.
+        mod entry {
+            $(super::libcall_stub! { pub(super) fn $name => super::$name })*
+        }
+
+        /// The table that contexts point to, in the order of [`Libcall::ALL`].
+        pub(super) static TABLE: [Entry; Libcall::ALL.len()] = [$({
+            // A function whose signature is not the declared one does not compile here.
+            let _: unsafe extern "C" fn(*mut VmContext, $(c_type!($ty)),*) -> c_type!($result) = $name;
+            Entry(entry::$name as *const ())
+        }),*];
+    };
+}
+
+for_each_libcall!(table);

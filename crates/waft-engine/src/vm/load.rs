@@ -1,0 +1,146 @@
+//! Loading precompiled modules: from here on their machine code is trusted as our own.
+//!
+//! # Invariants
+//!
+//! * **P1** A mapped artifact is not written to while it is mapped: its owner promises it to whoever loads it.
+
+use super::code_memory::CodeMemory;
+use crate::artifact::Artifact;
+use crate::engine::Engine;
+use crate::module::Module;
+use anyhow::{Context as _, Result, ensure};
+use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+/// A file mapped for reading.
+struct MappedFile {
+    at: NonNull<u8>,
+    len: usize,
+}
+
+// SAFETY: the mapping is read-only memory that belongs to the value.
+unsafe impl Send for MappedFile {}
+// SAFETY: as above.
+unsafe impl Sync for MappedFile {}
+
+impl MappedFile {
+    /// # Safety
+    ///
+    /// * P1.
+    unsafe fn new(file: &File) -> Result<Self> {
+        let len = usize::try_from(file.metadata()?.len())?;
+        ensure!(len > 0, "the file is empty");
+        let null = std::ptr::null_mut();
+        // SAFETY: a fresh mapping at an address of the kernel's choice replaces nothing.
+        let at = unsafe { mmap(null, len, ProtFlags::READ, MapFlags::PRIVATE, file.as_fd(), 0) }?;
+        let at = NonNull::new(at.cast()).context("mapped at null")?;
+        Ok(Self { at, len })
+    }
+}
+
+impl AsRef<[u8]> for MappedFile {
+    fn as_ref(&self) -> &[u8] {
+        // SAFETY: mapped for reading as long as `self`, and by P1 nobody writes to it.
+        unsafe { std::slice::from_raw_parts(self.at.as_ptr(), self.len) }
+    }
+}
+
+impl Drop for MappedFile {
+    fn drop(&mut self) {
+        // SAFETY: mapped in `new`, unmapped only here. The call cannot fail for a mapping that exists.
+        let _ = unsafe { munmap(self.at.as_ptr().cast(), self.len) };
+    }
+}
+
+impl Module {
+    /// Loads what [`Module::serialize`] made.
+    ///
+    /// # Safety
+    ///
+    /// * The bytes are unaltered output of [`Module::serialize`]: they hold machine code, which runs with all the rights
+    ///   of this process. Checks refuse what is foreign, truncated or damaged, but no check can tell malice.
+    ///
+    /// # Errors
+    ///
+    /// If the module is damaged, or was compiled by another version, with another setup or for another processor.
+    pub unsafe fn deserialize(engine: &Engine, bytes: impl AsRef<[u8]>) -> Result<Self> {
+        let artifact = Artifact::open(engine, Arc::new(bytes.as_ref().to_vec()))?;
+        Self::from_artifact(engine, artifact)
+    }
+
+    /// Loads what [`Module::serialize`] made from a file, which is mapped, not read.
+    ///
+    /// # Safety
+    ///
+    /// * As [`Module::deserialize`].
+    /// * Nobody writes to the file or truncates it while the module is in use.
+    ///
+    /// # Errors
+    ///
+    /// As [`Module::deserialize`], or if the file cannot be opened or mapped.
+    pub unsafe fn deserialize_file(engine: &Engine, path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+        // SAFETY: passed on.
+        let loaded = unsafe { Self::deserialize_open_file(engine, &file) };
+        loaded.with_context(|| format!("precompiled module {}", path.display()))
+    }
+
+    /// Loads a precompiled module from a file that only its owner and the user who runs this process can change: the
+    /// owner must be this user or root, and nobody else may have the right to write to it.
+    ///
+    /// Such a file is trusted as an executable of the same owner would be. It is the caller who says, by naming it,
+    /// that this file is meant to be run.
+    ///
+    /// # Errors
+    ///
+    /// If the file is somebody else's or open to others; and as [`Module::deserialize_file`].
+    pub fn from_trusted_file(engine: &Engine, path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+        let trusted = || -> Result<Self> {
+            let metadata = file.metadata()?;
+            let me = rustix::process::geteuid().as_raw();
+            ensure!(metadata.is_file(), "not a regular file");
+            ensure!(
+                metadata.uid() == me || metadata.uid() == 0,
+                "it holds machine code and belongs to user {}, neither you ({me}) nor root: it is not run",
+                metadata.uid()
+            );
+            ensure!(
+                metadata.mode() & 0o002 == 0,
+                "it holds machine code and everybody may write to it (mode {:o}): it is not run",
+                metadata.mode() & 0o7777
+            );
+            // SAFETY: the contract of this function: the file is protected from others, and named by its user.
+            unsafe { Self::deserialize_open_file(engine, &file) }
+        };
+        trusted().with_context(|| format!("precompiled module {}", path.display()))
+    }
+
+    /// # Safety
+    ///
+    /// * As [`Module::deserialize_file`].
+    unsafe fn deserialize_open_file(engine: &Engine, file: &File) -> Result<Self> {
+        // SAFETY: passed on.
+        let mapped = unsafe { MappedFile::new(file) }?;
+        let mut artifact = Artifact::open(engine, Arc::new(mapped))?;
+        let code = artifact.code_range();
+        if !code.is_empty() {
+            // SAFETY: passed on.
+            let mapped = unsafe { CodeMemory::map(file.as_fd(), code.start as u64, code.len()) };
+            match mapped {
+                Ok(mapped) => artifact.set_mapped(mapped),
+                // A file system mounted `noexec` can still be read: the code is copied then.
+                Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {}
+                Err(error) => return Err(error).context("cannot map the code"),
+            }
+        }
+        Self::from_artifact(engine, artifact)
+    }
+}

@@ -1,0 +1,38 @@
+//! The virtual machine: the one place with `unsafe`, below every other module of the engine.
+//!
+//! Memory that guests write, structures that machine code reads, the crossings between host and guest, signals.
+//! Each file states its invariants; what leaves this module is safe to use by their strength.
+
+#![allow(unsafe_code)]
+
+mod activation;
+mod altstack;
+mod code_memory;
+mod context;
+mod frame;
+mod func;
+mod host;
+mod instance;
+mod interrupt;
+mod libcall;
+mod load;
+mod memory;
+mod mmap;
+mod raw;
+mod signal;
+mod store;
+mod store_box;
+mod stub;
+mod table;
+
+pub(crate) use activation::RawBacktrace;
+pub(crate) use code_memory::{CodeInfo, CodeMemory, lookup};
+pub(crate) use context::{StorePtr, VmFuncRef};
+pub(crate) use frame::{ArgReader, ArgWriter, ResultReader, ResultWriter};
+pub(crate) use func::Callee;
+pub(crate) use host::{HostCallable, HostFunc};
+pub(crate) use instance::{Binding, InstanceRecord, PartOf};
+pub use interrupt::InterruptHandle;
+pub(crate) use raw::{RawRef, RawVal};
+pub(crate) use store::{StoreId, StoreOpaque};
+pub(crate) use store_box::StoreBox;

@@ -1,0 +1,127 @@
+//! Values as machine code has them, and what they mean in a store.
+//!
+//! # Invariants
+//!
+//! * **R1** A raw function reference that a store holds is 0 or the address of a `VmFuncRef` that the store owns, so it can
+//!   be followed with the store at hand.
+
+use super::context::{StorePtr, VmFuncRef, VmGlobal};
+use super::instance::{InstanceRecord, PartOf};
+use super::store::StoreOpaque;
+use std::num::NonZeroU32;
+use std::ptr::NonNull;
+use waft_core::index::{DefinedGlobalIndex, FuncIndex};
+use waft_core::module::{ConstExpr, ConstOp};
+
+/// The bits of a value: integers and references in the low half, floats in their width, vectors in all of it.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub(crate) struct RawVal(pub(crate) u128);
+
+/// The bits of a reference, as tables hold them.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub(crate) struct RawRef(pub(super) u64);
+
+impl RawRef {
+    /// Null, of either kind.
+    pub(crate) const NULL: Self = Self(0);
+
+    /// A reference to a host value.
+    pub(crate) fn from_extern(handle: Option<NonZeroU32>) -> Self {
+        Self(handle.map_or(0, |handle| u64::from(handle.get())))
+    }
+    /// The handle of a host value.
+    pub(crate) fn as_extern(self) -> Option<NonZeroU32> {
+        NonZeroU32::new(self.0 as u32)
+    }
+    /// A reference to a function; who passes it on to a store has checked that the function is that store's.
+    pub(crate) fn from_func(func: Option<StorePtr<VmFuncRef>>) -> Self {
+        Self(func.map_or(0, |func| func.as_ptr() as u64))
+    }
+    /// The same as a value.
+    pub(crate) fn as_val(self) -> RawVal {
+        RawVal(u128::from(self.0))
+    }
+}
+
+impl RawVal {
+    /// The same as a reference.
+    pub(crate) fn as_ref(self) -> RawRef {
+        RawRef(self.0 as u64)
+    }
+}
+
+impl StoreOpaque {
+    /// The function that a raw reference of this store means (R1).
+    pub(crate) fn func_of(&self, raw: RawRef) -> Option<StorePtr<VmFuncRef>> {
+        NonNull::new(raw.0 as *mut VmFuncRef).map(|func| self.ptr(func))
+    }
+
+    /// The raw reference of a function that has one.
+    pub(super) fn raw_func(&self, instance: StorePtr<InstanceRecord>, func: FuncIndex) -> RawRef {
+        RawRef::from_func(self.at(instance).func_ref(func))
+    }
+
+    /// The value of a global.
+    pub(crate) fn global_get(&self, part: PartOf<DefinedGlobalIndex>) -> RawVal {
+        let global: *mut VmGlobal = self.at(part.owner).defined_global(part.index);
+        // SAFETY: the layout has a `VmGlobal` there, and `&self` rules out a running guest.
+        RawVal(unsafe { (*global).0 })
+    }
+
+    /// Sets a global, whose type the caller has checked.
+    pub(crate) fn global_set(&mut self, part: PartOf<DefinedGlobalIndex>, value: RawVal) {
+        let global: *mut VmGlobal = self.at(part.owner).defined_global(part.index);
+        // SAFETY: as above, and `&mut self` rules out any other access.
+        unsafe { (*global).0 = value.0 }
+    }
+
+    /// The value of a constant expression of `instance`, which is valid by the module's validation.
+    pub(crate) fn evaluate(&self, instance: StorePtr<InstanceRecord>, expr: &ConstExpr) -> RawVal {
+        let mut stack = ConstStack::default();
+        for op in expr.ops() {
+            match *op {
+                ConstOp::I32(value) => stack.push(RawVal(u128::from(value as u32))),
+                ConstOp::I64(value) => stack.push(RawVal(u128::from(value as u64))),
+                ConstOp::F32(bits) => stack.push(RawVal(u128::from(bits))),
+                ConstOp::F64(bits) => stack.push(RawVal(u128::from(bits))),
+                ConstOp::V128(bits) => stack.push(RawVal(bits)),
+                ConstOp::GlobalGet(global) => stack.push(self.global_get(self.at(instance).global(global))),
+                ConstOp::RefNull(_) => stack.push(RawRef::NULL.as_val()),
+                ConstOp::RefFunc(func) => stack.push(self.raw_func(instance, func).as_val()),
+                ConstOp::I32Add => stack.apply32(u32::wrapping_add),
+                ConstOp::I32Sub => stack.apply32(u32::wrapping_sub),
+                ConstOp::I32Mul => stack.apply32(u32::wrapping_mul),
+                ConstOp::I64Add => stack.apply64(u64::wrapping_add),
+                ConstOp::I64Sub => stack.apply64(u64::wrapping_sub),
+                ConstOp::I64Mul => stack.apply64(u64::wrapping_mul),
+            }
+        }
+        stack.pop()
+    }
+}
+
+/// The operands of a constant expression; most have one.
+#[derive(Default)]
+struct ConstStack {
+    top: Option<RawVal>,
+    below: Vec<RawVal>,
+}
+
+impl ConstStack {
+    fn push(&mut self, value: RawVal) {
+        self.below.extend(self.top.replace(value));
+    }
+    fn pop(&mut self) -> RawVal {
+        let top = self.top.take().expect("validation balances constant expressions");
+        self.top = self.below.pop();
+        top
+    }
+    fn apply32(&mut self, op: fn(u32, u32) -> u32) {
+        let (right, left) = (self.pop().0 as u32, self.pop().0 as u32);
+        self.push(RawVal(u128::from(op(left, right))));
+    }
+    fn apply64(&mut self, op: fn(u64, u64) -> u64) {
+        let (right, left) = (self.pop().0 as u64, self.pop().0 as u64);
+        self.push(RawVal(u128::from(op(left, right))));
+    }
+}

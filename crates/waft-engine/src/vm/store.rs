@@ -1,0 +1,237 @@
+//! What a store owns at run time, whatever its host data.
+//!
+//! # Invariants
+//!
+//! * **S1** Records, host functions and the store context are boxed when they are made, pushed onto their lists and freed
+//!   only when the store is dropped: a [`StorePtr`] with the store's id can be followed as long as the store is there.
+//! * **S2** A store is used by one thread at a time: who follows a pointer holds a reference to the store, guest code
+//!   runs only under `&mut`.
+//! * **S3** `host` points to the host half of the `StoreInner` around this value, which is boxed as well.
+
+use super::activation::VmStoreContext;
+use super::context::StorePtr;
+use super::host::HostFuncObject;
+use super::instance::InstanceRecord;
+use super::interrupt::{InterruptHandle, InterruptState};
+use crate::door::Doorkeeper;
+use crate::engine::Engine;
+use crate::limits::{GrowthRequest, HostLimits};
+use anyhow::Result;
+use std::any::Any;
+use std::num::NonZeroU32;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Which store something belongs to.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct StoreId(u64);
+
+impl StoreId {
+    fn fresh() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        // 2^64 stores are out of reach, so ids are unique.
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+    /// Its number, for messages.
+    pub(crate) const fn number(self) -> u64 {
+        self.0
+    }
+}
+
+/// A store without the type of its host data.
+pub(crate) struct StoreOpaque {
+    id: StoreId,
+    engine: Engine,
+    context: NonNull<VmStoreContext>,
+    instances: Vec<NonNull<InstanceRecord>>,
+    host_funcs: Vec<HostFuncObject>,
+    externs: Vec<Arc<dyn Any + Send + Sync>>,
+    interrupt: Arc<InterruptState>,
+    host: Option<NonNull<dyn HostLimits>>,
+    memories: usize,
+    tables: usize,
+    /// Who watches the door, if anybody does.
+    pub(crate) doorkeeper: Option<Box<dyn Doorkeeper>>,
+}
+
+// SAFETY: all that the raw pointers reach is owned by the store (S1) and moves with it; what the host put in is `Send`
+// by the bounds of the functions that took it.
+unsafe impl Send for StoreOpaque {}
+// SAFETY: `&StoreOpaque` gives read access only; writing through the pointers takes `&mut` (S2).
+unsafe impl Sync for StoreOpaque {}
+
+impl StoreOpaque {
+    pub(crate) fn new(engine: Engine) -> Self {
+        let interrupt = Arc::new(InterruptState::new());
+        let context = Box::new(VmStoreContext::new(interrupt.clone()));
+        Self {
+            id: StoreId::fresh(),
+            engine,
+            context: NonNull::from(Box::leak(context)),
+            instances: Vec::new(),
+            host_funcs: Vec::new(),
+            externs: Vec::new(),
+            interrupt,
+            host: None,
+            memories: 0,
+            tables: 0,
+            doorkeeper: None,
+        }
+    }
+
+    /// Tells the store where its host half is.
+    ///
+    /// # Safety
+    ///
+    /// * `host` stays valid as long as the store is used (S3).
+    pub(super) unsafe fn set_host(&mut self, host: NonNull<dyn HostLimits>) {
+        self.host = Some(host);
+    }
+
+    /// The id that its handles carry.
+    pub(crate) fn id(&self) -> StoreId {
+        self.id
+    }
+    /// The engine that it runs on.
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+    /// What to interrupt it with.
+    pub(crate) fn interrupt_handle(&self) -> InterruptHandle {
+        InterruptHandle::new(self.interrupt.clone())
+    }
+    /// Whether somebody asked its guest to stop.
+    pub(crate) fn interrupted(&self) -> bool {
+        self.interrupt.is_requested()
+    }
+
+    pub(super) fn context(&self) -> *mut VmStoreContext {
+        self.context.as_ptr()
+    }
+
+    /// What `ptr` points to.
+    ///
+    /// # Panics
+    ///
+    /// If it belongs to another store: a mistake of the embedder, which no guest can make.
+    pub(crate) fn at<T>(&self, ptr: StorePtr<T>) -> &T {
+        self.check(ptr);
+        // SAFETY: the store is the right one, so by S1 the target is alive, and by S2 nobody writes to it.
+        unsafe { &*ptr.as_ptr() }
+    }
+
+    /// What `ptr` points to, to be changed.
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::at`].
+    pub(crate) fn at_mut<T>(&mut self, ptr: StorePtr<T>) -> &mut T {
+        self.check(ptr);
+        // SAFETY: as above, and `&mut self` rules out any other access through the store.
+        unsafe { &mut *ptr.as_ptr() }
+    }
+
+    pub(super) fn check<T>(&self, ptr: StorePtr<T>) {
+        assert!(ptr.store() == self.id, "object used with the wrong store: {ptr:?} is not of store {}", self.id.0);
+    }
+
+    pub(super) fn ptr<T>(&self, ptr: NonNull<T>) -> StorePtr<T> {
+        StorePtr::new(self.id, ptr)
+    }
+
+    pub(super) fn adopt_instance(&mut self, record: Box<InstanceRecord>) -> StorePtr<InstanceRecord> {
+        let record = NonNull::from(Box::leak(record));
+        self.instances.push(record);
+        self.ptr(record)
+    }
+
+    pub(super) fn adopt_host_func(&mut self, func: HostFuncObject) {
+        self.host_funcs.push(func);
+    }
+
+    /// Keeps a host value and says which handle refers to it.
+    ///
+    /// # Errors
+    ///
+    /// If all 2^32 handles are taken.
+    pub(crate) fn adopt_extern(&mut self, value: Arc<dyn Any + Send + Sync>) -> Result<NonZeroU32> {
+        let handle = u32::try_from(self.externs.len() + 1)
+            .ok()
+            .and_then(NonZeroU32::new)
+            .ok_or_else(|| anyhow::anyhow!("the store has no handle left for another externref"))?;
+        self.externs.push(value);
+        Ok(handle)
+    }
+
+    /// The host value behind a handle.
+    pub(crate) fn extern_value(&self, handle: NonZeroU32) -> Option<&Arc<dyn Any + Send + Sync>> {
+        self.externs.get(handle.get() as usize - 1)
+    }
+
+    fn limiter(&mut self) -> Option<&mut dyn HostLimits> {
+        let host = self.host?;
+        // SAFETY: valid by S3; the host half is not part of `self`, and `&mut self` rules out a second borrow of it
+        // through the store.
+        Some(unsafe { &mut *host.as_ptr() })
+    }
+
+    /// Asks the host's limiter, if there is one, whether something may grow.
+    ///
+    /// # Errors
+    ///
+    /// What the limiter raises.
+    pub(crate) fn may_grow(&mut self, request: GrowthRequest) -> Result<bool> {
+        match self.limiter() {
+            Some(host) => host.may_grow(request),
+            None => Ok(true),
+        }
+    }
+
+    /// Tells the limiter that growth which it allowed did not happen.
+    ///
+    /// # Errors
+    ///
+    /// What the limiter raises.
+    pub(crate) fn grow_failed(&mut self, request: GrowthRequest, error: anyhow::Error) -> Result<()> {
+        match self.limiter() {
+            Some(host) => host.grow_failed(request, error),
+            None => Ok(()),
+        }
+    }
+
+    /// Counts an instance's parts against the host's limits.
+    ///
+    /// # Errors
+    ///
+    /// Which limit it would exceed.
+    pub(crate) fn count_instance(&mut self, memories: usize, tables: usize) -> Result<()> {
+        let counts = [
+            ("instances", self.instances.len() + 1),
+            ("memories", self.memories + memories),
+            ("tables", self.tables + tables),
+        ];
+        if let Some(host) = self.limiter() {
+            for ((noun, wanted), limit) in counts.into_iter().zip(host.count_limits()) {
+                anyhow::ensure!(
+                    wanted <= limit,
+                    "resource limit exceeded: {wanted} {noun} wanted, the store's limit is {limit}"
+                );
+            }
+        }
+        self.memories += memories;
+        self.tables += tables;
+        Ok(())
+    }
+}
+
+impl Drop for StoreOpaque {
+    fn drop(&mut self) {
+        for record in self.instances.drain(..) {
+            // SAFETY: leaked in `adopt_instance` and freed only here; nothing of the store is used any more.
+            drop(unsafe { Box::from_raw(record.as_ptr()) });
+        }
+        // SAFETY: leaked in `new` and freed only here.
+        drop(unsafe { Box::from_raw(self.context.as_ptr()) });
+    }
+}

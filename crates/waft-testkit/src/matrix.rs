@@ -1,0 +1,23 @@
+//! Under which engines every script runs: one row for each tier with each instance policy.
+//!
+//! A row that is added here is tested by all that is tested, and has a list of expected failures of its own.
+
+use waft::{Config, Engine, Result};
+
+/// One way to run guests.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// The tier that compiles; also the name of the list under `tests/expect-fail/`.
+    pub tier: &'static str,
+    /// Where instances come from.
+    pub policy: &'static str,
+    /// Makes the engine.
+    pub engine: fn() -> Result<Engine>,
+}
+
+/// All of them.
+pub const MATRIX: &[Row] = &[Row { tier: "cranelift", policy: "on-demand", engine: cranelift_on_demand }];
+
+fn cranelift_on_demand() -> Result<Engine> {
+    Engine::new(&Config::new())
+}

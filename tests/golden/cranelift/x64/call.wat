@@ -1,0 +1,15 @@
+;; Direct, imported and indirect calls; results that fit registers and results that need an area.
+(module
+  (type $unary (func (param i32) (result i32)))
+  (import "host" "f" (func $host (param i32) (result i32)))
+  (table 10 funcref)
+  (func $own (param i32) (result i32)
+    (i32.add (call $own (local.get 0)) (i32.const 1)))
+  (func (param i32) (result i32)
+    (call $host (local.get 0)))
+  (func (param i32 i32) (result i32)
+    (call_indirect (type $unary) (local.get 0) (local.get 1)))
+  (func $five (result i32 i32 i32 i32 i32)
+    (i32.const 1) (i32.const 2) (i32.const 3) (i32.const 4) (i32.const 5))
+  (func (result i32)
+    (call $five) (i32.add) (i32.add) (i32.add) (i32.add)))

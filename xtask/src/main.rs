@@ -32,9 +32,24 @@ struct Command {
 }
 
 const COMMANDS: [Command; 5] = [
-    Command { name: "ci", summary: "Everything that must hold before a change lands", help: ci::HELP, run: ci::run },
-    Command { name: "test", summary: "Fetch the guests, run every test, say the sum", help: test::HELP, run: test::run },
-    Command { name: "bench", summary: "Measure against the peers on PATH", help: bench::HELP, run: bench::run },
+    Command {
+        name: "ci",
+        summary: "Everything that must hold before a change lands",
+        help: ci::HELP,
+        run: ci::run,
+    },
+    Command {
+        name: "test",
+        summary: "Fetch the guests, run every test, say the sum",
+        help: test::HELP,
+        run: test::run,
+    },
+    Command {
+        name: "bench",
+        summary: "Measure against the peers on PATH",
+        help: bench::HELP,
+        run: bench::run,
+    },
     Command { name: "tidy", summary: "Check the rules of the house", help: tidy::HELP, run: tidy::run },
     Command {
         name: "guests",

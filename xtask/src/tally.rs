@@ -86,9 +86,15 @@ mod tests {
 
     #[test]
     fn a_test_left_out_does_not_count_as_passed() {
-        let tally = tally_of(&["test result: ok. 4 passed; 0 failed; 0 ignored; 0", "left out: inventory: no toolchain"]);
+        let tally = tally_of(&[
+            "test result: ok. 4 passed; 0 failed; 0 ignored; 0",
+            "left out: inventory: no toolchain",
+        ]);
         assert_eq!(tally.to_string(), "3 passed, 0 failed, 1 skipped");
-        let tally = tally_of(&["left out: inventory: no toolchain", "test result: ok. 4 passed; 0 failed; 0 ignored; 0"]);
+        let tally = tally_of(&[
+            "left out: inventory: no toolchain",
+            "test result: ok. 4 passed; 0 failed; 0 ignored; 0",
+        ]);
         assert_eq!(tally.to_string(), "3 passed, 0 failed, 1 skipped");
     }
 }

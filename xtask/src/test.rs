@@ -88,7 +88,11 @@ fn run_all(fetch: bool, passed_on: &[String]) -> Result<Summary> {
 /// Runs a test command, showing its output as it comes and counting it.
 fn run_counting(text: &str, command: &mut Command) -> Result<(Tally, Vec<String>)> {
     step::heading(text);
-    command.env("CARGO_TERM_COLOR", "never").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .env("CARGO_TERM_COLOR", "never")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut child = command.spawn().context("cannot start cargo")?;
     let stderr = child.stderr.take().expect("standard error is piped");
     let stdout = child.stdout.take().expect("standard output is piped");

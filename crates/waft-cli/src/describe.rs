@@ -1,6 +1,5 @@
 //! Types and values as people read them.
 
-use crate::sections::Limits;
 use crate::units::format_size;
 use waft::{ExternType, FuncType, GlobalType, MemoryType, Mutability, TableType};
 
@@ -11,7 +10,6 @@ pub(crate) fn extern_type(ty: &ExternType) -> String {
         ExternType::Memory(ty) => memory_type(ty),
         ExternType::Table(ty) => table_type(ty),
         ExternType::Global(ty) => global_type(ty),
-        other => format!("{other:?}"),
     }
 }
 
@@ -29,55 +27,22 @@ pub(crate) fn func_type(ty: &FuncType) -> String {
 }
 
 /// `memory, 2 pages (128 KiB) to 10 pages (640 KiB)`
-fn memory_type(ty: &MemoryType) -> String {
-    memory_limits(&Limits {
-        minimum: ty.minimum(),
-        maximum: ty.maximum(),
-        shared: ty.is_shared(),
-        is_64: ty.is_64(),
-    })
-}
-
-/// A memory of these limits.
-pub(crate) fn memory_limits(limits: &Limits) -> String {
+pub(crate) fn memory_type(ty: &MemoryType) -> String {
     let pages = |pages: u64| {
         let unit = if pages == 1 { "page" } else { "pages" };
-        // 2^48 pages is the most that a 64-bit memory may declare, which is 2^64 bytes: one too many for a number.
-        format!("{pages} {unit} ({})", format_size(pages.saturating_mul(1 << 16)))
+        format!("{pages} {unit} ({})", format_size(pages.saturating_mul(ty.page_size())))
     };
-    let mut text = format!("memory, {}", pages(limits.minimum));
-    match limits.maximum {
-        Some(maximum) => text.push_str(&format!(" to {}", pages(maximum))),
-        None => text.push_str(", no maximum"),
+    match ty.maximum() {
+        Some(maximum) => format!("memory, {} to {}", pages(ty.minimum()), pages(maximum)),
+        None => format!("memory, {}, no maximum", pages(ty.minimum())),
     }
-    if limits.is_64 {
-        text.push_str(", 64-bit");
-    }
-    if limits.shared {
-        text.push_str(", shared");
-    }
-    text
-}
-
-fn table_type(ty: &TableType) -> String {
-    elements(&ty.element().to_string(), ty.minimum(), ty.maximum())
-}
-
-/// A table of these limits, with the type of its elements as the binary format has it.
-pub(crate) fn table_limits(element: u8, limits: &Limits) -> String {
-    let element = match element {
-        0x70 => "funcref",
-        0x6f => "externref",
-        _ => "other references",
-    };
-    elements(element, limits.minimum, limits.maximum)
 }
 
 /// `table of funcref, 10 to 20 elements`
-fn elements(element: &str, minimum: u64, maximum: Option<u64>) -> String {
-    match maximum {
-        Some(maximum) => format!("table of {element}, {minimum} to {maximum} elements"),
-        None => format!("table of {element}, {minimum} elements, no maximum"),
+pub(crate) fn table_type(ty: &TableType) -> String {
+    match ty.maximum() {
+        Some(maximum) => format!("table of {}, {} to {maximum} elements", ty.element(), ty.minimum()),
+        None => format!("table of {}, {} elements, no maximum", ty.element(), ty.minimum()),
     }
 }
 

@@ -4,6 +4,7 @@
 //!
 //! Confinement of paths beneath a granted directory: `waft-wasi`. Which grants a module would need: `needs.rs`.
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
@@ -19,13 +20,13 @@ pub(crate) struct DirGrant {
     pub(crate) read_only: bool,
 }
 
-/// One `--env`: given on the command line, or taken from our own environment when the guest starts.
+/// One `--env`: given on the command line, or taken from our own environment when the guest starts. Any bytes will do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum EnvGrant {
     /// `--env NAME=VALUE`
-    Set(String, String),
+    Set(OsString, OsString),
     /// `--env NAME`
-    Inherit(String),
+    Inherit(OsString),
 }
 
 impl DirGrant {
@@ -60,41 +61,48 @@ impl DirGrant {
 
 impl EnvGrant {
     /// Parses `NAME=VALUE` or `NAME`.
-    pub(crate) fn parse(text: &str) -> Result<EnvGrant, String> {
-        let (name, value) = match text.split_once('=') {
-            Some((name, value)) => (name, Some(value)),
-            None => (text, None),
+    pub(crate) fn parse(text: OsString) -> Result<EnvGrant, String> {
+        let bytes = text.into_vec();
+        let equals = bytes.iter().position(|byte| *byte == b'=');
+        let (name, value) = match equals {
+            Some(at) => (&bytes[..at], Some(&bytes[at + 1..])),
+            None => (&bytes[..], None),
         };
         if name.is_empty() {
             return Err("the name is empty: expected NAME=VALUE or NAME".into());
         }
+        let owned = |bytes: &[u8]| OsStr::from_bytes(bytes).to_owned();
         Ok(match value {
-            Some(value) => EnvGrant::Set(name.to_owned(), value.to_owned()),
-            None => EnvGrant::Inherit(name.to_owned()),
+            Some(value) => EnvGrant::Set(owned(name), owned(value)),
+            None => EnvGrant::Inherit(owned(name)),
         })
     }
 
     /// The name and value that the guest sees.
-    pub(crate) fn resolve(&self) -> waft::Result<(String, String)> {
+    pub(crate) fn resolve(&self) -> waft::Result<(OsString, OsString)> {
         match self {
             EnvGrant::Set(name, value) => Ok((name.clone(), value.clone())),
-            EnvGrant::Inherit(name) => match std::env::var(name) {
-                Ok(value) => Ok((name.clone(), value)),
-                Err(std::env::VarError::NotPresent) => {
+            EnvGrant::Inherit(name) => match std::env::var_os(name) {
+                Some(value) => Ok((name.clone(), value)),
+                None => {
+                    let name = name.display();
                     waft::bail!(
                         "--env {name}: not set in this environment; give a value with --env {name}=VALUE"
                     )
                 }
-                Err(std::env::VarError::NotUnicode(_)) => waft::bail!("--env {name}: its value is not UTF-8"),
             },
         }
     }
 }
 
-/// A clap parser for values that may be any bytes.
-pub(crate) fn dir_parser() -> impl clap::builder::TypedValueParser<Value = DirGrant> {
-    use clap::builder::TypedValueParser;
-    clap::builder::OsStringValueParser::new().try_map(DirGrant::parse)
+/// How clap parses `--dir`.
+pub(crate) fn dir_parser() -> impl TypedValueParser<Value = DirGrant> {
+    OsStringValueParser::new().try_map(DirGrant::parse)
+}
+
+/// How clap parses `--env`.
+pub(crate) fn env_parser() -> impl TypedValueParser<Value = EnvGrant> {
+    OsStringValueParser::new().try_map(EnvGrant::parse)
 }
 
 #[cfg(test)]
@@ -140,7 +148,7 @@ mod tests {
             ("", None),
         ];
         for (text, expected) in rows {
-            assert_eq!(EnvGrant::parse(text).ok(), expected, "{text:?}");
+            assert_eq!(EnvGrant::parse(text.into()).ok(), expected, "{text:?}");
         }
     }
 }

@@ -2,13 +2,12 @@
 //!
 //! # Invariants
 //!
-//! * A precompiled file is native code: it is loaded only from a file that nobody but us or root could have written.
-//!   The checks are made on the open file, and that same open file is loaded, so that it cannot be swapped between.
+//! * A precompiled file is native code, which a checksum protects from damage but not from malice. It is loaded through
+//!   `Module::from_trusted_file` alone, which takes only a file that we or root own and others cannot write: the rule
+//!   that `sudo` and `ssh` have for their files. What comes through a pipe has no owner, and is refused.
 
 use std::fs::File;
-use std::io::{Read, Seek};
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::MetadataExt;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use waft::{Engine, Error, Module, Result, bail};
 
@@ -25,8 +24,8 @@ pub(crate) struct Input {
 enum Content {
     /// Text or binary, which [`Module::new`] tells apart.
     Source(Vec<u8>),
-    /// Open, for it is mapped rather than read.
-    Precompiled(File),
+    /// Where it is, for it is mapped rather than read.
+    Precompiled(PathBuf),
 }
 
 impl Input {
@@ -41,8 +40,7 @@ impl Input {
         let mut bytes = Vec::new();
         file.by_ref().take(HEAD_BYTES).read_to_end(&mut bytes).map_err(failed)?;
         if Module::is_precompiled(&bytes) {
-            file.rewind().map_err(failed)?;
-            return Ok(Input { name, content: Content::Precompiled(file) });
+            return Ok(Input { name, content: Content::Precompiled(path.to_owned()) });
         }
         file.read_to_end(&mut bytes).map_err(failed)?;
         Ok(Input { name, content: Content::Source(bytes) })
@@ -73,38 +71,10 @@ impl Input {
 
     /// Compiles the source, or maps the precompiled code.
     pub(crate) fn into_module(self, engine: &Engine) -> Result<Module> {
-        let module = match &self.content {
-            Content::Source(bytes) => Module::new(engine, bytes),
-            Content::Precompiled(file) => load_precompiled(engine, file),
-        };
-        module.map_err(|error| error.context(self.name))
+        match &self.content {
+            Content::Source(bytes) => Module::new(engine, bytes).map_err(|error| error.context(self.name)),
+            // This error names the file.
+            Content::Precompiled(path) => Module::from_trusted_file(engine, path),
+        }
     }
-}
-
-/// Maps the code of a file that is trusted because of who may write it.
-///
-/// Checksums in the file find damage, not malice: whoever may write the file runs code as us. That is what an
-/// executable's permissions mean too, so the rule is the one that `sudo` and `ssh` have for their files.
-fn load_precompiled(engine: &Engine, file: &File) -> Result<Module> {
-    let metadata = file.metadata()?;
-    let us = rustix::process::geteuid().as_raw();
-    if !metadata.is_file() {
-        bail!("not a regular file: precompiled code is loaded from regular files only");
-    }
-    if metadata.uid() != us && metadata.uid() != 0 {
-        bail!(
-            "precompiled code is native code, and this file belongs to another user (uid {}, not {us} or root): \
-             compile it again, or copy it if you trust them",
-            metadata.uid()
-        );
-    }
-    if metadata.mode() & 0o002 != 0 {
-        bail!(
-            "precompiled code is native code, and anybody may write this file (mode {:04o}): \
-             take that right away with `chmod o-w`, if you trust its content",
-            metadata.mode() & 0o7777
-        );
-    }
-    // The path of the descriptor, not of the file: that name could mean another file by now.
-    Module::from_trusted_file(engine, PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd())))
 }

@@ -48,7 +48,7 @@ fn null_of(ty: &waft::RefType) -> Result<Val, String> {
     match ty.heap_type() {
         waft::HeapType::Func => Ok(Val::FuncRef(None)),
         waft::HeapType::Extern => Ok(Val::ExternRef(None)),
-        other => Err(format!("references to {other} cannot be written here")),
+        _ => Err(format!("values of type {ty} cannot be written here")),
     }
 }
 
@@ -89,7 +89,6 @@ pub(crate) fn format_result(value: &Val) -> String {
         Val::FuncRef(None) | Val::ExternRef(None) => "null".into(),
         Val::FuncRef(Some(_)) => "funcref".into(),
         Val::ExternRef(Some(_)) => "externref".into(),
-        other => format!("{other:?}"),
     }
 }
 

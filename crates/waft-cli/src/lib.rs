@@ -24,7 +24,6 @@ mod invoke;
 mod limits;
 mod needs;
 mod output;
-mod sections;
 mod timeout;
 mod units;
 pub mod wast;

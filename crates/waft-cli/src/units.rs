@@ -66,7 +66,7 @@ fn scaled(text: &str, units: &[(&str, u64)]) -> Option<u64> {
 pub(crate) fn format_size(bytes: u64) -> String {
     let units = [(1u64 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
     match units.iter().find(|(factor, _)| bytes >= *factor) {
-        Some((factor, unit)) if bytes % factor == 0 => format!("{} {unit}", bytes / factor),
+        Some((factor, unit)) if bytes.is_multiple_of(*factor) => format!("{} {unit}", bytes / factor),
         Some((factor, unit)) => format!("{:.1} {unit}", bytes as f64 / *factor as f64),
         None if bytes == 1 => "1 byte".into(),
         None => format!("{bytes} bytes"),

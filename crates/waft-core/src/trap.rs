@@ -35,7 +35,7 @@ macro_rules! traps {
 // Numbers are part of the artifact format, and Cranelift wants them non-zero: append, never renumber.
 traps! {
     /// `unreachable` was executed.
-    Unreachable = 1, "wasm `unreachable` instruction executed";
+    UnreachableCodeReached = 1, "wasm `unreachable` instruction executed";
     /// A load, store or bulk operation reached outside a memory.
     MemoryOutOfBounds = 2, "out of bounds memory access";
     /// A table operation or `call_indirect` reached outside a table.

@@ -42,13 +42,18 @@ impl RefType {
     }
 }
 
+impl fmt::Display for HeapType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Func => "func",
+            Self::Extern => "extern",
+        })
+    }
+}
+
 impl fmt::Display for RefType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let heap = match self.heap {
-            HeapType::Func => "func",
-            HeapType::Extern => "extern",
-        };
-        if self.nullable { write!(f, "{heap}ref") } else { write!(f, "(ref {heap})") }
+        if self.nullable { write!(f, "{}ref", self.heap) } else { write!(f, "(ref {})", self.heap) }
     }
 }
 

@@ -36,7 +36,7 @@ impl FuncTranslator<'_, '_> {
 
     /// `unreachable`.
     pub(crate) fn unreachable(&mut self) {
-        self.builder.ins().trap(clif_trap(TrapCode::Unreachable));
+        self.builder.ins().trap(clif_trap(TrapCode::UnreachableCodeReached));
         self.reachable = false;
     }
 }

@@ -72,11 +72,6 @@ impl Engine {
         Arc::ptr_eq(&one.0, &other.0)
     }
 
-    /// Whether `bytes` are a precompiled module, of whatever engine.
-    pub fn is_precompiled(bytes: &[u8]) -> bool {
-        crate::artifact::is_artifact(bytes)
-    }
-
     pub(crate) fn tier(&self) -> &dyn Tier {
         &*self.0.tier
     }

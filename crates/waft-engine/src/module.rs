@@ -180,7 +180,7 @@ impl Module {
     /// # fn main() -> waft::Result<()> {
     /// let engine = Engine::default();
     /// let bytes = Module::new(&engine, "(module)")?.serialize()?;
-    /// assert!(Engine::is_precompiled(&bytes));
+    /// assert!(Module::is_precompiled(&bytes));
     /// # Ok(())
     /// # }
     /// ```
@@ -273,6 +273,11 @@ impl Module {
     /// Bytes of machine code.
     pub fn code_size(&self) -> usize {
         self.0.code.text().len()
+    }
+
+    /// Whether `bytes` start as a precompiled module does, of whatever engine.
+    pub fn is_precompiled(bytes: &[u8]) -> bool {
+        artifact::is_artifact(bytes)
     }
 
     /// The names of the proposals that a module in the binary format cannot do without; empty if it is invalid.

@@ -53,6 +53,14 @@ impl Default for WasiCtx {
 }
 
 /// Puts a [`WasiCtx`] together. [`build`](Self::build) leaves it empty, ready for another one.
+///
+/// ```
+/// let mut builder = waft_wasi::WasiCtx::builder();
+/// builder.arg("first").inherit_stdio();
+/// let first = builder.build();
+/// let second = builder.arg("second").build();
+/// # drop((first, second));
+/// ```
 #[derive(Debug)]
 pub struct WasiCtxBuilder {
     args: Vec<Vec<u8>>,

@@ -27,7 +27,8 @@ pub(crate) enum Target {
 /// Builds every C and C++ program that is missing or stale.
 pub(crate) fn build_all(toolchains: &Toolchains) -> Result<()> {
     let sources = workspace::root().join("tests/programs");
-    for source in sources_in(&sources.join("c"), "c")?.iter().chain(&sources_in(&sources.join("cpp"), "cpp")?) {
+    for source in sources_in(&sources.join("c"), "c")?.iter().chain(&sources_in(&sources.join("cpp"), "cpp")?)
+    {
         let name = source.file_stem().expect("a source has a name").to_string_lossy();
         let out = workspace::guests().join("wasm").join(format!("{name}.wasm"));
         compile(&toolchains.zig, Target::Wasm, source, &out)?;
@@ -66,7 +67,8 @@ pub(crate) fn compile(zig: &Path, target: Target, source: &Path, out: &Path) -> 
 pub(crate) fn sources_in(folder: &Path, extension: &str) -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))?;
     let paths: Vec<PathBuf> = entries.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
-    let mut paths: Vec<_> = paths.into_iter().filter(|p| p.extension().is_some_and(|e| e == extension)).collect();
+    let mut paths: Vec<_> =
+        paths.into_iter().filter(|p| p.extension().is_some_and(|e| e == extension)).collect();
     paths.sort();
     Ok(paths)
 }
@@ -79,7 +81,10 @@ fn command_line(target: Target, source: &Path) -> Vec<String> {
     };
     let mut words = vec![if cpp { "c++" } else { "cc" }.to_owned(), "-target".to_owned(), triple];
     words.extend(["-O3", "-g", "-Wall", "-Wextra", "-Werror"].map(str::to_owned));
-    words.extend(if cpp { ["-std=c++20", "-fno-exceptions"] } else { ["-std=gnu17", "-ffp-contract=off"] }.map(str::to_owned));
+    words.extend(
+        if cpp { ["-std=c++20", "-fno-exceptions"] } else { ["-std=gnu17", "-ffp-contract=off"] }
+            .map(str::to_owned),
+    );
     if target == Target::Native {
         words.push("-lm".to_owned());
     }

@@ -29,7 +29,13 @@ fn build(go: &Path, name: &str, what: &Path, stamp: &Stamp) -> Result<()> {
     }
     let mut command = Command::new(go);
     command.args(["build", "-trimpath", "-o"]).arg(&out).arg(what);
-    command.envs([("GOOS", "wasip1"), ("GOARCH", "wasm"), ("GOTOOLCHAIN", "local"), ("GOENV", "off"), ("GOFLAGS", "")]);
+    command.envs([
+        ("GOOS", "wasip1"),
+        ("GOARCH", "wasm"),
+        ("GOTOOLCHAIN", "local"),
+        ("GOENV", "off"),
+        ("GOFLAGS", ""),
+    ]);
     command.env("GOPROXY", "off").env("GOTELEMETRY", "off");
     command.env("GOCACHE", workspace::guests().join("cache/go"));
     step::quiet(&format!("guests: compiling Go program {name}"), &mut command)?;

@@ -29,12 +29,6 @@ impl LeftOut {
     }
 }
 
-/// The list as it was last written: one `NAME: reason` a guest.
-pub(crate) fn read() -> Vec<String> {
-    let text = fs::read_to_string(path()).unwrap_or_default();
-    text.lines().map(|line| line.replacen('\t', ": ", 1)).collect()
-}
-
 fn path() -> PathBuf {
     workspace::guests().join("left-out.txt")
 }

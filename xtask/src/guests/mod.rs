@@ -27,9 +27,8 @@ mod stamp;
 mod strip;
 mod toolchain;
 
-pub(crate) use c::{Target, compile as compile_c};
-pub(crate) use left_out::read as left_out;
-pub(crate) use toolchain::{fetch_c, fetch_go, fetch_runtimes};
+pub(crate) use c::{Target, compile as compile_c, sources_in};
+pub(crate) use toolchain::fetch_c;
 
 pub(crate) const HELP: &str = "\
 Fetches the guest toolchains (C and Go) and the language runtimes (CPython, Ruby, SQLite,

@@ -30,7 +30,8 @@ pub(crate) fn unpack(toolchains: &Toolchains) -> Result<()> {
         let out = workspace::guests().join("wasm").join(to);
         let stamp = Stamp::new(to, RUNTIMES);
         if !stamp.holds(&out) {
-            fs::copy(toolchains.runtimes.join(from), &out).with_context(|| format!("the package holds no {from}"))?;
+            fs::copy(toolchains.runtimes.join(from), &out)
+                .with_context(|| format!("the package holds no {from}"))?;
             stamp.set()?;
         }
     }

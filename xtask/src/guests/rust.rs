@@ -26,7 +26,9 @@ pub(crate) fn build_all(missing: &mut LeftOut) -> Result<()> {
         let name = source.file_stem().expect("a source has a name").to_string_lossy().into_owned();
         match found {
             Some((compiler, target)) => build(compiler, target, &name, &source)?,
-            None => missing.add(&name, "no installed Rust toolchain has a standard library for wasm32-wasip1"),
+            None => {
+                missing.add(&name, "no installed Rust toolchain has a standard library for wasm32-wasip1")
+            }
         }
     }
     Ok(())
@@ -37,9 +39,9 @@ fn target_of(compiler: &str) -> Option<&'static str> {
     let mut command = Command::new(compiler);
     command.args(["--print", "sysroot"]);
     let sysroot = step::capture(&mut command).ok()?;
-    TARGETS.into_iter().find(|target| {
-        Path::new(sysroot.trim()).join("lib/rustlib").join(target).join("lib").is_dir()
-    })
+    TARGETS
+        .into_iter()
+        .find(|target| Path::new(sysroot.trim()).join("lib/rustlib").join(target).join("lib").is_dir())
 }
 
 fn build(compiler: &str, target: &str, name: &str, source: &Path) -> Result<()> {

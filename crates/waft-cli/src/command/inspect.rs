@@ -4,14 +4,13 @@ mod json;
 
 use crate::input::Input;
 use crate::needs::{self, Grants, Need};
-use crate::sections::{self, Section};
 use crate::units::format_size;
 use crate::{describe, output};
 use clap::Args;
 use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use waft::{Engine, Module, Result};
+use waft::{Engine, ExternType, Module, Result};
 
 /// Show what a module imports, exports and uses, and which grants it would need
 #[derive(Args)]
@@ -52,7 +51,9 @@ struct Inspection {
     file: String,
     source_bytes: Option<u64>,
     name: Option<String>,
-    proposals: Vec<String>,
+    /// How many it defines itself.
+    functions: usize,
+    proposals: Vec<&'static str>,
     start: Option<u32>,
     memories: Vec<String>,
     tables: Vec<String>,
@@ -75,21 +76,20 @@ impl Inspect {
 
 impl Inspection {
     fn of(file: String, source_bytes: Option<u64>, module: &Module) -> Inspection {
-        let sections = sections::sections(module.wasm());
+        let memories = own(module, |ty| matches!(ty, ExternType::Memory(_)), module.memories());
+        let tables = own(module, |ty| matches!(ty, ExternType::Table(_)), module.tables());
         Inspection {
             file,
             source_bytes,
             name: module.name().map(str::to_owned),
-            proposals: module.proposals_used().into_iter().map(String::from).collect(),
-            start: sections::start_function(&sections),
-            memories: sections::memories(&sections).iter().map(describe::memory_limits).collect(),
-            tables: sections::tables(&sections)
-                .iter()
-                .map(|(element, limits)| describe::table_limits(*element, limits))
-                .collect(),
+            functions: module.defined_functions(),
+            proposals: Module::proposals_used(module.wasm()),
+            start: module.start_function(),
+            memories: memories.iter().map(describe::memory_type).collect(),
+            tables: tables.iter().map(describe::table_type).collect(),
             imports: imports(module),
             exports: exports(module),
-            custom_sections: custom_sections(&sections),
+            custom_sections: custom_sections(module),
             grants: grants(&Grants::of(module)),
         }
     }
@@ -108,6 +108,7 @@ impl Inspection {
         if let Some(name) = &self.name {
             writeln!(out, "name: {name}")?;
         }
+        writeln!(out, "functions of its own: {}", self.functions)?;
         writeln!(out, "proposals used: {}", list_or_none(&self.proposals))?;
         match self.start {
             Some(index) => writeln!(out, "start function: {index}")?,
@@ -171,9 +172,14 @@ fn exports(module: &Module) -> Vec<Item> {
     module.exports().map(item).collect()
 }
 
-fn custom_sections(sections: &[Section<'_>]) -> Vec<(String, u64)> {
-    let customs = sections.iter().filter(|section| section.is_custom());
-    customs.map(|section| (section.name().to_owned(), section.bytes())).collect()
+/// Of all memories, or all tables, those that the module does not import: the imported ones come first.
+fn own<T>(module: &Module, is_such: fn(&ExternType) -> bool, all: impl Iterator<Item = T>) -> Vec<T> {
+    let imported = module.imports().filter(|import| is_such(&import.ty())).count();
+    all.skip(imported).collect()
+}
+
+fn custom_sections(module: &Module) -> Vec<(String, u64)> {
+    module.custom_sections().map(|(name, content)| (name.to_owned(), content.len() as u64)).collect()
 }
 
 /// What to put on the command line, in the order of how often it is needed.
@@ -201,7 +207,7 @@ fn grants(grants: &Grants) -> Vec<Grant> {
     rows.into_iter().map(row).filter(|grant| !grant.functions.is_empty()).collect()
 }
 
-fn list_or_none(items: &[String]) -> String {
+fn list_or_none(items: &[&str]) -> String {
     if items.is_empty() { "none".into() } else { items.join(", ") }
 }
 

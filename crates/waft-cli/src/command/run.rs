@@ -5,7 +5,7 @@
 //! Grants: `grant.rs`. Loading FILE: `input.rs`. Exit codes: `exit.rs`.
 
 use crate::command::{THREAD_STACK_BYTES, config};
-use crate::grant::{DirGrant, EnvGrant, dir_parser};
+use crate::grant::{DirGrant, EnvGrant, dir_parser, env_parser};
 use crate::input::Input;
 use crate::limits::MemoryLimit;
 use crate::timeout::Timeout;
@@ -13,6 +13,7 @@ use crate::units::{format_duration, format_size, parse_duration, parse_size};
 use crate::{describe, exit, invoke, needs, output};
 use clap::Args;
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -38,7 +39,7 @@ pub(crate) struct Run {
     dir: Vec<DirGrant>,
 
     /// Set an environment variable, or pass on one of ours
-    #[arg(long, value_name = "NAME[=VALUE]", value_parser = EnvGrant::parse)]
+    #[arg(long, value_name = "NAME[=VALUE]", value_parser = env_parser())]
     env: Vec<EnvGrant>,
 
     /// Call this exported function with ARGS instead of starting the program, and print its results
@@ -121,15 +122,10 @@ impl Run {
         builder.inherit_stdio();
         // Functions that are invoked take the words after FILE themselves.
         let args = if self.invoke.is_some() { &self.file_and_args[..1] } else { &self.file_and_args[..] };
-        for arg in args {
-            let Some(text) = arg.to_str() else {
-                bail!("argument {:?} is not UTF-8", arg);
-            };
-            builder.arg(text);
-        }
+        builder.args(args.iter().map(|arg| arg.as_bytes()));
         for env in &self.env {
             let (name, value) = env.resolve()?;
-            builder.env(&name, &value);
+            builder.env(name.as_bytes(), value.as_bytes());
         }
         for DirGrant { host, guest, read_only } in &self.dir {
             let access = if *read_only { Access::ReadOnly } else { Access::ReadWrite };
@@ -169,6 +165,10 @@ impl Run {
             return start.typed::<(), ()>(&*store)?.call(&mut *store, ());
         }
         initialize(store, instance)?;
+        if module.start_function().is_some() {
+            // It ran when the module was instantiated, and that was the program.
+            return Ok(());
+        }
         bail!("there is nothing to run: it exports no `_start`; {}", callable_exports(module))
     }
 

@@ -7,7 +7,7 @@ use waft::Trap;
 /// A text that begins another stands after it. Two kinds where the specification's own interpreter does not tell them
 /// apart: an index that is outside a table is "undefined element" in a call and "out of bounds table access" elsewhere.
 const TEXTS: &[(&str, &[Trap])] = &[
-    ("unreachable", &[Trap::Unreachable]),
+    ("unreachable", &[Trap::UnreachableCodeReached]),
     ("integer divide by zero", &[Trap::IntegerDivisionByZero]),
     ("integer overflow", &[Trap::IntegerOverflow]),
     ("invalid conversion to integer", &[Trap::BadConversionToInteger]),
@@ -17,7 +17,6 @@ const TEXTS: &[(&str, &[Trap])] = &[
     ("undefined", &[Trap::TableOutOfBounds]),
     ("uninitialized", &[Trap::IndirectCallToNull]),
     ("indirect call", &[Trap::BadSignature]),
-    ("unaligned atomic", &[Trap::HeapMisaligned]),
     ("null function reference", &[Trap::NullReference, Trap::IndirectCallToNull]),
     ("null", &[Trap::NullReference]),
     ("call stack exhausted", &[Trap::StackOverflow]),

@@ -88,7 +88,7 @@ fn matches(store: &Store<Host>, actual: &Val, expected: &WastRetCore<'_>) -> Res
         (Val::ExternRef(Some(_)), WastRetCore::RefExtern(None)) => true,
         (Val::ExternRef(Some(reference)), WastRetCore::RefExtern(Some(expected))) => {
             let data = reference.data(store).map_err(|error| format!("{error:#}"))?;
-            data.and_then(|data| data.downcast_ref::<u32>()) == Some(expected)
+            data.downcast_ref::<u32>() == Some(expected)
         }
         _ => false,
     })
@@ -134,7 +134,9 @@ fn describe(value: &Val) -> String {
         Val::F32(bits) => format!("f32 {} ({bits:#010x})", f32::from_bits(*bits)),
         Val::F64(bits) => format!("f64 {} ({bits:#018x})", f64::from_bits(*bits)),
         Val::V128(value) => format!("v128 {:#034x}", value.as_u128()),
-        other => format!("{other:?}"),
+        Val::FuncRef(None) | Val::ExternRef(None) => "null".into(),
+        Val::FuncRef(Some(_)) => "a function".into(),
+        Val::ExternRef(Some(_)) => "a host value".into(),
     }
 }
 

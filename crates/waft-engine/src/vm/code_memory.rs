@@ -332,7 +332,7 @@ mod tests {
 
     impl CodeInfo for TrapsAt {
         fn trap_code(&self, offset: u32) -> Option<TrapCode> {
-            (offset == self.0).then_some(TrapCode::Unreachable)
+            (offset == self.0).then_some(TrapCode::UnreachableCodeReached)
         }
         fn as_any(&self) -> &dyn Any {
             self
@@ -344,7 +344,7 @@ mod tests {
         let memory = CodeMemory::publish(&[0; 10]).unwrap();
         let Range { start, end } = memory.range();
         memory.register(Arc::new(TrapsAt(3)));
-        assert_eq!(trap_code(start + 3), Some(TrapCode::Unreachable));
+        assert_eq!(trap_code(start + 3), Some(TrapCode::UnreachableCodeReached));
         assert_eq!(trap_code(start + 4), None);
         let (info, offset) = lookup(end - 1).unwrap();
         assert_eq!((info.as_any().downcast_ref::<TrapsAt>().unwrap().0, offset), (3, 9));

@@ -112,6 +112,25 @@ fn membarrier(command: libc::c_int) -> bool {
 }
 
 /// Interrupts the guest of one store, from any thread.
+///
+/// ```
+/// use waft::*;
+///
+/// # fn main() -> Result<()> {
+/// let engine = Engine::default();
+/// let mut store = Store::new(&engine, ());
+/// let module = Module::new(&engine, r#"(module (func (export "spin") (loop (br 0))))"#)?;
+/// let instance = Instance::new(&mut store, &module, &[])?;
+/// let spin = instance.get_typed_func::<(), ()>(&mut store, "spin")?;
+///
+/// let handle = store.interrupt_handle();
+/// let stopper = std::thread::spawn(move || handle.interrupt());
+/// let error = spin.call(&mut store, ()).unwrap_err();
+/// assert_eq!(error.downcast_ref(), Some(&Trap::Interrupt));
+/// # stopper.join().unwrap();
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct InterruptHandle(Arc<InterruptState>);
 

@@ -82,6 +82,7 @@ impl Reservation {
     /// # Panics
     ///
     /// If the range is not made of whole pages of the reservation.
+    #[cfg_attr(not(test), expect(dead_code, reason = "memories only grow until instances are reused"))]
     pub(crate) fn decommit(&self, range: Range<usize>) -> io::Result<()> {
         let Some((at, len)) = self.pages(range) else { return Ok(()) };
         // SAFETY: whole pages inside this value's mapping (M1), to which by M2 no reference of ours exists. Access

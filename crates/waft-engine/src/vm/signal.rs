@@ -60,7 +60,7 @@ extern "C" fn on_fault(signal: c_int, info: *mut siginfo_t, context: *mut c_void
     // SAFETY: G4.
     let mut machine = Machine::new(unsafe { &mut *context.cast() });
     // SAFETY: G4.
-    if become_trap(signal, unsafe { &*info }, &mut machine) {
+    if become_trap(unsafe { &*info }, &mut machine) {
         return;
     }
     let previous = FAULTS.iter().find(|(fault, _)| *fault == signal);
@@ -70,7 +70,7 @@ extern "C" fn on_fault(signal: c_int, info: *mut siginfo_t, context: *mut c_void
 }
 
 /// Makes a trap of a fault, if it is the guest's.
-fn become_trap(signal: c_int, info: &siginfo_t, machine: &mut Machine<'_>) -> bool {
+fn become_trap(info: &siginfo_t, machine: &mut Machine<'_>) -> bool {
     let pc = machine.pc();
     if was_sent(info) || !arena_contains(pc) {
         return false;
@@ -79,12 +79,8 @@ fn become_trap(signal: c_int, info: &siginfo_t, machine: &mut Machine<'_>) -> bo
         let Some(activation) = running(thread) else { return false };
         // This thread executes guest code, so it holds no lock: the registry's can be taken (C4).
         let Some(code) = trap_code(pc) else { return false };
-        let fault_address = matches!(signal, libc::SIGSEGV | libc::SIGBUS).then(|| {
-            // SAFETY: for these signals, when the kernel raised them, the address is what the union holds.
-            unsafe { info.si_addr() }.addr()
-        });
         let start = WalkStart { pc: Some(pc), hidden: None, fp: machine.fp(), floor: machine.sp() };
-        leave_guest(thread, activation, machine, code, fault_address, start);
+        leave_guest(thread, activation, machine, code, start);
         true
     })
 }
@@ -103,10 +99,9 @@ fn leave_guest(
     activation: &VmActivation,
     machine: &mut Machine<'_>,
     code: TrapCode,
-    fault_address: Option<usize>,
     start: WalkStart,
 ) {
-    thread.recorded().record(code.into(), fault_address, |frames| {
+    thread.recorded().record(code, |frames| {
         // SAFETY: the floor is the stack pointer of the guest or a stub, which run on this thread's stack below `enter`.
         unsafe { frames.walk(start, activation) };
     });
@@ -149,7 +144,7 @@ fn deliver(thread: &Thread, machine: &mut Machine<'_>) -> bool {
         // SAFETY: the context is that of guest code or a stub, which signals interrupt between instructions.
         let hidden = unsafe { machine.hidden_return_address() };
         let start = WalkStart { pc: in_guest.then_some(pc), hidden, fp: machine.fp(), floor: machine.sp() };
-        leave_guest(thread, innermost, machine, TrapCode::Interrupt, None, start);
+        leave_guest(thread, innermost, machine, TrapCode::Interrupt, start);
     } else if requested {
         // In host code, or in a guest that another store's host function called: the signal may have come just before
         // a system call that waits.

@@ -57,7 +57,10 @@ fn reason_to_leave_out(guest: &Guest) -> Option<String> {
     if let Some(reason) = listed {
         return Some(reason.to_owned());
     }
-    assert!(env::var_os("WAFT_GUESTS_REQUIRED").is_none_or(|value| value != "1"), "the guest {name} was not built");
+    assert!(
+        env::var_os("WAFT_GUESTS_REQUIRED").is_none_or(|value| value != "1"),
+        "the guest {name} was not built"
+    );
     Some("no such guest here: `cargo xtask guests` makes it".to_owned())
 }
 
@@ -155,7 +158,8 @@ fn compare(name: &str, run: &Run, output: &Output) {
     if env::var_os("WAFT_BLESS").is_some_and(|value| value == "1") {
         fs::write(&path, &output.stdout).expect("storing what is expected");
     }
-    let expected = fs::read_to_string(&path).unwrap_or_else(|error| panic!("tests/programs/expected/{file}: {error}"));
+    let expected =
+        fs::read_to_string(&path).unwrap_or_else(|error| panic!("tests/programs/expected/{file}: {error}"));
     if let Some(difference) = first_difference(&expected, &stdout) {
         panic!("{name}: tests/programs/expected/{file}: {difference}\n--- standard error\n{}", tail(&stderr));
     }
@@ -178,12 +182,15 @@ fn tail(text: &str) -> String {
 
 /// The command under test.
 fn waft() -> &'static Path {
-    static WAFT: OnceLock<PathBuf> = OnceLock::new();
-    WAFT.get_or_init(|| env::var_os("WAFT_BIN").map_or_else(build_waft, PathBuf::from))
+    static WAFT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let found =
+        WAFT.get_or_init(|| env::var_os("WAFT_BIN").map_or_else(build_waft, |path| Ok(PathBuf::from(path))));
+    // A build that failed once is not tried again for each test.
+    found.as_ref().unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// Builds the command as this test is built, and tells where it is: two folders above the test itself.
-fn build_waft() -> PathBuf {
+fn build_waft() -> Result<PathBuf, String> {
     let test = env::current_exe().expect("this test has a path");
     let profile = test.ancestors().nth(2).expect("a test stands in target/PROFILE/deps").to_owned();
     let cargo = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
@@ -192,9 +199,11 @@ fn build_waft() -> PathBuf {
     if profile.ends_with("release") {
         command.arg("--release");
     }
-    let status = command.status().expect("starting cargo");
-    assert!(status.success(), "building the waft command: {status}");
-    profile.join("waft")
+    let output = command.output().expect("starting cargo");
+    if output.status.success() {
+        return Ok(profile.join("waft"));
+    }
+    Err(format!("building the waft command: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr)))
 }
 
 #[test]

@@ -73,7 +73,8 @@ pub(crate) enum Folder {
 /// The scratch folder, as `/work`.
 pub(crate) const WORK: Grant = Grant { folder: Folder::Scratch(""), name: "/work", read_only: false };
 /// The scripts, as `/scripts`.
-pub(crate) const SCRIPTS: Grant = Grant { folder: Folder::Data("scripts"), name: "/scripts", read_only: false };
+pub(crate) const SCRIPTS: Grant =
+    Grant { folder: Folder::Data("scripts"), name: "/scripts", read_only: false };
 
 impl Grant {
     /// The value of `--dir`.

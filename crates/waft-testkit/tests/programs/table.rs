@@ -2,8 +2,8 @@
 
 use crate::run::{Policy, check};
 use crate::setting::{
-    Folder, Grant, Guest::*, PROGRAM, Program, RUN, Run, SCRIPTS, WORK, inspect_box, inspect_kept, lay_out_box,
-    lay_out_kept,
+    Folder, Grant, Guest::*, PROGRAM, Program, RUN, Run, SCRIPTS, WORK, inspect_box, inspect_kept,
+    lay_out_box, lay_out_kept,
 };
 
 /// Turns each row into one test a policy: `files::compiled_ahead_of_time`.
@@ -201,7 +201,7 @@ programs! {
         guest: Built("gofmt"),
         stdin: Some("stdin/stock.txt"),
         code: 2,
-        stderr: &["<standard input>:1:1: expected 'package'"],
+        stderr: &["<standard input>:1:27: expected ';', found 12"],
     };
     rust_inventory => one! {
         guest: Built("inventory"),

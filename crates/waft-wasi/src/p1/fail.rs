@@ -11,8 +11,6 @@ pub(crate) enum Fail {
     Errno(Errno),
     /// The guest passed a pointer that leaves its memory; it traps, as the specification says.
     Fault(Fault),
-    /// The guest wants to end, with this exit code.
-    Exit(u32),
     /// Nothing went wrong, but here is a chance to stop the guest. If nobody wants that, the same call goes on where it was.
     Pause,
 }

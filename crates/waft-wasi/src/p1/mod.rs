@@ -25,6 +25,7 @@ mod errno;
 mod fail;
 mod fd;
 mod iovec;
+mod link;
 mod memory;
 mod path;
 mod poll;
@@ -42,6 +43,7 @@ mod unstable;
 mod tests;
 
 pub use errno::Errno;
+pub use link::add_to_linker;
 pub(crate) use proc::Resume;
 pub(crate) use rights::Rights;
 pub(crate) use table::{Fd, FdTable};

@@ -177,7 +177,6 @@ pub(crate) fn path_readlink(
     bufused: u32,
 ) -> Outcome {
     check::<u32>(mem, bufused)?;
-    range(mem, buf, buf_len.into())?;
     let dir = dir(cx, fd, Rights::PATH_READLINK)?;
     let text = dir.readlink_at(string(mem, path, path_len)?)?;
     // A text that does not fit is cut off, as by POSIX.

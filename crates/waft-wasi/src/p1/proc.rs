@@ -1,7 +1,7 @@
-//! The guest as a process: how it ends, how it gives way. And where a call goes on that paused.
+//! The guest as a process: signals, giving way, and where a call goes on that paused. How it ends is in `link`.
 
 use super::errno::Errno;
-use super::fail::{Fail, Outcome};
+use super::fail::Outcome;
 use super::poll::PollStart;
 use crate::WasiCtx;
 
@@ -12,10 +12,6 @@ pub(crate) enum Resume {
     Poll(PollStart),
     /// How many bytes `random_get` has written.
     Random(usize),
-}
-
-pub(crate) fn proc_exit(_: &mut WasiCtx, code: u32) -> Outcome {
-    Err(Fail::Exit(code))
 }
 
 /// There is nobody else whom a guest could send a signal, and what a signal would do to itself it can do itself.

@@ -55,8 +55,6 @@ rights! {
 }
 
 impl Rights {
-    pub(crate) const NONE: Self = Self(0);
-
     /// What can be done with a file that is open.
     pub(crate) const FILE: Self = Self::FD_DATASYNC
         .and(Self::FD_READ)

@@ -154,8 +154,8 @@ mod tests {
     fn fd() -> Fd {
         Fd {
             descriptor: Descriptor::Input(Input::Empty),
-            base: Rights::NONE,
-            inheriting: Rights::NONE,
+            base: Rights::default(),
+            inheriting: Rights::default(),
             flags: 0,
             preopen: None,
         }

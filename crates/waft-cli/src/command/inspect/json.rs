@@ -12,6 +12,7 @@ impl Inspection {
             ("bytes", self.source_bytes.map_or("null".into(), |bytes| bytes.to_string())),
             ("precompiled", self.source_bytes.is_none().to_string()),
             ("name", self.name.as_deref().map_or("null".into(), string)),
+            ("functions", self.functions.to_string()),
             ("proposals", array(self.proposals.iter().map(|name| string(name)))),
             ("start", self.start.map_or("null".into(), |index| index.to_string())),
             ("memories", array(self.memories.iter().map(|memory| string(memory)))),

@@ -132,9 +132,9 @@ impl FrameLog {
         let entry_fp = activation.entry_fp.load(Ordering::Relaxed);
         // A frame is its caller's `rbp` and the return address: the second word must lie below the entry as well.
         while floor <= fp && fp < entry_fp && fp.is_multiple_of(align_of::<usize>()) {
-            let words = fp as *const usize;
-            // SAFETY: B1: aligned, between `floor` and the entry's frame, all of it this thread's live stack.
-            let (caller_fp, pc) = unsafe { (words.read(), words.add(1).read()) };
+            let frame = fp as *const [usize; 2];
+            // SAFETY: B1: aligned, and between `floor` and the entry's frame, all of it this thread's live stack.
+            let [caller_fp, pc] = unsafe { frame.read() };
             if !arena_contains(pc) {
                 // The outermost guest frame returns into `enter`. Anything else here is no frame of ours.
                 break;

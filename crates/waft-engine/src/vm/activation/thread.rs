@@ -13,7 +13,6 @@ use super::VmActivation;
 use super::backtrace::FrameLog;
 use crate::vm::interrupt::Repeat;
 use crate::vm::{altstack, signal};
-use std::hint::black_box;
 use std::io;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU8, AtomicUsize, Ordering, compiler_fence};
@@ -112,11 +111,10 @@ impl Thread {
         self.ready.store(false, Ordering::Relaxed);
     }
 
-    /// The lowest address for guest frames, when the guest may have `bytes_max` from here and the host what it needs.
+    /// The lowest address for guest frames, when the guest may have `bytes_max` from `here`, an address in the frame of
+    /// whoever enters it, and the host what it needs.
     #[inline]
-    pub(super) fn stack_limit(&self, bytes_max: usize) -> usize {
-        let marker = 0_u8;
-        let here = ptr::from_ref(black_box(&marker)).addr();
+    pub(super) fn stack_limit(&self, here: usize, bytes_max: usize) -> usize {
         let wanted = here.saturating_sub(bytes_max);
         let start = self.stack_start.load(Ordering::Relaxed);
         // On a stack that is not the thread's own, its owner has to ask for what is there.
@@ -131,22 +129,14 @@ impl Thread {
 /// Why and where the guest that is being left has stopped.
 pub(in crate::vm) struct Recorded {
     present: AtomicBool,
-    /// A `TrapCode`, or 0 when a failure was left.
+    /// A `TrapCode`.
     code: AtomicU8,
-    has_fault_address: AtomicBool,
-    fault_address: AtomicUsize,
     pub(super) frames: FrameLog,
 }
 
 impl Recorded {
     const fn new() -> Self {
-        Self {
-            present: AtomicBool::new(false),
-            code: AtomicU8::new(0),
-            has_fault_address: AtomicBool::new(false),
-            fault_address: AtomicUsize::new(0),
-            frames: FrameLog::new(),
-        }
+        Self { present: AtomicBool::new(false), code: AtomicU8::new(0), frames: FrameLog::new() }
     }
 
     /// Whether something is raising already: then nothing else may.
@@ -155,28 +145,19 @@ impl Recorded {
     }
 
     /// Records why the guest stops; `log` logs where. The caller raises next.
-    pub(in crate::vm) fn record(
-        &self,
-        code: Option<TrapCode>,
-        fault_address: Option<usize>,
-        log: impl FnOnce(&FrameLog),
-    ) {
+    pub(in crate::vm) fn record(&self, code: TrapCode, log: impl FnOnce(&FrameLog)) {
         self.present.store(true, Ordering::Relaxed);
         // An interrupt that comes from here on leaves the rest alone.
         compiler_fence(Ordering::SeqCst);
-        self.code.store(code.map_or(0, |code| code as u8), Ordering::Relaxed);
-        self.has_fault_address.store(fault_address.is_some(), Ordering::Relaxed);
-        self.fault_address.store(fault_address.unwrap_or(0), Ordering::Relaxed);
+        self.code.store(code as u8, Ordering::Relaxed);
         log(&self.frames);
     }
 
     /// Takes the reason that was recorded.
-    pub(super) fn take(&self) -> (Option<TrapCode>, Option<usize>) {
+    pub(super) fn take(&self) -> TrapCode {
         let code = TrapCode::from_u8(self.code.load(Ordering::Relaxed));
-        let fault_address = self.fault_address.load(Ordering::Relaxed);
-        let fault_address = self.has_fault_address.load(Ordering::Relaxed).then_some(fault_address);
         compiler_fence(Ordering::SeqCst);
         self.present.store(false, Ordering::Relaxed);
-        (code, fault_address)
+        code.expect("whoever raises records a code first (A3)")
     }
 }

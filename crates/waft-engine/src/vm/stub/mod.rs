@@ -1,7 +1,7 @@
 //! The crossings between host and guest, in assembly: one file per machine.
 //!
 //! `enter*` call guest code from the host. `exit*` is the code of every host function: guests call it like any other
-//! function. `raise` gives up the guest frames of an activation and makes its `enter` return.
+//! function, and `libcall_stub` makes that of library calls. `raise` gives up the guest frames of an activation and makes its `enter` return.
 //!
 //! # Invariants
 //!
@@ -29,7 +29,6 @@ compile_error!(
 
 use super::activation::{VmActivation, VmStoreContext, leave_exit};
 pub(super) use isa::Machine;
-#[allow(unused_imports, reason = "used where the table of library calls is made")]
 pub(super) use isa::libcall_stub;
 use std::ptr;
 

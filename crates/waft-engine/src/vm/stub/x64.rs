@@ -1,7 +1,7 @@
 //! The crossings on x86-64, and the machine's registers in a signal.
 //!
-//! Registers that assembly uses between loading and storing arguments are those that carry neither arguments nor results
-//! in the convention: `r10` and `r11`, besides `rax` before a call and `rdi` after it.
+//! Where arguments or results are in their registers, assembly uses only those that carry neither in the convention: `r10`
+//! and `r11`, besides `rax` before a call and `rdi` after it.
 //!
 //! The return addresses of `enter` and of exit stubs with stack arguments do not match the processor's prediction stack
 //! when something raises or the stub returns by a jump; both are rare or unavoidable. Shadow stacks (CET) are off in
@@ -330,8 +330,8 @@ pub(super) unsafe extern "C" fn exit_ints() {
 }
 
 /// Defines the function that guests call for a library call: the implementation, a C function of at most six integers
-/// the first of which is the context, wrapped so that backtraces start at the guest's call, a pending failure raises at
-/// once, and an interrupt that came during a long call is not lost.
+/// the first of which is the context, wrapped so that backtraces start at the guest's call, a failure raises at once,
+/// and an interrupt that came during a long call is not lost.
 ///
 /// `libcall_stub!(fn NAME => IMPLEMENTATION);`
 macro_rules! libcall_stub {

@@ -84,11 +84,13 @@ impl Dir {
 
     /// The attributes of what `path` names; of a link itself unless `follow`.
     pub(crate) fn stat_at(&self, path: &str, follow: bool) -> HostResult<Stat> {
-        if !follow
-            && let target = self.target(path)?
-            && let Some(name) = target.name_to_look_at()
-        {
-            return Ok(rustix::fs::statat(target.parent(), name, AtFlags::SYMLINK_NOFOLLOW)?.into());
+        let target = self.target(path)?;
+        if let Some(name) = target.name_to_look_at() {
+            // Most names are no links, so that following makes no difference, and nothing need be opened.
+            let stat = Stat::from(rustix::fs::statat(target.parent(), name, AtFlags::SYMLINK_NOFOLLOW)?);
+            if !follow || stat.kind != FileKind::SymbolicLink {
+                return Ok(stat);
+            }
         }
         let found = self.open_path(path, follow, OFlags::empty(), Mode::empty())?;
         Ok(fstat(&found)?.into())

@@ -27,6 +27,16 @@ pub(crate) use times::{TimeChange, TimeChanges};
 use super::error::{ErrorCode, HostResult};
 
 /// What a guest may do beneath a granted directory.
+///
+/// ```
+/// use waft_wasi::{Access, WasiCtx};
+/// let ctx = WasiCtx::builder()
+///     .preopened_dir("/usr/share", "/data", Access::ReadOnly)?
+///     .preopened_dir("/tmp", "/tmp", Access::ReadWrite)?
+///     .build();
+/// # drop(ctx);
+/// # std::io::Result::Ok(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Look at everything, change nothing.

@@ -47,7 +47,7 @@ macro_rules! guests {
 
 guests! {
     /// Stores its arguments in its context, and gives results.
-    Spy = "spy", Unreachable: "
+    Spy = "spy", UnreachableCodeReached: "
         77:
         mov [rdi + 32], rsi
         mov [rdi + 40], rdx
@@ -82,7 +82,7 @@ guests! {
         add rsp, r11
         jmp r10";
     /// Destroys every register.
-    Clobber = "clobber", Unreachable: "
+    Clobber = "clobber", UnreachableCodeReached: "
         77: mov eax, 0x5555
         mov rbx, rax
         mov rcx, rax
@@ -92,7 +92,7 @@ guests! {
         mov r15, rax
         ret";
     /// Destroys every register, the frame pointer included, and traps.
-    ClobberAndTrap = "clobber_and_trap", Unreachable: "
+    ClobberAndTrap = "clobber_and_trap", UnreachableCodeReached: "
         mov eax, 0x5555
         mov rbx, rax
         mov rbp, rax
@@ -101,7 +101,7 @@ guests! {
         mov r14, rax
         mov r15, rax
         77: ud2";
-    Unreachable = "unreachable", Unreachable: "
+    Unreachable = "unreachable", UnreachableCodeReached: "
         push rbp
         mov rbp, rsp
         77: ud2";
@@ -122,7 +122,7 @@ guests! {
         pop rbp
         ret";
     /// As many frames as its first argument says, then a trap.
-    Recurse = "recurse", Unreachable: "
+    Recurse = "recurse", UnreachableCodeReached: "
         2: push rbp
         mov rbp, rsp
         dec rsi
@@ -143,7 +143,7 @@ guests! {
         ret
         77: ud2";
     /// Calls the callee of its context. The mark is after the call.
-    Relay = "relay", Unreachable: "
+    Relay = "relay", UnreachableCodeReached: "
         push rbp
         mov rbp, rsp
         mov rax, [rdi + 8]
@@ -160,12 +160,12 @@ guests! {
         call rax
         77: ud2";
     /// Runs for ever.
-    Spin = "spin", Unreachable: "
+    Spin = "spin", UnreachableCodeReached: "
         push rbp
         mov rbp, rsp
         77: jmp 77b";
     /// Runs for ever, in and out of functions.
-    SpinCalls = "spin_calls", Unreachable: "
+    SpinCalls = "spin_calls", UnreachableCodeReached: "
         push rbp
         mov rbp, rsp
         2: call 3f
@@ -175,7 +175,7 @@ guests! {
         pop rbp
         ret";
     /// Calls the callee of its context for ever.
-    SpinRelay = "spin_relay", Unreachable: "
+    SpinRelay = "spin_relay", UnreachableCodeReached: "
         push rbp
         mov rbp, rsp
         push rdi
@@ -186,7 +186,7 @@ guests! {
         call rax
         77: jmp 2b";
     /// Calls a library call for ever, with its own context.
-    SpinLibcall = "spin_libcall", Unreachable: "
+    SpinLibcall = "spin_libcall", UnreachableCodeReached: "
         push rbp
         mov rbp, rsp
         push rdi

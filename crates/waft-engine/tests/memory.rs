@@ -1,0 +1,415 @@
+//! Loads and stores reach every byte of a memory and none beyond it, whatever the width, the offset, the way in which the
+//! address is known and who defines the memory.
+
+mod common;
+
+use common::{compile, instantiate, start, trap};
+use std::fmt::Write;
+use waft::*;
+
+const PAGE: u64 = 65536;
+
+/// Operator, result type, bytes.
+const LOADS: [(&str, &str, u64); 29] = [
+    ("i32.load", "i32", 4),
+    ("i32.load8_s", "i32", 1),
+    ("i32.load8_u", "i32", 1),
+    ("i32.load16_s", "i32", 2),
+    ("i32.load16_u", "i32", 2),
+    ("i64.load", "i64", 8),
+    ("i64.load8_s", "i64", 1),
+    ("i64.load8_u", "i64", 1),
+    ("i64.load16_s", "i64", 2),
+    ("i64.load16_u", "i64", 2),
+    ("i64.load32_s", "i64", 4),
+    ("i64.load32_u", "i64", 4),
+    ("f32.load", "f32", 4),
+    ("f64.load", "f64", 8),
+    ("v128.load", "v128", 16),
+    ("v128.load8x8_s", "v128", 8),
+    ("v128.load8x8_u", "v128", 8),
+    ("v128.load16x4_s", "v128", 8),
+    ("v128.load32x2_u", "v128", 8),
+    ("v128.load8_splat", "v128", 1),
+    ("v128.load16_splat", "v128", 2),
+    ("v128.load32_splat", "v128", 4),
+    ("v128.load64_splat", "v128", 8),
+    ("v128.load32_zero", "v128", 4),
+    ("v128.load64_zero", "v128", 8),
+    ("v128.load8_lane", "v128", 1),
+    ("v128.load16_lane", "v128", 2),
+    ("v128.load32_lane", "v128", 4),
+    ("v128.load64_lane", "v128", 8),
+];
+
+/// Operator, operand, bytes.
+const STORES: [(&str, &str, u64); 14] = [
+    ("i32.store", "i32.const -1", 4),
+    ("i32.store8", "i32.const -1", 1),
+    ("i32.store16", "i32.const -1", 2),
+    ("i64.store", "i64.const -1", 8),
+    ("i64.store8", "i64.const -1", 1),
+    ("i64.store16", "i64.const -1", 2),
+    ("i64.store32", "i64.const -1", 4),
+    ("f32.store", "f32.const -nan:0x7fffff", 4),
+    ("f64.store", "f64.const -nan:0xfffffffffffff", 8),
+    ("v128.store", "v128.const i32x4 -1 -1 -1 -1", 16),
+    ("v128.store8_lane", "v128.const i32x4 -1 -1 -1 -1", 1),
+    ("v128.store16_lane", "v128.const i32x4 -1 -1 -1 -1", 2),
+    ("v128.store32_lane", "v128.const i32x4 -1 -1 -1 -1", 4),
+    ("v128.store64_lane", "v128.const i32x4 -1 -1 -1 -1", 8),
+];
+
+/// Index and static offset of accesses of `width` bytes: the ends of a memory of one page, of the address space, and of
+/// what an index and an offset can reach without a check.
+fn places(width: u64) -> Vec<(u32, u32)> {
+    let last = (PAGE - width) as u32;
+    let guard = 32 << 20;
+    let reach = (guard - width) as u32;
+    vec![
+        (0, 0),
+        (1, 0),
+        (0, 3),
+        (7, 9),
+        (last, 0),
+        (last + 1, 0),
+        (0, last),
+        (0, last + 1),
+        (last - 8, 8),
+        (last - 8, 9),
+        (PAGE as u32, 0),
+        (0, PAGE as u32),
+        (0x7fff_ffff, 0),
+        (0x8000_0000, 0),
+        (0xffff_ffff, 0),
+        (0xffff_ffff, 1),
+        (0xffff_fffc, 4),
+        (0xffff_ffff, 0xffff_ffff),
+        (0x8000_0000, 0x8000_0000),
+        (1, 0xffff_ffff),
+        (0, 0xffff_ffff),
+        (0, reach),
+        (0xffff_ffff, reach),
+        (0xffff_ffff, reach + 1),
+        (0xffff_ffff, reach + 2),
+        (0, reach + 2),
+        (0xffff_ffff, guard as u32),
+        (0x0200_0000, 0xfe00_0000),
+    ]
+}
+
+/// Where an access is, if it is in the memory.
+fn effective((index, offset): (u32, u32), width: u64) -> Option<usize> {
+    let start = u64::from(index) + u64::from(offset);
+    (start + width <= PAGE).then_some(start as usize)
+}
+
+fn byte_at(at: usize) -> u8 {
+    (at % 251) as u8 + 1
+}
+
+/// What `operator` loads from `at`.
+fn loaded(operator: &str, width: u64, at: usize) -> Val {
+    let byte = |n: usize| u128::from(byte_at(at + n));
+    let bits = (0..width as usize).fold(0, |bits, n| bits | byte(n) << (8 * n));
+    let signed = |bits: u128, width: u64| ((bits << (128 - 8 * width)) as i128 >> (128 - 8 * width)) as u128;
+    let widened = |from: u64, sign: bool| {
+        (0..(8 / from)).fold(0, |lanes, lane| {
+            let bits = bits >> (8 * from * lane) & ((1 << (8 * from)) - 1);
+            let bits = if sign { signed(bits, from) } else { bits } & ((1 << (16 * from)) - 1);
+            lanes | bits << (16 * from * lane)
+        })
+    };
+    let name = operator.split('.').nth(1).unwrap();
+    let value = match name {
+        "load8x8_s" => widened(1, true),
+        "load8x8_u" => widened(1, false),
+        "load16x4_s" => widened(2, true),
+        "load32x2_u" => widened(4, false),
+        _ if name.ends_with("_splat") => (0..16 / width).fold(0, |lanes, lane| lanes | bits << (8 * width * lane)),
+        // Lane 0 of all ones.
+        _ if name.ends_with("_lane") => u128::MAX << (8 * width) | bits,
+        _ if name.ends_with("_s") => signed(bits, width),
+        _ => bits,
+    };
+    match operator.split('.').next().unwrap() {
+        "i32" => Val::I32(value as i32),
+        "i64" => Val::I64(value as i64),
+        "f32" => Val::F32(value as u32),
+        "f64" => Val::F64(value as u64),
+        _ => Val::V128(value.into()),
+    }
+}
+
+/// For each place two functions, one with a constant index and one that computes it, whose `body` is made of the index
+/// and the offset.
+fn module_text(memory: &str, places: &[(u32, u32)], ty: &str, body: impl Fn(&str, u32) -> String) -> String {
+    let mut text = format!("(module {memory}\n");
+    for (at, (index, offset)) in places.iter().enumerate() {
+        let constant = body(&format!("i32.const {}", *index as i32), *offset);
+        let computed = body("local.get 0", *offset);
+        writeln!(text, r#"(func (export "constant{at}") (param i32) {ty} {constant})"#).unwrap();
+        writeln!(text, r#"(func (export "computed{at}") (param i32) {ty} {computed})"#).unwrap();
+    }
+    text + ")"
+}
+
+/// Calls all functions of such modules, on a memory of their own and on one of the host's.
+fn each_place(
+    places: &[(u32, u32)],
+    ty: &str,
+    body: impl Fn(&str, u32) -> String,
+    check: impl Fn(&mut Store<()>, Memory, Func, (u32, u32), &str),
+) {
+    let mut store = Store::new(&Engine::default(), ());
+    let memory = Memory::new(&mut store, MemoryType::new(1, Some(1))).unwrap();
+    let imports = module_text(r#"(import "" "" (memory 1)) (export "memory" (memory 0))"#, places, ty, &body);
+    let defines = module_text(r#"(memory (export "memory") 1)"#, places, ty, &body);
+    for (text, imports) in [(imports, vec![memory.into()]), (defines, Vec::new())] {
+        let module = compile(&store, &text);
+        let instance = Instance::new(&mut store, &module, &imports).unwrap();
+        let memory = instance.get_memory(&mut store, "memory").unwrap();
+        for (at, byte) in memory.data_mut(&mut store).iter_mut().enumerate() {
+            *byte = byte_at(at);
+        }
+        for (at, place) in places.iter().enumerate() {
+            for form in ["constant", "computed"] {
+                let func = instance.get_func(&mut store, &format!("{form}{at}")).unwrap();
+                check(&mut store, memory, func, *place, form);
+            }
+        }
+    }
+}
+
+#[test]
+fn loads_stop_exactly_at_the_end() {
+    for (operator, ty, width) in LOADS {
+        let lane = operator.ends_with("_lane");
+        let (ones, number) = if lane { ("v128.const i32x4 -1 -1 -1 -1", "0") } else { ("", "") };
+        let body = |index: &str, offset: u32| format!("{index} {ones} {operator} offset={offset} {number}");
+        each_place(&places(width), &format!("(result {ty})"), body, |store, _, func, place, form| {
+            let mut results = [Val::I32(0)];
+            let outcome = func.call(store, &[Val::I32(place.0 as i32)], &mut results);
+            let outcome = outcome.map(|()| results[0]).map_err(|error| trap(&error));
+            let expected = effective(place, width).map(|at| loaded(operator, width, at));
+            let expected = expected.ok_or(Trap::MemoryOutOfBounds);
+            assert_eq!(format!("{outcome:?}"), format!("{expected:?}"), "{operator} at {place:x?}, {form}");
+        });
+    }
+}
+
+#[test]
+fn stores_write_all_their_bytes_or_none() {
+    let untouched: Vec<u8> = (0..PAGE as usize).map(byte_at).collect();
+    for (operator, operand, width) in STORES {
+        let number = if operator.ends_with("_lane") { "0" } else { "" };
+        let body = |index: &str, offset: u32| format!("{index} {operand} {operator} offset={offset} {number}");
+        each_place(&places(width), "", body, |store, memory, func, place, form| {
+            let outcome = func.call(&mut *store, &[Val::I32(place.0 as i32)], &mut []);
+            let outcome = outcome.map_err(|error| trap(&error));
+            let at = effective(place, width);
+            let expected = if at.is_some() { Ok(()) } else { Err(Trap::MemoryOutOfBounds) };
+            assert_eq!(outcome, expected, "{operator} at {place:x?}, {form}");
+            let bytes = memory.data_mut(&mut *store);
+            if let Some(at) = at {
+                let written = &mut bytes[at..at + width as usize];
+                assert!(written.iter().all(|byte| *byte == 0xff), "{operator} at {place:x?}, {form}");
+                written.copy_from_slice(&untouched[at..at + width as usize]);
+            }
+            assert!(*bytes == untouched, "{operator} at {place:x?}, {form}: other bytes changed");
+        });
+    }
+}
+
+#[test]
+fn an_index_is_taken_as_unsigned_after_every_operator_that_makes_one() {
+    // Each leaves something in the upper half of a register, if it leaves anything.
+    let makers = [
+        "(i32.wrap_i64 (i64.const -1))",
+        "(i32.wrap_i64 (i64.or (i64.extend_i32_u (local.get 0)) (i64.const 0xffffffff00000000)))",
+        "(i32.add (local.get 0) (i32.const -1))",
+        "(i32.sub (i32.const 0) (local.get 0))",
+        "(i32.extend8_s (i32.const 0xff))",
+        "(i32.shr_s (i32.const 0x80000000) (local.get 0))",
+        "(i32.xor (local.get 0) (i32.const -1))",
+        "(call $minus)",
+        "(i32.load8_s (i32.const 8))",
+        "(select (i32.const -1) (i32.const 0) (i32.const 1))",
+        "(i32.trunc_f64_s (f64.const -1))",
+        "(i32x4.extract_lane 1 (v128.const i32x4 0 -1 0 0))",
+        "(i32.reinterpret_f32 (f32.const -nan:0x7fffff))",
+    ];
+    for maker in makers {
+        let (mut store, instance) = start(&format!(
+            r#"(module (memory 1) (data (i32.const 8) "\ff")
+                (func $minus (result i32) i32.const -1)
+                (func (export "f") (param i32) (result i32) (i32.load8_u {maker})))"#
+        ));
+        let func = instance.get_typed_func::<i32, i32>(&mut store, "f").unwrap();
+        for param in [0, 1] {
+            match func.call(&mut store, param) {
+                Ok(_) if maker.contains("local.get") => {}
+                Ok(value) => panic!("{maker} loaded {value}"),
+                Err(error) => assert_eq!(trap(&error), Trap::MemoryOutOfBounds, "{maker}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn bulk_operations_check_all_before_they_do_anything() {
+    let page = PAGE as u32;
+    // Destination, source, length: the memory has a page, the segment ten bytes.
+    let rows: [(&str, [u32; 3], bool); 22] = [
+        ("memory.fill", [0, 7, 0], true),
+        ("memory.fill", [page, 7, 0], true),
+        ("memory.fill", [page + 1, 7, 0], false),
+        ("memory.fill", [page - 1, 7, 1], true),
+        ("memory.fill", [page - 1, 7, 2], false),
+        ("memory.fill", [page - 100, 7, 101], false),
+        ("memory.fill", [page - 1000, 7, 1001], false),
+        ("memory.fill", [u32::MAX, 7, 1], false),
+        ("memory.fill", [1, 7, u32::MAX], false),
+        ("memory.copy", [0, page, 0], true),
+        ("memory.copy", [0, page + 1, 0], false),
+        ("memory.copy", [page - 16, 0, 16], true),
+        ("memory.copy", [page - 16, 0, 17], false),
+        ("memory.copy", [0, page - 128, 128], true),
+        ("memory.copy", [0, page - 127, 128], false),
+        ("memory.copy", [0, page - 1000, 1001], false),
+        ("memory.copy", [u32::MAX, u32::MAX, u32::MAX], false),
+        ("memory.init $d", [0, 0, 10], true),
+        ("memory.init $d", [0, 1, 10], false),
+        ("memory.init $d", [page - 9, 0, 10], false),
+        ("memory.init $d", [page, 10, 0], true),
+        ("memory.init $d", [0, u32::MAX, 1], false),
+    ];
+    for (operator, [dst, src, len], fits) in rows {
+        let constants = format!("i32.const {dst} i32.const {src} i32.const {len}");
+        let (mut store, instance) = start(&format!(
+            r#"(module (memory (export "memory") 1) (data $d "0123456789")
+                (func $f (param i32 i32 i32) local.get 0 local.get 1 local.get 2 {operator})
+                (func (export "constant") {constants} {operator})
+                (func (export "computed") {constants} call $f))"#
+        ));
+        let memory = instance.get_memory(&mut store, "memory").unwrap();
+        for form in ["constant", "computed"] {
+            let outcome = common::run(&mut store, instance, form).map_err(|error| trap(&error));
+            assert_eq!(outcome, if fits { Ok(()) } else { Err(Trap::MemoryOutOfBounds) }, "{operator} {constants}");
+            assert!(fits || memory.data(&store).iter().all(|byte| *byte == 0), "{operator} {constants}");
+        }
+    }
+}
+
+#[test]
+fn copies_of_every_length_overlap_rightly() {
+    let mut store = Store::new(&Engine::default(), ());
+    let mut text = r#"(module (memory (export "memory") 1)
+        (func (export "computed") (param i32 i32 i32) local.get 0 local.get 1 local.get 2 memory.copy)"#
+        .to_owned();
+    let lengths: Vec<usize> = (0..36).chain([63, 64, 65, 127, 128, 129, 200]).collect();
+    for len in &lengths {
+        writeln!(
+            text,
+            r#"(func (export "copy{len}") (param i32 i32 i32) local.get 0 local.get 1 i32.const {len} memory.copy)
+            (func (export "fill{len}") (param i32 i32 i32) local.get 0 local.get 1 i32.const {len} memory.fill)"#
+        )
+        .unwrap();
+    }
+    let instance = instantiate(&mut store, &(text + ")"));
+    let memory = instance.get_memory(&mut store, "memory").unwrap();
+    for len in lengths {
+        for (name, dst, src) in
+            [("copy", 1, 0), ("copy", 0, 1), ("copy", 8, 3), ("copy", 3, 300), ("copy", 5, 5), ("fill", 9, 0x1a5)]
+        {
+            let before: Vec<u8> = (0..600).map(byte_at).collect();
+            let mut after = before.clone();
+            match name {
+                "copy" => after.copy_within(src..src + len, dst),
+                _ => after[dst..dst + len].fill(src as u8),
+            }
+            for form in [format!("{name}{len}"), "computed".to_owned()] {
+                if form == "computed" && name == "fill" {
+                    continue;
+                }
+                memory.write(&mut store, 0, &before).unwrap();
+                let func = instance.get_typed_func::<(u32, u32, u32), ()>(&mut store, &form).unwrap();
+                func.call(&mut store, (dst as u32, src as u32, len as u32)).unwrap();
+                assert_eq!(memory.data(&store)[..600], after, "{form} of {len} from {src} to {dst}");
+            }
+        }
+    }
+}
+
+#[test]
+fn memory_that_grew_is_zero_and_reachable_to_its_new_end() {
+    let (mut store, instance) = start(
+        r#"(module (memory (export "memory") 1 4)
+            (func (export "grow") (param i32) (result i32) local.get 0 memory.grow)
+            (func (export "size") (result i32) memory.size)
+            (func (export "load") (param i32) (result i32) local.get 0 i32.load8_u))"#,
+    );
+    let grow = instance.get_typed_func::<u32, i32>(&mut store, "grow").unwrap();
+    let size = instance.get_typed_func::<(), u32>(&mut store, "size").unwrap();
+    let load = instance.get_typed_func::<u32, u32>(&mut store, "load").unwrap();
+    let memory = instance.get_memory(&mut store, "memory").unwrap();
+    for (delta, answer, pages) in
+        [(0, 1, 1), (1, 1, 2), (3, -1, 2), (u32::MAX, -1, 2), (2, 2, 4), (0, 4, 4), (1, -1, 4), (65536, -1, 4)]
+    {
+        assert_eq!(grow.call(&mut store, delta).unwrap(), answer, "{delta}");
+        assert_eq!(size.call(&mut store, ()).unwrap(), pages);
+        assert_eq!(memory.data_size(&store), pages as usize * PAGE as usize);
+        assert_eq!(load.call(&mut store, pages * PAGE as u32 - 1).unwrap(), 0);
+        assert_eq!(trap(&load.call(&mut store, pages * PAGE as u32).unwrap_err()), Trap::MemoryOutOfBounds);
+    }
+}
+
+#[test]
+fn growth_by_the_host_is_seen_by_guests_that_import_the_memory() {
+    let mut store = Store::new(&Engine::default(), ());
+    let memory = Memory::new(&mut store, MemoryType::new(0, None)).unwrap();
+    let module = compile(
+        &store,
+        r#"(module (import "" "" (memory 0))
+            (func (export "f") (result i32) i32.const 0 i32.const 7 i32.store
+                i32.const 1 memory.grow drop memory.size))"#,
+    );
+    let instance = Instance::new(&mut store, &module, &[memory.into()]).unwrap();
+    let func = instance.get_typed_func::<(), u32>(&mut store, "f").unwrap();
+    assert_eq!(trap(&func.call(&mut store, ()).unwrap_err()), Trap::MemoryOutOfBounds);
+    assert_eq!(memory.grow(&mut store, 1).unwrap(), 0);
+    assert_eq!(func.call(&mut store, ()).unwrap(), 2);
+    assert_eq!(memory.size(&store), 2);
+    assert_eq!(memory.data(&store)[0], 7);
+}
+
+#[test]
+fn impossible_memories_are_errors() {
+    let mut store = Store::new(&Engine::default(), ());
+    for (min, max) in [(2, Some(1)), (65537, None), (65537, Some(65537)), (u32::MAX, Some(u32::MAX)), (70000, Some(80000))] {
+        assert!(Memory::new(&mut store, MemoryType::new(min, max)).is_err(), "{min} {max:?}");
+    }
+    let memory = Memory::new(&mut store, MemoryType::new(0, Some(u32::MAX))).unwrap();
+    assert!(memory.grow(&mut store, 65537).is_err());
+    assert!(memory.grow(&mut store, u64::MAX).is_err());
+    assert_eq!(memory.size(&store), 0);
+}
+
+#[test]
+fn hosts_read_and_write_within_bounds_only() {
+    let mut store = Store::new(&Engine::default(), ());
+    let memory = Memory::new(&mut store, MemoryType::new(1, None)).unwrap();
+    let page = PAGE as usize;
+    for (at, len, fits) in [
+        (0, 0, true),
+        (page, 0, true),
+        (page + 1, 0, false),
+        (page - 4, 4, true),
+        (page - 3, 4, false),
+        (usize::MAX, 1, false),
+        (usize::MAX, 4, false),
+    ] {
+        assert_eq!(memory.write(&mut store, at, &vec![1; len]).is_ok(), fits, "{at} {len}");
+        assert_eq!(memory.read(&store, at, &mut vec![0; len]).is_ok(), fits, "{at} {len}");
+    }
+}

@@ -1,0 +1,125 @@
+//! What runs a program: Waft, a peer, or the machine itself. How each is told to compile and to run.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::step;
+use crate::workspace;
+
+/// One column of the tables.
+pub(super) struct Runtime {
+    pub(super) kind: Kind,
+    /// What it says of itself.
+    pub(super) version: String,
+    program: PathBuf,
+}
+
+/// Which runtime it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Waft,
+    Wasmtime,
+    Wasmer,
+    Node,
+    Native,
+}
+
+impl Kind {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Waft => "waft",
+            Self::Wasmtime => "wasmtime",
+            Self::Wasmer => "wasmer",
+            Self::Node => "node",
+            Self::Native => "native",
+        }
+    }
+}
+
+impl Runtime {
+    /// Compiles a module ahead of time; `None` where there is no such thing.
+    pub(super) fn compile(&self, module: &Path, artifact: &Path) -> Option<Command> {
+        let mut command = Command::new(&self.program);
+        command.arg("compile");
+        match self.kind {
+            Kind::Waft | Kind::Wasmtime => {}
+            Kind::Wasmer => drop(command.arg("--cranelift")),
+            Kind::Node | Kind::Native => return None,
+        }
+        command.arg("-o").arg(artifact).arg(module);
+        Some(command)
+    }
+
+    /// Runs what [`Self::compile`] made, or the module itself where nothing is compiled ahead.
+    pub(super) fn run_compiled(&self, module: &Path, artifact: &Path, native: &Path) -> Command {
+        match self.kind {
+            Kind::Waft => self.with(&["run"], artifact),
+            Kind::Wasmtime => self.with(&["run", "--allow-precompiled"], artifact),
+            Kind::Wasmer => self.with(&["run"], artifact),
+            Kind::Node | Kind::Native => self.run(module, native),
+        }
+    }
+
+    /// Runs a module from its bytes, with no cache of earlier work.
+    pub(super) fn run(&self, module: &Path, native: &Path) -> Command {
+        match self.kind {
+            Kind::Waft => self.with(&["run"], module),
+            Kind::Wasmtime => self.with(&["run", "-C", "cache=n"], module),
+            Kind::Wasmer => self.with(&["run", "--cranelift", "--disable-cache"], module),
+            Kind::Node => {
+                let mut command = Command::new(&self.program);
+                command
+                    .arg("--no-warnings")
+                    .arg(workspace::root().join("bench/workloads/node-wasi.mjs"))
+                    .arg(module);
+                command
+            }
+            Kind::Native => Command::new(native),
+        }
+    }
+
+    fn with(&self, args: &[&str], file: &Path) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(args).arg(file);
+        command
+    }
+}
+
+/// Waft, every peer that is there, and native code.
+pub(super) fn find(waft: PathBuf, peers: Option<&Path>) -> Result<Vec<Runtime>> {
+    let mut runtimes = vec![ask(Kind::Waft, waft).context("the waft command does not tell its version")?];
+    for kind in [Kind::Wasmtime, Kind::Wasmer, Kind::Node] {
+        match look_for(kind.name(), peers).map(|program| ask(kind, program)) {
+            Some(Ok(runtime)) => runtimes.push(runtime),
+            Some(Err(error)) => step::heading(&format!("bench: left out {}: {error:#}", kind.name())),
+            None => step::heading(&format!("bench: left out {}: not on PATH", kind.name())),
+        }
+    }
+    runtimes.push(Runtime {
+        kind: Kind::Native,
+        version: "native: clang -O3".to_owned(),
+        program: PathBuf::new(),
+    });
+    Ok(runtimes)
+}
+
+fn look_for(name: &str, first: Option<&Path>) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let folders = first.map(Path::to_path_buf).into_iter().chain(env::split_paths(&path));
+    folders.map(|folder| folder.join(name)).find(|file| file.is_file())
+}
+
+fn ask(kind: Kind, program: PathBuf) -> Result<Runtime> {
+    let version = step::capture(Command::new(&program).arg("--version"))?;
+    let version = version.lines().next().unwrap_or_default().trim();
+    // Some say their name, some do not.
+    let version = if version.starts_with(kind.name()) {
+        version.to_owned()
+    } else {
+        format!("{} {version}", kind.name())
+    };
+    Ok(Runtime { kind, version, program })
+}

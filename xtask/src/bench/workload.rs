@@ -1,0 +1,111 @@
+//! What is measured. The folder `bench/workloads` is the list of programs.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use crate::guests::{Target, compile_c, fetch_c, sources_in};
+use crate::workspace;
+
+/// A part of the record: what its rows have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Group {
+    /// Run ahead-of-time compiled programs.
+    Compute,
+    /// Compile whole modules.
+    Compile,
+    /// Start and end a small program.
+    Start,
+    /// Many calls into the system.
+    Calls,
+}
+
+impl Group {
+    pub(super) const ALL: [Self; 4] = [Self::Compute, Self::Compile, Self::Start, Self::Calls];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Compute => "compute",
+            Self::Compile => "compile",
+            Self::Start => "start",
+            Self::Calls => "calls",
+        }
+    }
+
+    pub(super) fn about(self) -> &'static str {
+        match self {
+            Self::Compute => {
+                "Programs in C, compiled ahead of time, compile time left out; node compiles while it runs."
+            }
+            Self::Compile => "The command that compiles a whole module, to a file, with all cores.",
+            Self::Start => "From process start to exit of a program that prints one line, 20 times in a row.",
+            Self::Calls => "One million calls of 8 bytes each, compiled ahead of time.",
+        }
+    }
+}
+
+/// Whether a run starts from the module's bytes or from compiled code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    Compiled,
+    Module,
+}
+
+/// One row.
+pub(super) struct Workload {
+    pub(super) group: Group,
+    pub(super) name: String,
+    pub(super) module: PathBuf,
+    /// The same program for this machine; empty where there is none.
+    pub(super) native: PathBuf,
+    pub(super) form: Form,
+    pub(super) stdin: PathBuf,
+    /// `None`: output is compared between runtimes.
+    pub(super) stdout: Option<PathBuf>,
+    /// Process starts in one measurement.
+    pub(super) times: usize,
+}
+
+/// Every workload, its programs compiled.
+pub(super) fn all() -> Result<Vec<Workload>> {
+    let out = workspace::guests().join("bench");
+    fs::create_dir_all(&out)?;
+    let zig = fetch_c()?;
+    let sources = workspace::root().join("bench/workloads");
+    let build = |source: &Path| -> Result<(PathBuf, PathBuf)> {
+        let name = source.file_stem().expect("a source has a name").to_string_lossy().into_owned();
+        let (module, native) = (out.join(format!("{name}.wasm")), out.join(format!("{name}-native")));
+        compile_c(&zig, Target::Wasm, source, &module)?;
+        compile_c(&zig, Target::Native, source, &native)?;
+        Ok((module, native))
+    };
+    let mut workloads = Vec::new();
+    for source in sources_in(&sources.join("compute"), "c")? {
+        workloads.push(row(Group::Compute, "", build(&source)?));
+    }
+    for guest in ["python", "ruby", "workers"] {
+        let module = workspace::guests().join("wasm").join(format!("{guest}.wasm"));
+        workloads.push(row(Group::Compile, "", (module, PathBuf::new())));
+    }
+    let hello = build(&workspace::root().join("tests/programs/c/hello.c"))?;
+    let start = |what, form| Workload { form, times: 20, ..row(Group::Start, what, hello.clone()) };
+    workloads.extend([start(" from bytes", Form::Module), start(" compiled", Form::Compiled)]);
+    let writes = build(&sources.join("io/writes.c"))?;
+    for (what, sink) in [(" to nowhere", PathBuf::from("/dev/null")), (" to a file", out.join("written"))] {
+        workloads.push(Workload { stdout: Some(sink), ..row(Group::Calls, what, writes.clone()) });
+    }
+    let reads = build(&sources.join("io/reads.c"))?;
+    let file = out.join("to-read");
+    fs::write(&file, vec![7_u8; 8_000_000])?;
+    for (what, source) in [(" of zeros", PathBuf::from("/dev/zero")), (" of a file", file)] {
+        workloads.push(Workload { stdin: source, ..row(Group::Calls, what, reads.clone()) });
+    }
+    Ok(workloads)
+}
+
+fn row(group: Group, what: &str, (module, native): (PathBuf, PathBuf)) -> Workload {
+    let name = format!("{}{what}", module.file_stem().expect("a module has a name").to_string_lossy());
+    let stdin = PathBuf::from("/dev/null");
+    Workload { group, name, module, native, form: Form::Compiled, stdin, stdout: None, times: 1 }
+}

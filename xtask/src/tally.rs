@@ -27,12 +27,17 @@ impl Tally {
     /// Takes in one line of a test runner's output, if it is one of those that count.
     ///
     /// * `test result: ok. 3 passed; 0 failed; 1 ignored; ...` closes each binary under `cargo test`.
+    /// * `NAME: 258 passed, 0 failed` closes a suite with a runner of its own.
     /// * `left out: NAME: REASON` is written by a test that could not do its work here and therefore passed idly.
     pub(crate) fn read_line(&mut self, line: &str) {
         if let Some(counts) = line.strip_prefix("test result: ") {
             self.passed += count_before(counts, " passed");
             self.failed += count_before(counts, " failed");
             self.ignored += count_before(counts, " ignored");
+        } else if let Some(counts) = suite_counts(line) {
+            self.passed += count_before(counts, " passed");
+            self.failed += count_before(counts, " failed");
+            self.ignored += count_before(counts, " skipped");
         } else if line.starts_with("left out: ") {
             self.idle += 1;
         }
@@ -53,6 +58,15 @@ impl fmt::Display for Tally {
         let passed = self.passed.saturating_sub(self.idle);
         write!(f, "{passed} passed, {} failed, {} skipped", self.failed, self.ignored + self.idle)
     }
+}
+
+/// The counts of a suite with a runner of its own, if this is its closing line.
+pub(crate) fn suite_counts(line: &str) -> Option<&str> {
+    let (name, counts) = line.split_once(": ")?;
+    let (passed, rest) = counts.split_once(" passed, ")?;
+    let (failed, _) = rest.split_once(" failed")?;
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    (!name.starts_with("test ") && is_number(passed) && is_number(failed)).then_some(counts)
 }
 
 /// The number that stands right before `word`, or 0.
@@ -79,8 +93,9 @@ mod tests {
             "test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s",
             "test result: FAILED. 3 passed; 2 failed; 0 ignored; 0 measured; 7 filtered out; finished in 1.0s",
             "5 passed in a log line",
+            "cranelift, compiled: 100 passed, 1 failed; 7 more failed as expected; 900 commands passed",
         ]);
-        assert_eq!(tally.to_string(), "15 passed, 2 failed, 1 skipped");
+        assert_eq!(tally.to_string(), "115 passed, 3 failed, 1 skipped");
         assert!(tally.has_failures());
     }
 

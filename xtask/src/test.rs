@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::guests;
 use crate::step;
-use crate::tally::Tally;
+use crate::tally::{Tally, suite_counts};
 use crate::workspace;
 
 pub(crate) const HELP: &str = "\
@@ -128,12 +128,10 @@ fn show_and_read(from: impl Read, mut to: impl Write) -> Result<(Tally, Vec<Stri
     Ok((tally, notes))
 }
 
-/// What was left out, what failed, and the counts of a suite inside one test (`core: 58000 passed, 0 failed`).
+/// What was left out, what failed, and the counts of a suite with a runner of its own.
 fn is_note(line: &str) -> bool {
-    let counts = line.split_once(": ").is_some_and(|(suite, rest)| {
-        !suite.contains("test result") && rest.contains(" passed, ") && rest.contains(" failed")
-    });
-    counts || line.starts_with("left out: ") || (line.starts_with("test ") && line.ends_with("FAILED"))
+    let failed = line.starts_with("FAIL ") || (line.starts_with("test ") && line.ends_with("FAILED"));
+    failed || line.starts_with("left out: ") || suite_counts(line).is_some()
 }
 
 #[cfg(test)]
@@ -143,7 +141,7 @@ mod tests {
     #[test]
     fn the_end_repeats_what_matters() {
         assert!(is_note("left out: inventory (on the run): no toolchain"));
-        assert!(is_note("wasm-v2 core: 58123 passed, 0 failed, 0 skipped"));
+        assert!(is_note("cranelift, compiled: 258 passed, 0 failed; 9 more failed as expected"));
         assert!(is_note("test programs::files::ahead_of_time ... FAILED"));
         assert!(!is_note("test result: FAILED. 3 passed; 2 failed; 0 ignored"));
         assert!(!is_note("test tally::tests::x ... ok"));

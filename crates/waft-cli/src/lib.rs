@@ -24,6 +24,7 @@ mod invoke;
 mod limits;
 mod needs;
 mod output;
+mod stack;
 mod timeout;
 mod units;
 pub mod wast;

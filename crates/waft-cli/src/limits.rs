@@ -14,17 +14,24 @@ pub(crate) struct MemoryLimit {
     bytes_used: u64,
     /// What the growth in progress was charged, to be given back should it fail.
     bytes_pending: u64,
+    refused: bool,
 }
 
 impl MemoryLimit {
     /// Allows `bytes_max` in all.
     pub(crate) fn new(bytes_max: u64) -> MemoryLimit {
-        MemoryLimit { bytes_max, bytes_used: 0, bytes_pending: 0 }
+        MemoryLimit { bytes_max, bytes_used: 0, bytes_pending: 0, refused: false }
+    }
+
+    /// What is allowed, if something was refused for its sake.
+    pub(crate) fn exceeded(&self) -> Option<u64> {
+        self.refused.then_some(self.bytes_max)
     }
 
     fn charge(&mut self, bytes: u64) -> bool {
         let fits = bytes <= self.bytes_max - self.bytes_used;
         self.bytes_pending = if fits { bytes } else { 0 };
+        self.refused |= !fits;
         self.bytes_used += self.bytes_pending;
         fits
     }

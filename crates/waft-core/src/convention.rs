@@ -1,7 +1,7 @@
 //! The convention by which guest functions of every tier call each other, on x86-64.
 //!
-//! It is Cranelift's `tail` convention (the callee removes stack arguments; `rbx rbp r12 r13 r14 r15` survive a call), chosen
-//! because tail calls need it and because trampolines can then be one piece of assembly for all signatures:
+//! It is Cranelift's `tail` convention, chosen because tail calls need it and because trampolines can then be one
+//! piece of assembly for all signatures:
 //!
 //! | what | where |
 //! | --- | --- |
@@ -11,7 +11,8 @@
 //! | `f32 f64 v128` | the next of `xmm0` to `xmm7` |
 //! | what finds no register | the stack, left to right from `rsp + 8` at entry, 8 bytes each, `v128` 16 and aligned |
 //! | results in registers | integers in `rax rcx rdx rsi`, floats and vectors in `xmm0` to `xmm3` |
-//! | frame | `rbp` chain; the stack is aligned to 16 before a call |
+//! | frame | `rbp` chain; the stack is aligned to 16 before a call; the callee removes stack arguments |
+//! | what survives a call | `rbx rbp r12 r13 r14 r15` |
 //!
 //! `i32` arrives with undefined upper halves. `funcref` is a `VmFuncRef` pointer (64 bits, 0 is null); `externref` is a
 //! 32-bit handle (0 is null).

@@ -75,10 +75,10 @@ macro_rules! libcalls {
 libcalls! {
     /// Grows a memory by `delta` pages; the pages it had before.
     MemoryGrow memory_grow(memory: I32, delta: I64) -> I64 / LibcallFailed;
-    /// Copies within or between memories.
-    MemoryCopy memory_copy(dst_memory: I32, src_memory: I32, dst: I64, src: I64, len: I64) -> Ok / MemoryOutOfBounds;
-    /// Fills a range of a memory with one byte.
-    MemoryFill memory_fill(memory: I32, dst: I64, value: I32, len: I64) -> Ok / MemoryOutOfBounds;
+    /// Copies `len` bytes between addresses whose ranges the caller has checked; they may overlap.
+    MemoryMove memory_move(dst: I64, src: I64, len: I64) -> () / MemoryOutOfBounds;
+    /// Sets `len` bytes from an address on, whose range the caller has checked, to the low byte of `value`.
+    MemorySet memory_set(dst: I64, value: I32, len: I64) -> () / MemoryOutOfBounds;
     /// Copies from a passive data segment.
     MemoryInit memory_init(memory: I32, data: I32, dst: I64, src: I32, len: I32) -> Ok / MemoryOutOfBounds;
     /// Drops a data segment.

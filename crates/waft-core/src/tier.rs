@@ -24,8 +24,9 @@ pub struct Tunables {
 
 impl Default for Tunables {
     fn default() -> Self {
-        // 4 GiB that an index reaches, and a guard that spares the bounds check for every static offset below it.
-        Self { memory_reservation_bytes: (4 << 30) + (32 << 20) }
+        // 4 GiB that an index reaches, 4 GiB that a static offset adds, and the widest access: no access to a 32-bit
+        // memory needs a check, whatever its offset. 128 TiB of addresses hold 16,000 such memories.
+        Self { memory_reservation_bytes: (8 << 30) + (64 << 10) }
     }
 }
 

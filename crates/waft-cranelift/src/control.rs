@@ -3,8 +3,7 @@
 //! A WebAssembly block costs a CLIF block only when something branches to its end; a loop always has a header. What
 //! cannot be reached is not translated: only its nesting is counted.
 
-use crate::context::Region;
-use crate::context::VmValues;
+use crate::context::{Region, VmValues};
 use crate::signature::{clif_type, val_type};
 use crate::translator::{FuncTranslator, TranslateResult};
 use cranelift_codegen::ir::{Block, BlockArg, Inst, InstBuilder, JumpTableData, Value};
@@ -26,6 +25,7 @@ pub(crate) struct Frame<'a> {
 }
 
 /// What opened a block.
+#[derive(Clone, Copy)]
 enum FrameKind {
     /// `block`, or the function itself.
     Block,
@@ -135,11 +135,11 @@ impl<'a> FuncTranslator<'a, '_> {
         if self.reachable {
             self.jump_to_end();
         }
-        let frame = self.frames.last_mut().expect("`else` stands in an `if`");
+        let frame = self.innermost();
+        let height = frame.height + frame.params.len();
         let FrameKind::If { otherwise, .. } = std::mem::replace(&mut frame.kind, FrameKind::Else) else {
             unreachable!("validation lets `else` stand in an `if` only");
         };
-        let height = frame.height + frame.params.len();
         self.truncate(height);
         self.builder.seal_block(otherwise);
         self.builder.switch_to_block(otherwise);
@@ -148,33 +148,28 @@ impl<'a> FuncTranslator<'a, '_> {
 
     /// `end`, whether or not what came before can reach it.
     pub(crate) fn end(&mut self) {
-        if let Some(FrameKind::If { branch, otherwise }) = self.frames.last().map(|frame| &frame.kind) {
-            let (branch, otherwise) = (*branch, *otherwise);
+        if let FrameKind::If { branch, otherwise } = self.innermost().kind {
             self.end_without_else(branch, otherwise);
         }
-        let frame = self.frames.last().expect("`end` closes a block");
-        let is_loop = matches!(frame.kind, FrameKind::Loop);
-        let label = frame.label;
-        if let Some(label) = label {
-            if is_loop {
-                self.builder.seal_block(label);
-            } else {
-                if self.reachable {
-                    self.jump_to_end();
-                }
-                self.builder.seal_block(label);
-            }
+        let is_loop = matches!(self.innermost().kind, FrameKind::Loop);
+        let label = self.innermost().label;
+        if self.reachable && label.is_some() && !is_loop {
+            self.jump_to_end();
         }
-        let Some(frame) = self.frames.pop() else { unreachable!("looked at above") };
+        if let Some(label) = label {
+            self.builder.seal_block(label);
+        }
+        let height = self.innermost().height;
+        self.frames.pop();
         match label {
-            Some(label) if !is_loop => {
-                self.truncate(frame.height);
-                self.continue_in(label);
+            Some(end) if !is_loop => {
+                self.truncate(height);
+                self.continue_in(end);
                 self.reachable = true;
             }
-            // Nothing branched here: what is on the stack are the results, if this can be reached.
-            _ if self.reachable => debug_assert_eq!(self.height(), frame.height + frame.results.len()),
-            _ => self.truncate(frame.height),
+            // Nothing branches here: what lies on the stack are the results.
+            _ if self.reachable => {}
+            _ => self.truncate(height),
         }
         if self.frames.is_empty() && self.reachable {
             self.return_();
@@ -183,31 +178,30 @@ impl<'a> FuncTranslator<'a, '_> {
 
     /// The missing `else` of an `if` passes its parameters on.
     fn end_without_else(&mut self, branch: Inst, otherwise: Block) {
-        let Some(frame) = self.frames.last() else { return };
-        let (label, no_values, base) = (frame.label, frame.results.is_empty(), frame.height);
+        let frame = self.innermost();
+        let (label, params, height) = (frame.label, frame.params.len(), frame.height);
         match label {
-            Some(label) if no_values => {
+            Some(label) if params == 0 => {
                 self.builder.change_jump_destination(branch, otherwise, label);
                 self.builder.seal_block(otherwise);
             }
-            None if no_values => {
-                // The branch goes where the block ends: that is the label.
-                if let Some(frame) = self.frames.last_mut() {
-                    frame.label = Some(otherwise);
-                }
-            }
+            // The branch goes to where the block ends: that is the label.
+            None if params == 0 => self.innermost().label = Some(otherwise),
             _ => {
                 if self.reachable {
                     self.jump_to_end();
                 }
                 self.builder.seal_block(otherwise);
                 self.builder.switch_to_block(otherwise);
-                let params = self.frames.last().map_or(0, |frame| frame.params.len());
-                self.truncate(base + params);
+                self.truncate(height + params);
                 self.jump_to_end();
                 self.reachable = false;
             }
         }
+    }
+
+    fn innermost(&mut self) -> &mut Frame<'a> {
+        self.frames.last_mut().expect("validation balances blocks")
     }
 
     /// Jumps to the end of the innermost block with its results, which are on top of the stack.

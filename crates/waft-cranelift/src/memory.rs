@@ -188,15 +188,13 @@ impl FuncTranslator<'_, '_> {
         let constant = self.constant(len).map(|len| u64::from(len as u32));
         let dst = self.builder.ins().uextend(I64, dst);
         let src = self.builder.ins().uextend(I64, src);
-        if let Some(bytes) = constant.filter(|bytes| *bytes <= INLINE_BYTES_MAX) {
-            let src = self.checked_range(MemoryIndex::from_u32(src_memory), src, bytes);
-            let dst = self.checked_range(MemoryIndex::from_u32(dst_memory), dst, bytes);
-            self.copy_inline(dst, src, bytes);
-            return;
-        }
         let len = self.builder.ins().uextend(I64, len);
-        let (dst_memory, src_memory) = (self.number(dst_memory), self.number(src_memory));
-        self.libcall(Libcall::MemoryCopy, &[dst_memory, src_memory, dst, src, len]);
+        let src = self.checked_range(MemoryIndex::from_u32(src_memory), src, len);
+        let dst = self.checked_range(MemoryIndex::from_u32(dst_memory), dst, len);
+        match constant {
+            Some(bytes) if bytes <= INLINE_BYTES_MAX => self.copy_inline(dst, src, bytes),
+            _ => drop(self.libcall(Libcall::MemoryMove, &[dst, src, len])),
+        }
     }
 
     /// `memory.fill`.
@@ -204,14 +202,12 @@ impl FuncTranslator<'_, '_> {
         let (dst, value, len) = self.pop3();
         let constant = self.constant(len).map(|len| u64::from(len as u32));
         let dst = self.builder.ins().uextend(I64, dst);
-        if let Some(bytes) = constant.filter(|bytes| *bytes <= INLINE_BYTES_MAX) {
-            let dst = self.checked_range(MemoryIndex::from_u32(memory), dst, bytes);
-            self.fill_inline(dst, value, bytes);
-            return;
-        }
         let len = self.builder.ins().uextend(I64, len);
-        let memory = self.number(memory);
-        self.libcall(Libcall::MemoryFill, &[memory, dst, value, len]);
+        let dst = self.checked_range(MemoryIndex::from_u32(memory), dst, len);
+        match constant {
+            Some(bytes) if bytes <= INLINE_BYTES_MAX => self.fill_inline(dst, value, bytes),
+            _ => drop(self.libcall(Libcall::MemorySet, &[dst, value, len])),
+        }
     }
 
     /// `memory.init`.
@@ -228,11 +224,12 @@ impl FuncTranslator<'_, '_> {
         self.libcall(Libcall::DataDrop, &[data]);
     }
 
-    /// The address of the byte at `start`, after a check that the `bytes` from there are in the memory.
-    fn checked_range(&mut self, memory: MemoryIndex, start: Value, bytes: u64) -> Value {
+    /// The address of the byte at `start`, after a check that the `bytes` from there are in the memory. Both have been
+    /// extended from 32 bits.
+    fn checked_range(&mut self, memory: MemoryIndex, start: Value, bytes: Value) -> Value {
         let len = self.memory_len(memory);
-        // Both terms have fewer than 34 bits: the sum does not wrap.
-        let end = self.builder.ins().iadd_imm_u(start, bytes as i64);
+        // Both terms have 32 bits: the sum does not wrap.
+        let end = self.builder.ins().iadd(start, bytes);
         let outside = self.builder.ins().icmp(IntCC::UnsignedGreaterThan, end, len);
         self.trap_if_not_zero(outside, TrapCode::MemoryOutOfBounds);
         let base = self.memory_base(memory);

@@ -21,6 +21,7 @@ use crate::vm::CodeMemory;
 use anyhow::{Context as _, Result, bail, ensure};
 use std::ops::Range;
 use std::sync::Arc;
+use waft_core::index::IndexVec;
 use waft_core::module::decode_trusted;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -148,6 +149,8 @@ impl Artifact {
     pub(crate) fn into_module(self, engine: &Engine) -> Result<ModuleInner> {
         let wasm = self.section(Part::Wasm).clone();
         let mut shape = decode_trusted(wasm.bytes()).context("the precompiled module's shape is broken")?;
+        // The bodies are placeholders: see `without_code`.
+        shape.bodies = IndexVec::new();
         shape.code_section_start = usize::try_from(number(self.section(Part::CodeSectionStart).bytes(), 0)?)?;
         let tables = CodeTables {
             funcs: self.section(Part::Funcs).clone(),
@@ -211,19 +214,39 @@ pub(crate) fn write(module: &ModuleInner) -> Result<Vec<u8>> {
     Ok(out)
 }
 
-/// A valid module without its code section: all that its shape is decoded from.
+/// A valid module with empty bodies: all that its shape is decoded from.
 fn without_code(wasm: &[u8]) -> Result<Vec<u8>> {
     const CODE_SECTION: u8 = 10;
+    /// Two bytes: no locals, `end`.
+    const EMPTY_BODY: [u8; 3] = [2, 0, 0x0b];
     let mut reader = wasmparser::BinaryReader::new(wasm, 0);
     let mut out = reader.read_bytes(8)?.to_vec();
     while !reader.eof() {
         let start = reader.original_position() as usize;
         let id = reader.read_u8()?;
         let len = reader.read_var_u32()?;
-        reader.read_bytes(len as usize)?;
+        let contents = reader.read_bytes(len as usize)?;
         if id != CODE_SECTION {
             out.extend_from_slice(&wasm[start..reader.original_position() as usize]);
+            continue;
         }
+        let bodies = wasmparser::BinaryReader::new(contents, 0).read_var_u32()?;
+        out.push(CODE_SECTION);
+        let empty_bodies = EMPTY_BODY.len() as u64 * u64::from(bodies);
+        write_leb128(&mut out, u64::from(LEB128_BYTES) + empty_bodies);
+        write_leb128(&mut out, bodies.into());
+        out.extend(EMPTY_BODY.iter().cycle().take(empty_bodies as usize));
     }
     Ok(out)
+}
+
+/// Every number below 2^32 in this many bytes, so that lengths are known beforehand.
+const LEB128_BYTES: u8 = 5;
+
+/// Writes a number below 2^32.
+fn write_leb128(out: &mut Vec<u8>, number: u64) {
+    for at in 0..LEB128_BYTES {
+        let more = if at + 1 < LEB128_BYTES { 0x80 } else { 0 };
+        out.push((number >> (7 * at)) as u8 & 0x7f | more);
+    }
 }

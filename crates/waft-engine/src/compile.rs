@@ -39,7 +39,11 @@ pub(crate) fn validate(engine: &Engine, wasm: &[u8]) -> Result<Shape> {
 fn functions(engine: &Engine, shape: &Shape, layout: &VmLayout, wasm: &[u8]) -> Result<Vec<CompiledFunc>> {
     let slots: Vec<Mutex<CompiledFunc>> = shape.bodies.values().map(|_| Mutex::default()).collect();
     let bytes = shape.bodies.values().map(|range| range.len()).sum();
-    each(engine, slots.len(), bytes, || (), |(), at| {
+    // The largest first: one that takes seconds must not start when all others are done.
+    let mut order: Vec<usize> = (0..slots.len()).collect();
+    order.sort_by_key(|at| std::cmp::Reverse(shape.bodies.as_slice()[*at].len()));
+    each(engine, slots.len(), bytes, || (), |(), turn| {
+        let at = order[turn];
         let range = shape.bodies.as_slice()[at].clone();
         let compiled = engine.tier().compile(&CompileRequest {
             shape,

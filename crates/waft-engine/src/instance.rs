@@ -68,28 +68,19 @@ impl Instance {
     /// segment does not fit or the start function traps.
     pub fn new(mut store: impl AsContextMut, module: &Module, imports: &[Extern]) -> Result<Self> {
         let mut store = store.as_context_mut();
+        check_engine(module, &store.0.opaque)?;
         let wanted = module.imports().len();
         ensure!(wanted == imports.len(), "expected {wanted} imports, found {}", imports.len());
         for (import, given) in module.inner().shape().imports.iter().zip(imports) {
-            ensure!(
-                given.store() == store.0.opaque.id(),
-                "the import `{}::{}` belongs to another store",
-                import.module,
-                import.name
-            );
             check_import(&store.0.opaque, module.inner(), import, given)?;
         }
         let bindings: Vec<Binding> = imports.iter().map(Extern::binding).collect();
         Self::bound(&mut store, module, &bindings)
     }
 
-    /// Instantiates with imports that are known to be of the right types.
+    /// Instantiates with imports that are known to be of the right types, for the module's engine.
     pub(crate) fn bound<T>(store: &mut StoreContextMut<'_, T>, module: &Module, bindings: &[Binding]) -> Result<Self> {
         let opaque = &mut store.0.opaque;
-        ensure!(
-            Engine::same(module.engine(), opaque.engine()),
-            "the module and the store belong to different engines"
-        );
         let instance = allocate(opaque, module.inner().clone(), bindings)?;
         initialise(opaque, instance)?;
         if let Some(start) = module.inner().shape().start {
@@ -162,10 +153,25 @@ impl Instance {
     }
 }
 
+/// Checks that a module can have instances in a store.
+pub(crate) fn check_engine(module: &Module, store: &StoreOpaque) -> Result<()> {
+    ensure!(
+        Engine::same(module.engine(), store.engine()),
+        "the module and the store belong to different engines"
+    );
+    Ok(())
+}
+
 /// Checks that `given` can stand for `import`.
 ///
 /// Source: Core Specification 2.0, section 4.5.1 (external typing) and 3.2.7 (import subtyping).
 pub(crate) fn check_import(store: &StoreOpaque, module: &ModuleInner, import: &Import, given: &Extern) -> Result<()> {
+    ensure!(
+        given.store() == store.id(),
+        "the import `{}::{}` belongs to another store",
+        import.module,
+        import.name
+    );
     let shape = module.shape();
     let fits = match (import.entity, given) {
         (EntityIndex::Func(func), Extern::Func(given)) => {
@@ -198,7 +204,7 @@ fn allocate(store: &mut StoreOpaque, module: Arc<ModuleInner>, bindings: &[Bindi
     let shape = module.shape();
     let memories = &shape.memories.as_slice()[shape.imported_memories..];
     let tables = &shape.tables.as_slice()[shape.imported_tables..];
-    store.count_instance(memories.len(), tables.len())?;
+    store.may_add_instance(memories.len(), tables.len())?;
     let memories = memories.iter().map(|ty| (GrowthRequest::memory(*ty, 0, ty.limits.min), ty.limits.min, "pages"));
     let tables = tables.iter().map(|ty| (GrowthRequest::table(*ty, 0, ty.limits.min), ty.limits.min, "table elements"));
     for (request, size, unit) in memories.chain(tables).collect::<Vec<_>>() {
@@ -252,10 +258,13 @@ fn initialise(store: &mut StoreOpaque, instance: StorePtr<InstanceRecord>) -> Re
 /// Something of the host's own, as an instance of a module that has nothing else: memories, tables and globals then
 /// have an owner of one kind.
 pub(crate) fn synthetic<T>(store: &mut StoreContextMut<'_, T>, shape: Shape) -> Result<StorePtr<InstanceRecord>> {
-    let memories = shape.memories.values().map(|ty| (ty.limits.min, ty.limits.max.unwrap_or(MemoryTy::PAGES_MAX)));
-    let tables = shape.tables.values().map(|ty| (ty.limits.min, ty.limits.max.unwrap_or(u64::MAX)));
-    for (min, max) in memories.chain(tables) {
-        ensure!(min <= max, "the minimum size {min} exceeds the maximum {max}");
+    // What validation checks of a module's own.
+    let memories = shape.memories.values().map(|ty| (ty.limits, MemoryTy::PAGES_MAX));
+    let tables = shape.tables.values().map(|ty| (ty.limits, u64::from(u32::MAX)));
+    for (limits, bound) in memories.chain(tables) {
+        let max = limits.max.unwrap_or(bound);
+        ensure!(max <= bound, "the maximum size {max} exceeds {bound}");
+        ensure!(limits.min <= max, "the minimum size {} exceeds the maximum {max}", limits.min);
     }
     let opaque = &mut store.0.opaque;
     let wasm = WasmBytes::Whole(Arc::default());

@@ -224,6 +224,12 @@ impl<T: 'static> Linker<T> {
         Ok(())
     }
 
+    /// Host functions carry their engine's numbers for signatures: elsewhere these mean others.
+    fn check_engine(&self, other: &Engine, what: &str) -> Result<()> {
+        ensure!(Engine::same(&self.engine, other), "the linker and the {what} belong to different engines");
+        Ok(())
+    }
+
     fn materialise(store: &mut StoreContextMut<'_, T>, definition: &Definition) -> Extern {
         match definition {
             Definition::Extern(item) => *item,
@@ -234,6 +240,10 @@ impl<T: 'static> Linker<T> {
     }
 
     /// What is defined by this name, in `store`.
+    ///
+    /// # Panics
+    ///
+    /// If the store belongs to another engine than the linker.
     pub fn get(&self, mut store: impl AsContextMut<Data = T>, module: &str, name: &str) -> Option<Extern> {
         Some(Self::materialise(&mut store.as_context_mut(), self.find(module, name)?))
     }
@@ -269,6 +279,7 @@ impl<T: 'static> Linker<T> {
     /// If an import is not defined or of the wrong type, and as [`Instance::new`].
     pub fn instantiate(&self, mut store: impl AsContextMut<Data = T>, module: &Module) -> Result<Instance> {
         let mut store = store.as_context_mut();
+        self.check_engine(store.engine(), "store")?;
         let mut imports = Vec::new();
         for import in &module.inner().shape().imports {
             let definition = self.resolve(import)?;
@@ -283,6 +294,7 @@ impl<T: 'static> Linker<T> {
     ///
     /// If an import is not defined or of the wrong type.
     pub fn instantiate_pre(&self, module: &Module) -> Result<InstancePre<T>> {
+        self.check_engine(module.engine(), "module")?;
         let mut definitions = Vec::new();
         for import in &module.inner().shape().imports {
             let definition = self.resolve(import)?;
@@ -357,13 +369,12 @@ impl<T: 'static> InstancePre<T> {
     /// As [`Instance::new`].
     pub fn instantiate(&self, mut store: impl AsContextMut<Data = T>) -> Result<Instance> {
         let mut store = store.as_context_mut();
+        instance::check_engine(&self.module, &store.0.opaque)?;
         let mut bindings: Vec<Binding> = Vec::with_capacity(self.definitions.len());
         for (import, definition) in self.module.inner().shape().imports.iter().zip(&*self.definitions) {
             let item = Linker::materialise(&mut store, definition);
             if let Definition::Extern(item) = definition {
-                let opaque = &store.0.opaque;
-                ensure!(item.store() == opaque.id(), "an import belongs to another store");
-                instance::check_import(opaque, self.module.inner(), import, item)?;
+                instance::check_import(&store.0.opaque, self.module.inner(), import, item)?;
             }
             bindings.push(item.binding());
         }

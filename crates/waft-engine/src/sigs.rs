@@ -37,6 +37,10 @@ impl RegisteredSig {
     pub(crate) fn id(&self) -> u32 {
         self.id
     }
+    /// Whether the number is one of `registry`.
+    pub(crate) fn is_of(&self, registry: &Arc<SigRegistry>) -> bool {
+        Arc::ptr_eq(&self.registry, registry)
+    }
     /// The signature.
     pub(crate) fn sig(&self) -> &Arc<FuncSig> {
         &self.sig
@@ -104,7 +108,7 @@ mod tests {
         assert_ne!(first.id(), other.id());
         let id = first.id();
         drop(first);
-        assert_eq!(**registry.get(id).params(), [I32]);
+        assert_eq!(registry.get(id).params(), [I32]);
         drop(second);
         assert_eq!(registry.register(&FuncSig::new([], [I64])).id(), id);
     }

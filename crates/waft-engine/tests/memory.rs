@@ -386,10 +386,10 @@ fn growth_by_the_host_is_seen_by_guests_that_import_the_memory() {
 #[test]
 fn impossible_memories_are_errors() {
     let mut store = Store::new(&Engine::default(), ());
-    for (min, max) in [(2, Some(1)), (65537, None), (65537, Some(65537)), (u32::MAX, Some(u32::MAX)), (70000, Some(80000))] {
+    for (min, max) in [(2, Some(1)), (65537, None), (65537, Some(65537)), (u32::MAX, Some(u32::MAX)), (70000, Some(80000)), (0, Some(65537))] {
         assert!(Memory::new(&mut store, MemoryType::new(min, max)).is_err(), "{min} {max:?}");
     }
-    let memory = Memory::new(&mut store, MemoryType::new(0, Some(u32::MAX))).unwrap();
+    let memory = Memory::new(&mut store, MemoryType::new(0, Some(65536))).unwrap();
     assert!(memory.grow(&mut store, 65537).is_err());
     assert!(memory.grow(&mut store, u64::MAX).is_err());
     assert_eq!(memory.size(&store), 0);

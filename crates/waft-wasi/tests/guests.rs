@@ -145,7 +145,8 @@ fn a_missing_memory_is_named() {
 
 #[test]
 fn functions_without_pointers_need_no_memory() {
-    let imports = import("wasi_snapshot_preview1", "fd_close") + &import("wasi_snapshot_preview1", "proc_exit");
+    let imports =
+        import("wasi_snapshot_preview1", "fd_close") + &import("wasi_snapshot_preview1", "proc_exit");
     let body = r#"(func (export "_start") (call $proc_exit (call $fd_close (i32.const 99))))"#;
     assert_eq!(exit_code(WasiCtx::default(), &format!("(module {imports} {body})")), 8);
 }
@@ -176,7 +177,10 @@ fn no_argument_of_any_function_harms_the_host() {
         let types: Vec<_> = params.split_whitespace().collect();
         let args: String = (0..types.len()).map(|index| format!("(local.get {index})")).collect();
         let result = if name == "proc_exit" { "" } else { "drop" };
-        let wat = guest(&[name], &format!(r#"(func (export "call") (param {params}) (call ${name} {args}) {result})"#));
+        let wat = guest(
+            &[name],
+            &format!(r#"(func (export "call") (param {params}) (call ${name} {args}) {result})"#),
+        );
         let module = Module::new(&engine, &wat).unwrap();
         for first in EDGES.into_iter().chain([1, 3, 4]) {
             for rest in EDGES {

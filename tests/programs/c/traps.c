@@ -35,9 +35,9 @@ APART static int call_wrong(void *target) {
 }
 
 APART static int deep(int n) {
-    volatile int keep = n;
     if (n < 0) return 0;
-    return deep(n + 1) + keep;
+    int below = deep(n + 1);
+    return below + zero * n;
 }
 
 APART static int choose(const char *what) {

@@ -17,7 +17,6 @@ mod runtime;
 mod workload;
 
 use record::Record;
-use runtime::Runtime;
 use workload::Workload;
 
 pub(crate) const HELP: &str = "\

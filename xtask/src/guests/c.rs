@@ -47,7 +47,7 @@ pub(crate) fn compile(zig: &Path, target: Target, source: &Path, out: &Path) -> 
     let mut key: Vec<&str> = words.iter().map(String::as_str).collect();
     key.push(ZIGLANG);
     let label = out.file_name().expect("an output has a name").to_string_lossy();
-    let stamp = Stamp::of_files(&format!("c-{label}"), &key, &[source])?;
+    let stamp = Stamp::of_files(&workspace::relative(out).replace('/', "-"), &key, &[source])?;
     if stamp.holds(out) {
         return Ok(());
     }

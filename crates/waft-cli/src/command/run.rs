@@ -8,6 +8,7 @@ use crate::command::{THREAD_STACK_BYTES, config};
 use crate::grant::{DirGrant, EnvGrant, dir_parser, env_parser};
 use crate::input::Input;
 use crate::limits::MemoryLimit;
+use crate::stack::with_stack;
 use crate::timeout::Timeout;
 use crate::units::{format_duration, format_size, parse_duration, parse_size};
 use crate::{describe, exit, invoke, needs, output};
@@ -80,15 +81,7 @@ impl Run {
             }
             None => input.into_module(&engine),
         }?;
-        // A thread of our own choosing, because the stack of the main one is whatever the shell's `ulimit` says.
-        let guest = std::thread::Builder::new()
-            .name("guest".into())
-            .stack_size(THREAD_STACK_BYTES)
-            .spawn(move || self.run_guest(&engine, &module))?;
-        match guest.join() {
-            Ok(result) => result,
-            Err(panic) => std::panic::resume_unwind(panic),
-        }
+        with_stack(THREAD_STACK_BYTES, || self.run_guest(&engine, &module))?
     }
 
     /// Runs the guest to its end, and decides how our process ends.
@@ -104,7 +97,7 @@ impl Run {
         drop(timeout);
         match result {
             Ok(()) => Ok(ExitCode::SUCCESS),
-            Err(error) => self.end_by(error, expired),
+            Err(error) => self.end_by(error, expired, store.data()),
         }
     }
 
@@ -194,7 +187,7 @@ impl Run {
     }
 
     /// An error that came out of the guest: its exit code, a trap, or a failure of ours.
-    fn end_by(&self, error: Error, expired: bool) -> Result<ExitCode> {
+    fn end_by(&self, error: Error, expired: bool, host: &Host) -> Result<ExitCode> {
         if let Some(I32Exit(code)) = error.downcast_ref::<I32Exit>() {
             // What a process hands to its parent is the low eight bits; a native program's are cut off the same way.
             return Ok(ExitCode::from(*code as u8));
@@ -206,7 +199,12 @@ impl Run {
                 Ok(exit::report_trap(&name, &Trap::Interrupt, &error))
             }
             Some(trap) => Ok(exit::report_trap(&self.name(), trap, &error)),
-            None => Err(error.context(self.name())),
+            None => match host.memory.as_ref().and_then(MemoryLimit::exceeded) {
+                Some(bytes) => {
+                    Err(error.context(format!("{}: --max-memory {}", self.name(), format_size(bytes))))
+                }
+                None => Err(error.context(self.name())),
+            },
         }
     }
 

@@ -88,7 +88,12 @@ impl Drop for HostFuncObject {
 
 impl StoreOpaque {
     /// Puts a host function into the store, whose data is what the function needs (H2).
+    ///
+    /// # Panics
+    ///
+    /// If the function was made for another engine: its signature's number would mean another one here.
     pub(crate) fn add_host_func(&mut self, func: Arc<HostFunc>) -> StorePtr<VmFuncRef> {
+        assert!(func.sig.is_of(self.engine().sigs()), "host function used with a store of another engine");
         let shape = func.shape;
         let record = Box::new(HostFuncRecord {
             vm: VmHostFunc::new(func.enter, self.context(), shape.stack_bytes),
@@ -107,8 +112,11 @@ impl StoreOpaque {
         self.ptr(func_ref)
     }
 
-    /// The instance whose code last called out of itself: the caller of the host function that runs now.
-    fn caller(&self) -> Option<StorePtr<InstanceRecord>> {
+    /// The instance that calls the host function which is entered now: that whose code last called out of itself.
+    fn take_caller(&mut self) -> Option<StorePtr<InstanceRecord>> {
+        if std::mem::take(&mut self.host_is_caller) {
+            return None;
+        }
         // SAFETY: the store context lives as long as the store, and the guest is not running.
         let caller = NonNull::new(unsafe { (*self.context()).caller() })?;
         // SAFETY: guests write nothing but their own context there, and instances live as long as the store.
@@ -157,7 +165,7 @@ unsafe fn call<H: HostCallable>(
     frame: &mut VmCallFrame,
 ) -> Result<()> {
     let callable = func.callable.downcast_ref::<H>().expect("set together with its `enter` (H1)");
-    let caller = store.opaque.caller();
+    let caller = store.opaque.take_caller();
     let frame: *mut VmCallFrame = frame;
     // SAFETY: by the caller's promise. The reader's reference and the writer's pointer touch different fields, except
     // for vector registers, which are read as arguments before the first result is written.
@@ -174,32 +182,29 @@ fn watched<H: HostCallable>(
     store: &mut StoreInner<H::Data>,
     frame: &mut VmCallFrame,
 ) -> Result<()> {
-    // While it looks at a call it is not in the store, so that a host function which enters a guest again is not
-    // watched by a doorkeeper that is busy.
-    let Some(mut keeper) = store.opaque.doorkeeper.take() else { return Ok(()) };
     // SAFETY: the frame is of this call, by the contract of `enter_host`.
     let mut reader = unsafe { ArgReader::new(frame, func.shape) };
     let opaque = &store.opaque;
     let args: Vec<Val> =
         func.sig().params().iter().map(|ty| Val::from_raw(opaque, *ty, reader.next(*ty))).collect();
     let host_call = HostCall::new(&func.module, &func.name, &args);
-    let verdict = keeper.before(&host_call);
-    store.opaque.doorkeeper = Some(keeper);
+    // The doorkeeper stays in the store: if it panics, it still watches the next call.
+    let verdict = store.opaque.doorkeeper.as_mut().map_or(Verdict::Pass, |keeper| keeper.before(&host_call));
     let outcome = match verdict {
         Verdict::Deny(error) => return Err(error),
         Verdict::Answer(answer) => answer_with(func, &mut store.opaque, frame, &answer),
         // SAFETY: as above.
         Verdict::Pass => unsafe { call::<H>(func, store, frame) },
     };
-    let Some(mut keeper) = store.opaque.doorkeeper.take() else { return outcome };
     let answer = outcome.map(|()| {
         // SAFETY: the results have just been written.
         let mut reader = unsafe { ResultReader::new(frame, func.shape) };
         let opaque = &store.opaque;
         func.sig().results().iter().map(|ty| Val::from_raw(opaque, *ty, reader.next(*ty))).collect::<Vec<_>>()
     });
-    keeper.after(&host_call, answer.as_deref());
-    store.opaque.doorkeeper = Some(keeper);
+    if let Some(keeper) = &mut store.opaque.doorkeeper {
+        keeper.after(&host_call, answer.as_deref());
+    }
     answer.map(|_| ())
 }
 

@@ -2,7 +2,8 @@
 //!
 //! # Invariants
 //!
-//! * **B1** Compiled code passes its own context, and indices that its module's validation has checked.
+//! * **B1** Compiled code passes its own context, indices that its module's validation has checked, and addresses of ranges
+//!   that it has checked itself.
 //! * **B2** Nothing unwinds out of here. Guests enter through stubs, which obey a request to stop that arrived meanwhile:
 //!   there is no other place for it in a loop that only makes library calls.
 //!
@@ -68,35 +69,15 @@ unsafe extern "C" fn memory_grow(context: *mut VmContext, memory: u32, delta: u6
     })
 }
 
-unsafe extern "C" fn memory_copy(
-    context: *mut VmContext,
-    dst_memory: u32,
-    src_memory: u32,
-    dst: u64,
-    src: u64,
-    len: u64,
-) -> u32 {
-    // SAFETY: B1.
-    let done = unsafe {
-        enter(context, |store, instance| {
-            let record = store.at(instance);
-            let to = record.memory(MemoryIndex::from_u32(dst_memory));
-            let from = record.memory(MemoryIndex::from_u32(src_memory));
-            Ok(store.memory_copy((to, dst), (from, src), len))
-        })
-    };
-    u32::from(done == Some(true))
+unsafe extern "C" fn memory_move(_: *mut VmContext, dst: u64, src: u64, len: u64) {
+    // SAFETY: the caller has checked both ranges against the memories' sizes (B1), so they are accessible; they may
+    // overlap.
+    unsafe { std::ptr::copy(src as *const u8, dst as *mut u8, len as usize) };
 }
 
-unsafe extern "C" fn memory_fill(context: *mut VmContext, memory: u32, dst: u64, value: u32, len: u64) -> u32 {
-    // SAFETY: B1.
-    let done = unsafe {
-        enter(context, |store, instance| {
-            let part = store.at(instance).memory(MemoryIndex::from_u32(memory));
-            Ok(store.memory_fill(part, dst, value as u8, len))
-        })
-    };
-    u32::from(done == Some(true))
+unsafe extern "C" fn memory_set(_: *mut VmContext, dst: u64, value: u32, len: u64) {
+    // SAFETY: the caller has checked the range against the memory's size (B1), so it is accessible.
+    unsafe { std::ptr::write_bytes(dst as *mut u8, value as u8, len as usize) };
 }
 
 unsafe extern "C" fn memory_init(

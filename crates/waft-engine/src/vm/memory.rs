@@ -127,35 +127,6 @@ impl StoreOpaque {
         Ok(Some(before))
     }
 
-    /// Copies `len` bytes, as if by way of a buffer.
-    pub(super) fn memory_copy(
-        &mut self,
-        dst: (PartOf<DefinedMemoryIndex>, u64),
-        src: (PartOf<DefinedMemoryIndex>, u64),
-        len: u64,
-    ) -> bool {
-        let to = self.at(dst.0.owner).memories[dst.0.index].vm();
-        let from = self.at(src.0.owner).memories[src.0.index].vm();
-        let (Some(to_range), Some(from_range)) = (range(dst.1, len, to.len), range(src.1, len, from.len)) else {
-            return false;
-        };
-        // SAFETY: in bounds by `range`.
-        let to = unsafe { to.base.add(to_range.start) };
-        // SAFETY: in bounds by `range`.
-        let from = unsafe { from.base.add(from_range.start) };
-        // SAFETY: both ranges are accessible (M1), may overlap, and `&mut self` rules out other access.
-        unsafe { std::ptr::copy(from, to, to_range.len()) };
-        true
-    }
-
-    /// Sets `len` bytes to `value`.
-    pub(super) fn memory_fill(&mut self, part: PartOf<DefinedMemoryIndex>, dst: u64, value: u8, len: u64) -> bool {
-        let bytes = self.memory_bytes_mut(part);
-        let Some(range) = range(dst, len, bytes.len()) else { return false };
-        bytes[range].fill(value);
-        true
-    }
-
     /// Copies `len` bytes from data segment `data` of `instance`, which is empty once it is dropped.
     pub(crate) fn memory_init(
         &mut self,

@@ -51,6 +51,8 @@ pub(crate) struct StoreOpaque {
     host: Option<NonNull<dyn HostLimits>>,
     memories: usize,
     tables: usize,
+    /// Whether the host function that is entered next is called by the host itself.
+    pub(super) host_is_caller: bool,
     /// Who watches the door, if anybody does.
     pub(crate) doorkeeper: Option<Box<dyn Doorkeeper>>,
 }
@@ -76,6 +78,7 @@ impl StoreOpaque {
             host: None,
             memories: 0,
             tables: 0,
+            host_is_caller: false,
             doorkeeper: None,
         }
     }
@@ -141,6 +144,8 @@ impl StoreOpaque {
     }
 
     pub(super) fn adopt_instance(&mut self, record: Box<InstanceRecord>) -> StorePtr<InstanceRecord> {
+        self.memories += record.memories.len();
+        self.tables += record.tables.len();
         let record = NonNull::from(Box::leak(record));
         self.instances.push(record);
         self.ptr(record)
@@ -200,12 +205,12 @@ impl StoreOpaque {
         }
     }
 
-    /// Counts an instance's parts against the host's limits.
+    /// Checks one more instance, with so many memories and tables of its own, against the host's limits.
     ///
     /// # Errors
     ///
     /// Which limit it would exceed.
-    pub(crate) fn count_instance(&mut self, memories: usize, tables: usize) -> Result<()> {
+    pub(crate) fn may_add_instance(&mut self, memories: usize, tables: usize) -> Result<()> {
         let counts = [
             ("instances", self.instances.len() + 1),
             ("memories", self.memories + memories),
@@ -219,8 +224,6 @@ impl StoreOpaque {
                 );
             }
         }
-        self.memories += memories;
-        self.tables += tables;
         Ok(())
     }
 }

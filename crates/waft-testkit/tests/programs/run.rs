@@ -103,11 +103,13 @@ fn start(run: &Run, scratch: &Path, policy: Policy, index: usize) -> Output {
 }
 
 /// Compiles ahead of time, beside the scratch folder so that the guest does not see it.
+///
+/// The artifact is called like the module: some guests look at the name that they are started by.
 fn compile(module: &Path, scratch: &Path, index: usize) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled");
-    fs::create_dir_all(&folder).expect("making a folder for artifacts");
     let program = scratch.file_name().expect("a scratch folder has a name").to_string_lossy();
-    let artifact = folder.join(format!("{program}-{index}.waft"));
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled").join(format!("{program}-{index}"));
+    fs::create_dir_all(&folder).expect("making a folder for artifacts");
+    let artifact = folder.join(module.file_name().expect("a module has a name")).with_extension("waft");
     let mut command = Command::new(waft());
     command.arg("compile").arg(module).arg("-o").arg(&artifact).stdin(Stdio::null());
     let output = output_within(DEADLINE, &mut command);

@@ -182,7 +182,7 @@ programs! {
         args: &["deep"],
         code: 134,
         stdout: Some("traps.txt"),
-        stderr: &["call stack exhausted", "deep", "traps.c:40"],
+        stderr: &["call stack exhausted", "deep", "traps.c:39"],
     };
     no_trap => one! { guest: Built("traps"), args: &["none"], stdout: Some("traps-none.txt") };
 

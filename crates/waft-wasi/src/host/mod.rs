@@ -4,8 +4,8 @@
 //!
 //! * **H1** Nothing here knows guest memory, a guest's descriptor numbers or the layout of any WASI version. Bytes come
 //!   and go as slices, descriptors as values.
-//! * **H2** A path given to [`fs::Dir`] never reaches outside that directory, whatever else changes the file tree at
-//!   the same time. See [`fs::resolve`](fs) for how.
+//! * **H2** A path given to a directory never reaches outside that directory, whatever else changes the file tree at the
+//!   same time; `fs::resolve` says how.
 //! * **H3** What was granted read-only is changed by no operation.
 //! * **H4** A call that fails with [`ErrorCode::Interrupted`] had no effect and may be made again.
 //!

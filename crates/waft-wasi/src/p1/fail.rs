@@ -19,20 +19,17 @@ pub(crate) enum Fail {
 pub(crate) type Outcome<T = ()> = Result<T, Fail>;
 
 /// A piece of memory that the guest does not have.
+// Small, so that every outcome comes back in registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Fault {
     pub(crate) start: u32,
-    pub(crate) len: u64,
-    pub(crate) memory_bytes: u64,
+    /// Bytes, or `u32::MAX` if there are more.
+    pub(crate) len: u32,
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { start, len, memory_bytes } = self;
-        write!(
-            f,
-            "pointer {start:#x} to {len} bytes is outside of the memory, which has {memory_bytes} bytes"
-        )
+        write!(f, "pointer {:#x} to {} bytes is outside of the memory", self.start, self.len)
     }
 }
 
@@ -51,3 +48,5 @@ impl From<ErrorCode> for Fail {
         }
     }
 }
+
+const _: () = assert!(size_of::<Outcome>() <= 16);

@@ -145,8 +145,12 @@ pub(crate) fn fd_advise(cx: &mut WasiCtx, fd: u32, offset: u64, len: u64, advice
 pub(crate) fn fd_allocate(cx: &mut WasiCtx, fd: u32, offset: u64, len: u64) -> Outcome {
     let fd = cx.fds.get(fd)?;
     let file = fd.descriptor.file()?;
-    fd.require(Rights::FD_ALLOCATE)?;
-    Ok(file.allocate(offset, len)?)
+    match fd.require(Rights::FD_ALLOCATE) {
+        Ok(()) => Ok(file.allocate(offset, len)?),
+        // As for its size: a file that was not opened for writing says what POSIX says.
+        Err(_) if !file.is_writable() => Err(Errno::Badf.into()),
+        Err(errno) => Err(errno.into()),
+    }
 }
 
 pub(crate) fn fd_datasync(cx: &mut WasiCtx, fd: u32) -> Outcome {

@@ -59,7 +59,8 @@ pub fn add_to_linker<T: 'static>(
     for module in [SNAPSHOT, UNSTABLE] {
         add_common(linker, module, get)?;
         // The one function without a result: it does not come back.
-        linker.func_wrap(module, "proc_exit", |code: u32| -> Result<()> { Err(I32Exit(code as i32).into()) })?;
+        linker
+            .func_wrap(module, "proc_exit", |code: u32| -> Result<()> { Err(I32Exit(code as i32).into()) })?;
     }
     add_snapshot(linker, SNAPSHOT, get)?;
     add_unstable(linker, UNSTABLE, get)
@@ -199,12 +200,16 @@ fn finish<T: 'static>(
             Err(Trap::Interrupt.into())
         }
         Err(Fail::Fault(fault)) => {
-            Err(Error::from(Trap::MemoryOutOfBounds).context(format!("{module}.{name}: {fault}")))
+            let bytes = caller.guest_memory().map_or(0, |(mem, _)| mem.len());
+            let what = format!("{module}.{name}: {fault}, which has {bytes} bytes");
+            Err(Error::from(Trap::MemoryOutOfBounds).context(what))
         }
     }
 }
 
 #[cold]
 fn no_memory(module: &str, name: &str) -> Error {
-    Error::msg(format!("{module}.{name}: the guest exports no memory by the name `memory`, which this function needs"))
+    Error::msg(format!(
+        "{module}.{name}: the guest exports no memory by the name `memory`, which this function needs"
+    ))
 }

@@ -14,7 +14,7 @@ pub(crate) fn range(mem: &[u8], start: u32, len: u64) -> Outcome<Range<usize>> {
     match end {
         // Both fit `usize`: they are at most the length of a slice.
         Some(end) if end <= mem.len() as u64 => Ok(start as usize..end as usize),
-        _ => Err(Fail::Fault(Fault { start, len, memory_bytes: mem.len() as u64 })),
+        _ => Err(Fail::Fault(Fault { start, len: u32::try_from(len).unwrap_or(u32::MAX) })),
     }
 }
 

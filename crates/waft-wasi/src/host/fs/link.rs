@@ -3,6 +3,7 @@
 use super::super::error::{ErrorCode, HostResult};
 use super::Dir;
 use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::io::Errno;
 
 /// Gives what `old_path` names in `old` a second name. A symbolic link is linked itself, not what it leads to.
 ///
@@ -18,7 +19,8 @@ pub(crate) fn link(old: &Dir, old_path: &str, new: &Dir, new_path: &str) -> Host
         return Err(ErrorCode::NotPermitted);
     };
     let to = new.target(new_path)?;
-    Ok(rustix::fs::linkat(from.parent(), name, to.parent(), to.name_to_change(), AtFlags::empty())?)
+    rustix::fs::linkat(from.parent(), name, to.parent(), to.name_to_change(), AtFlags::empty())
+        .map_err(|error| new.why_not_made(new_path, error))
 }
 
 /// Moves what `old_path` names in `old` to `new_path` in `new`. Both have to be writable, as for [`link`].
@@ -41,7 +43,20 @@ impl Dir {
             return Err(ErrorCode::NotPermitted);
         }
         let target = self.target(path)?;
-        Ok(rustix::fs::symlinkat(text, target.parent(), target.name_to_change())?)
+        rustix::fs::symlinkat(text, target.parent(), target.name_to_change())
+            .map_err(|error| self.why_not_made(path, error))
+    }
+
+    /// Why a link could not be made at `path`. Linux says that something exists at `file/`, where POSIX says that this is no
+    /// directory.
+    fn why_not_made(&self, path: &str, error: Errno) -> ErrorCode {
+        if error == Errno::EXIST && path.ends_with('/') {
+            return match self.open_path(path, true, OFlags::DIRECTORY, Mode::empty()) {
+                Ok(_) => ErrorCode::Exist,
+                Err(error) => error,
+            };
+        }
+        error.into()
     }
 
     /// What the symbolic link at `path` says.

@@ -143,8 +143,7 @@ fn four_gigabytes_of_randomness_for_a_small_memory_is_a_fault() {
     let mut guest = Guest::build(|_| {});
     let outcome = random::random_get(&mut guest.cx, &mut guest.mem, 0, u32::MAX);
     let Err(Fail::Fault(fault)) = outcome else { panic!("{outcome:?}") };
-    let text = "pointer 0x0 to 4294967295 bytes is outside of the memory, which has 65536 bytes";
-    assert_eq!(fault.to_string(), text);
+    assert_eq!(fault.to_string(), "pointer 0x0 to 4294967295 bytes is outside of the memory");
 }
 
 #[test]

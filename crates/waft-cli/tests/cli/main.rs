@@ -1,0 +1,9 @@
+//! The command from outside: the binary is run as a user runs it, one module here for each subcommand.
+
+#![forbid(unsafe_code)]
+
+mod command;
+mod common;
+mod compile;
+mod inspect;
+mod run;

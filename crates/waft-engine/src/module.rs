@@ -280,9 +280,25 @@ impl Module {
         artifact::is_artifact(bytes)
     }
 
-    /// The names of the proposals that a module in the binary format cannot do without; empty if it is invalid.
-    pub fn proposals_used(binary: &[u8]) -> Vec<&'static str> {
-        proposal::proposals_used(binary).into_iter().map(proposal::Proposal::name).collect()
+    /// The names of the proposals that it cannot do without, found by validating it without each in turn. `None` for a
+    /// precompiled module, which does not keep the code that would tell.
+    ///
+    /// ```
+    /// use waft::{Engine, Module};
+    ///
+    /// # fn main() -> waft::Result<()> {
+    /// let module = Module::new(&Engine::default(), "(module (func (result i32 i32) i32.const 1 i32.const 2))")?;
+    /// assert_eq!(module.proposals_used().unwrap(), ["multi-value"]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn proposals_used(&self) -> Option<Vec<&'static str>> {
+        match &self.0.wasm {
+            WasmBytes::Whole(bytes) => {
+                Some(proposal::proposals_used(bytes).into_iter().map(proposal::Proposal::name).collect())
+            }
+            WasmBytes::WithoutCode(_) => None,
+        }
     }
 }
 

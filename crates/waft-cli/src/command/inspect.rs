@@ -53,7 +53,8 @@ struct Inspection {
     name: Option<String>,
     /// How many it defines itself.
     functions: usize,
-    proposals: Vec<&'static str>,
+    /// `None` for a precompiled module: it does not keep the code that would tell.
+    proposals: Option<Vec<&'static str>>,
     start: Option<u32>,
     memories: Vec<String>,
     tables: Vec<String>,
@@ -83,7 +84,7 @@ impl Inspection {
             source_bytes,
             name: module.name().map(str::to_owned),
             functions: module.defined_functions(),
-            proposals: Module::proposals_used(module.wasm()),
+            proposals: module.proposals_used(),
             start: module.start_function(),
             memories: memories.iter().map(describe::memory_type).collect(),
             tables: tables.iter().map(describe::table_type).collect(),
@@ -109,7 +110,10 @@ impl Inspection {
             writeln!(out, "name: {name}")?;
         }
         writeln!(out, "functions of its own: {}", self.functions)?;
-        writeln!(out, "proposals used: {}", list_or_none(&self.proposals))?;
+        match &self.proposals {
+            Some(proposals) => writeln!(out, "proposals used: {}", list_or_none(proposals))?,
+            None => writeln!(out, "proposals used: not known of a precompiled module")?,
+        }
         match self.start {
             Some(index) => writeln!(out, "start function: {index}")?,
             None => writeln!(out, "start function: none")?,

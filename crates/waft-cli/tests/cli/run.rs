@@ -317,6 +317,23 @@ fn a_timeout_ends_a_read_that_blocks() {
 }
 
 #[test]
+fn a_timeout_ends_a_sleep() {
+    let folder = Folder::new("timeout-sleep");
+    // One subscription: the monotonic clock (1), in 2^62 nanoseconds.
+    let sleep = r#"(module
+        (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
+        (memory (export "memory") 1)
+        (func (export "_start")
+            (i32.store (i32.const 16) (i32.const 1))
+            (i64.store (i32.const 24) (i64.const 0x4000000000000000))
+            (drop (call $poll (i32.const 0) (i32.const 100) (i32.const 1) (i32.const 200)))))"#;
+    folder.write("sleep.wat", sleep);
+    let start = Instant::now();
+    folder.waft(&["run", "--timeout", "200ms", "sleep.wat"]).fails(134, &["timeout: it ran for 200ms"]);
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+}
+
+#[test]
 fn what_is_missing_is_named_with_its_type_and_the_reason() {
     let folder = Folder::new("missing");
     folder.write(

@@ -256,6 +256,8 @@ pub(crate) unsafe fn enter_guest(
         store.interrupts.start(thread.tid());
     }
     store.activation.set(&raw mut activation);
+    // Until guest code says otherwise, it is the host that calls.
+    store.caller.set(ptr::null_mut());
     thread.set_innermost(&raw mut activation);
     // A handler that sees the activation sees all of it, and a request that its handler found no activation for
     // was made before the check below (see `interrupt.rs`).

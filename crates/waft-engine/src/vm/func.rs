@@ -9,7 +9,6 @@ use super::activation::{GuestExit, enter_guest};
 use super::context::{StorePtr, VmFuncRef};
 use super::frame::{ArgWriter, CallShape, OutgoingCall, ResultReader};
 use super::store::StoreOpaque;
-use super::stub::exit_stub;
 use anyhow::Result;
 use std::sync::Arc;
 use waft_core::types::FuncSig;
@@ -19,15 +18,12 @@ use waft_core::types::FuncSig;
 pub(crate) struct Callee {
     func: StorePtr<VmFuncRef>,
     shape: CallShape,
-    is_host: bool,
 }
 
 impl Callee {
     /// Prepares calls of `func`.
     pub(crate) fn new(store: &StoreOpaque, func: StorePtr<VmFuncRef>) -> Self {
-        let code = store.at(func).code;
-        let is_host = [false, true].into_iter().any(|uses_floats| code == exit_stub(uses_floats));
-        Self { func, shape: CallShape::of(&store.func_sig(func)), is_host }
+        Self { func, shape: CallShape::of(&store.func_sig(func)) }
     }
 
     /// Calls the function with the arguments that `write` writes, of the types of its signature and in order, and
@@ -48,14 +44,11 @@ impl Callee {
         write(store, &mut call.args())?;
         call.frame.ints[0] = func.context as u64;
         let stack_bytes_max = store.engine().config().max_wasm_stack;
-        store.host_is_caller = self.is_host;
         // SAFETY: the function belongs to this store, which nobody else uses (`&mut`), and the frame is of the shape
         // that its code expects (L1).
         let outcome = unsafe {
             enter_guest(store.context(), func.code, &mut call.frame, stack_bytes_max, self.shape.uses_floats)
         };
-        // It may not have been called at all.
-        store.host_is_caller = false;
         match outcome {
             Ok(()) => Ok(read(store, &mut call.results())),
             Err(exit) => Err(raise(exit)),

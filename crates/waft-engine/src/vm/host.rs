@@ -112,11 +112,9 @@ impl StoreOpaque {
         self.ptr(func_ref)
     }
 
-    /// The instance that calls the host function which is entered now: that whose code last called out of itself.
-    fn take_caller(&mut self) -> Option<StorePtr<InstanceRecord>> {
-        if std::mem::take(&mut self.host_is_caller) {
-            return None;
-        }
+    /// The instance that calls the host function which is entered now: that whose code last called out of itself. None if
+    /// the host itself calls.
+    fn caller(&self) -> Option<StorePtr<InstanceRecord>> {
         // SAFETY: the store context lives as long as the store, and the guest is not running.
         let caller = NonNull::new(unsafe { (*self.context()).caller() })?;
         // SAFETY: guests write nothing but their own context there, and instances live as long as the store.
@@ -165,7 +163,7 @@ unsafe fn call<H: HostCallable>(
     frame: &mut VmCallFrame,
 ) -> Result<()> {
     let callable = func.callable.downcast_ref::<H>().expect("set together with its `enter` (H1)");
-    let caller = store.opaque.take_caller();
+    let caller = store.opaque.caller();
     let frame: *mut VmCallFrame = frame;
     // SAFETY: by the caller's promise. The reader's reference and the writer's pointer touch different fields, except
     // for vector registers, which are read as arguments before the first result is written.

@@ -91,8 +91,8 @@ impl Module {
         loaded.with_context(|| format!("precompiled module {}", path.display()))
     }
 
-    /// Loads a precompiled module from a file that only its owner and the user who runs this process can change: the
-    /// owner must be this user or root, and nobody else may have the right to write to it.
+    /// Loads a precompiled module from a file that belongs to the user who runs this process or to root, and that not
+    /// everybody may write to.
     ///
     /// Such a file is trusted as an executable of the same owner would be. It is the caller who says, by naming it,
     /// that this file is meant to be run.

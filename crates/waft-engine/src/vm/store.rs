@@ -51,8 +51,6 @@ pub(crate) struct StoreOpaque {
     host: Option<NonNull<dyn HostLimits>>,
     memories: usize,
     tables: usize,
-    /// Whether the host function that is entered next is called by the host itself.
-    pub(super) host_is_caller: bool,
     /// Who watches the door, if anybody does.
     pub(crate) doorkeeper: Option<Box<dyn Doorkeeper>>,
 }
@@ -78,7 +76,6 @@ impl StoreOpaque {
             host: None,
             memories: 0,
             tables: 0,
-            host_is_caller: false,
             doorkeeper: None,
         }
     }

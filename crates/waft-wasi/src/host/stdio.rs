@@ -67,6 +67,7 @@ impl Input {
         self.fd().is_some_and(|fd| fd.is_terminal())
     }
 
+    #[inline]
     pub(crate) fn read(&self, bufs: &mut [IoSliceMut<'_>]) -> HostResult<usize> {
         match self {
             Self::Empty => Ok(0),

@@ -36,11 +36,12 @@ pub(crate) fn with_source<R>(
         }
         return write(&small[..used]);
     }
-    let mut large = Vec::with_capacity(IOV_MAX.min(count as usize));
-    for range in buffers(mem, iovs, count).take(IOV_MAX) {
-        large.push(IoSlice::new(&mem[range?]));
-    }
-    write(&large)
+    write(&many_sources(mem, iovs, count)?)
+}
+
+#[inline(never)]
+fn many_sources(mem: &[u8], iovs: u32, count: u32) -> Outcome<Vec<IoSlice<'_>>> {
+    buffers(mem, iovs, count).take(IOV_MAX).map(|range| Ok(IoSlice::new(&mem[range?]))).collect()
 }
 
 /// Calls `read` with the guest's buffers at `iovs..iovs + 8 * count`.
@@ -67,13 +68,18 @@ pub(crate) fn with_target<R>(
         let used = carve(mem, &mut pieces[..used], &mut bufs);
         return read(&mut bufs[..used]);
     }
-    let mut pieces = Vec::with_capacity(IOV_MAX.min(count as usize));
-    for range in buffers(mem, iovs, count).take(IOV_MAX) {
-        pieces.push(Piece::new(range?, pieces.len()));
-    }
+    read(&mut many_targets(mem, iovs, count)?)
+}
+
+#[inline(never)]
+fn many_targets(mem: &mut [u8], iovs: u32, count: u32) -> Outcome<Vec<IoSliceMut<'_>>> {
+    let ranges = buffers(mem, iovs, count).take(IOV_MAX).enumerate();
+    let mut pieces =
+        ranges.map(|(place, range)| Ok(Piece::new(range?, place))).collect::<Outcome<Vec<_>>>()?;
     let mut bufs: Vec<IoSliceMut<'_>> = pieces.iter().map(|_| IoSliceMut::new(&mut [])).collect();
     let used = carve(mem, &mut pieces, &mut bufs);
-    read(&mut bufs[..used])
+    bufs.truncate(used);
+    Ok(bufs)
 }
 
 /// Where the buffer lies that the entry at `iov` speaks of.

@@ -69,6 +69,14 @@ impl Input {
         }
     }
 
+    /// Decodes the source without compiling it, or maps the precompiled code.
+    pub(crate) fn into_decoded(self, engine: &Engine) -> Result<Module> {
+        match &self.content {
+            Content::Source(bytes) => Module::decode(engine, bytes).map_err(|error| error.context(self.name)),
+            Content::Precompiled(_) => self.into_module(engine),
+        }
+    }
+
     /// Compiles the source, or maps the precompiled code.
     pub(crate) fn into_module(self, engine: &Engine) -> Result<Module> {
         match &self.content {

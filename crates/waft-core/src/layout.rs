@@ -6,8 +6,8 @@
 //! * `waft-engine::vm` asserts at compile time that its `repr(C)` structures have these offsets.
 
 use crate::index::{
-    DefinedGlobalIndex, DefinedMemoryIndex, DefinedTableIndex, FuncIndex, FuncRefIndex, GlobalIndex, MemoryIndex,
-    TableIndex, TypedIndex,
+    DefinedGlobalIndex, DefinedMemoryIndex, DefinedTableIndex, FuncIndex, FuncRefIndex, GlobalIndex,
+    MemoryIndex, TableIndex, TypedIndex,
 };
 use crate::module::Shape;
 

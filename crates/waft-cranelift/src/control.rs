@@ -125,6 +125,7 @@ impl<'a> FuncTranslator<'a, '_> {
         self.push_frame(FrameKind::If { branch, otherwise }, ty, None);
         // The parameters are needed again by `else`.
         let (params, _) = self.block_types(ty);
+        self.canonicalise(params.len());
         let again = self.peek_many(params.len()).to_vec();
         self.push_all(&again);
         self.builder.switch_to_block(then);

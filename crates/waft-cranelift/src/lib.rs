@@ -17,6 +17,7 @@ mod control;
 mod convert;
 mod func;
 mod global;
+mod home;
 mod libcall;
 mod local;
 mod memory;

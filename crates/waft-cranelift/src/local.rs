@@ -1,5 +1,7 @@
-//! Locals, as variables of Cranelift's SSA construction: variable n is local n.
+//! Locals, as variables of Cranelift's SSA construction: variable n is local n. Those past the first few thousand
+//! live in the frame: see `home.rs`.
 
+use crate::home::kept_locals;
 use crate::signature::{clif_type, val_type};
 use crate::translator::FuncTranslator;
 use cranelift_codegen::ir::types::{F32, F64, I8X16};
@@ -8,12 +10,23 @@ use cranelift_frontend::Variable;
 use wasmparser::FunctionBody;
 
 impl FuncTranslator<'_, '_> {
+    /// Decides how many locals become variables.
+    pub(crate) fn choose_variables(&mut self, body: &FunctionBody<'_>) -> wasmparser::Result<()> {
+        let mut locals = self.sig.params().len() as u64;
+        let mut groups = body.get_locals_reader()?;
+        for _ in 0..groups.get_count() {
+            locals += u64::from(groups.read()?.0);
+        }
+        self.homes.kept_locals = kept_locals(locals, body)?;
+        Ok(())
+    }
+
     /// Declares the parameters as locals, with the values that arrive in the entry block after the first `skip`.
     pub(crate) fn declare_params(&mut self, arrived: &[Value]) {
         let sig = self.sig;
         for (ty, value) in sig.params().iter().zip(arrived) {
-            let local = self.builder.declare_var(clif_type(*ty));
-            self.builder.def_var(local, *value);
+            let local = self.declare_local(clif_type(*ty));
+            self.set_local(local, *value);
         }
     }
 
@@ -28,11 +41,29 @@ impl FuncTranslator<'_, '_> {
             let ty = clif_type(val_type(ty));
             let zero = self.zero(ty);
             for _ in 0..count {
-                let local = self.builder.declare_var(ty);
-                self.builder.def_var(local, zero);
+                let local = self.declare_local(ty);
+                if self.homed(local).is_none() {
+                    self.set_local(local, zero);
+                }
             }
         }
+        self.zero_homes();
         Ok(())
+    }
+
+    /// Declares the next local, without a value.
+    fn declare_local(&mut self, ty: Type) -> u32 {
+        match self.homes.next_variable() {
+            true => self.builder.declare_var(ty).as_u32(),
+            false => self.home_local(ty),
+        }
+    }
+
+    fn set_local(&mut self, local: u32, value: Value) {
+        match self.homed(local) {
+            Some(at) => self.store_local(at, value),
+            None => self.builder.def_var(Variable::from_u32(local), value),
+        }
     }
 
     /// Zero, or null, of a type.
@@ -50,7 +81,10 @@ impl FuncTranslator<'_, '_> {
 
     /// `local.get`.
     pub(crate) fn local_get(&mut self, local: u32) {
-        let value = self.builder.use_var(Variable::from_u32(local));
+        let value = match self.homed(local) {
+            Some(at) => self.load_local(at),
+            None => self.builder.use_var(Variable::from_u32(local)),
+        };
         self.push(value);
     }
 
@@ -58,12 +92,13 @@ impl FuncTranslator<'_, '_> {
     pub(crate) fn local_set(&mut self, local: u32) {
         let value = self.pop();
         let value = self.canonical(value);
-        self.builder.def_var(Variable::from_u32(local), value);
+        self.set_local(local, value);
     }
 
     /// `local.tee`.
     pub(crate) fn local_tee(&mut self, local: u32) {
-        let value = self.canonical(self.peek());
-        self.builder.def_var(Variable::from_u32(local), value);
+        let value = self.peek();
+        let value = self.canonical(value);
+        self.set_local(local, value);
     }
 }

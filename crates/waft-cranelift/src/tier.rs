@@ -1,5 +1,6 @@
 //! The tier itself: settings, reuse of Cranelift's allocations, and what its output becomes.
 
+use crate::home;
 use crate::signature::guest_signature;
 use crate::translator::FuncTranslator;
 use crate::trap::waft_trap;
@@ -17,9 +18,8 @@ use waft_core::layout::{VmLayout, store_context};
 use waft_core::proposal::ProposalSet;
 use waft_core::tier::{CodePosition, CompileError, CompileRequest, CompiledFunc, Reloc, Tier, TrapSite};
 
-/// The settings that differ from Cranelift's defaults or that the code relies on.
+/// The settings that differ from Cranelift's defaults or that the code relies on, besides `opt_level`.
 const SETTINGS: &[(&str, &str)] = &[
-    ("opt_level", "speed"),
     // Wrong CLIF is a bug here, found by tests.
     ("enable_verifier", if cfg!(debug_assertions) { "true" } else { "false" }),
     // Backtraces walk the chain of frames; nothing reads unwind tables.
@@ -42,6 +42,8 @@ const FEATURES_PORTABLE: &[&str] =
 /// The optimising tier.
 pub struct Cranelift {
     isa: OwnedTargetIsa,
+    /// For functions that would take too long otherwise: no optimisation.
+    plain: OwnedTargetIsa,
     idle: Mutex<Vec<Workshop>>,
 }
 
@@ -85,14 +87,18 @@ impl Cranelift {
         for (name, value) in SETTINGS {
             flags.set(name, value).map_err(|error| format!("setting {name}: {error}"))?;
         }
-        let isa = isa.finish(settings::Flags::new(flags)).map_err(|error| error.to_string())?;
+        let mut finish = |opt_level| {
+            flags.set("opt_level", opt_level).map_err(|error| format!("setting opt_level: {error}"))?;
+            isa.finish(settings::Flags::new(flags.clone())).map_err(|error| error.to_string())
+        };
+        let (plain, isa) = (finish("none")?, finish("speed")?);
         for feature in FEATURES_NEEDED {
             let on = isa.isa_flags().iter().any(|flag| flag.name == *feature && flag.as_bool() == Some(true));
             if !on {
                 return Err(format!("the processor lacks a feature that compiled code needs: {feature}"));
             }
         }
-        Ok(Self { isa, idle: Mutex::new(Vec::new()) })
+        Ok(Self { isa, plain, idle: Mutex::new(Vec::new()) })
     }
 
     /// The machine code of a function as text: what tests compare with golden listings.
@@ -136,10 +142,12 @@ impl Cranelift {
         func.signature = guest_signature(request.shape.func_sig(index));
         check_stack(func);
         let builder = FunctionBuilder::new(func, &mut workshop.builder);
-        FuncTranslator::translate(builder, request)?.finalize(self.isa.frontend_config());
+        let translated = FuncTranslator::translate(builder, request)?;
+        translated.builder.finalize(self.isa.frontend_config());
+        let isa = if translated.excessive { &self.plain } else { &self.isa };
         workshop
             .context
-            .compile(&*self.isa, &mut ControlPlane::default())
+            .compile(&**isa, &mut ControlPlane::default())
             .map_err(|error| format!("{:?}", error.inner))
     }
 }
@@ -161,7 +169,8 @@ impl Tier for Cranelift {
             cranelift_codegen::VERSION,
             self.isa.triple()
         );
-        for flag in self.isa.flags().iter().chain(self.isa.isa_flags()) {
+        write!(text, " {}", home::limits()).expect("writing to a string does not fail");
+        for flag in self.isa.flags().iter().chain(self.isa.isa_flags()).chain(self.plain.flags().iter()) {
             // The verifier checks the code and does not change it.
             if flag.name != "enable_verifier" {
                 write!(text, " {flag}").expect("writing to a string does not fail");

@@ -13,6 +13,7 @@
 
 use crate::context::VmValues;
 use crate::control::Frame;
+use crate::home::{Homes, KEPT_OPERANDS};
 use crate::signature::Signatures;
 use cranelift_codegen::ir::types::I8X16;
 use cranelift_codegen::ir::{
@@ -52,7 +53,18 @@ pub(crate) struct FuncTranslator<'a, 'b> {
     pub(crate) signatures: Signatures,
     /// The stack slot for results of calls that do not fit registers.
     pub(crate) result_slot: Option<StackSlot>,
+    /// Values that live in the frame.
+    pub(crate) homes: Homes,
+    /// The operands. Those from [`KEPT_OPERANDS`] on have homes: what stands here tells their types.
     stack: Vec<Value>,
+}
+
+/// A function in CLIF.
+pub(crate) struct Translated<'b> {
+    /// The builder that holds it.
+    pub(crate) builder: FunctionBuilder<'b>,
+    /// Whether optimising it could take long.
+    pub(crate) excessive: bool,
 }
 
 impl<'a, 'b> FuncTranslator<'a, 'b> {
@@ -60,7 +72,7 @@ impl<'a, 'b> FuncTranslator<'a, 'b> {
     pub(crate) fn translate(
         mut builder: FunctionBuilder<'b>,
         request: &'a CompileRequest<'a>,
-    ) -> TranslateResult<FunctionBuilder<'b>> {
+    ) -> TranslateResult<Translated<'b>> {
         let shape = request.shape;
         let sig = shape.func_sig(shape.func(request.func));
         let (entry, vm) = Self::entry_values(&mut builder, sig.results());
@@ -76,17 +88,20 @@ impl<'a, 'b> FuncTranslator<'a, 'b> {
             vm,
             signatures: Signatures::default(),
             result_slot: None,
+            homes: Homes::default(),
             stack: Vec::new(),
         };
         this.body(entry)?;
-        Ok(this.builder)
+        let excessive = this.is_excessive();
+        Ok(Translated { builder: this.builder, excessive })
     }
 
     fn body(&mut self, entry: Block) -> TranslateResult {
         self.set_position(self.request.body_offset);
-        self.enter_function(entry);
         let body = FunctionBody::new(BinaryReader::new(self.request.body, self.request.body_offset as u64));
         let unreadable = |error: wasmparser::BinaryReaderError| error.to_string();
+        self.choose_variables(&body).map_err(unreadable)?;
+        self.enter_function(entry);
         self.declare_locals(&body).map_err(unreadable)?;
         let mut operators = body.get_operators_reader().map_err(unreadable)?;
         while !operators.eof() {
@@ -107,17 +122,27 @@ impl<'a, 'b> FuncTranslator<'a, 'b> {
 
     /// Pushes a value on the operand stack.
     pub(crate) fn push(&mut self, value: Value) {
+        if self.stack.len() < KEPT_OPERANDS {
+            self.stack.push(value);
+            return;
+        }
+        let value = self.canonical(value);
+        self.store_operand(value);
         self.stack.push(value);
     }
 
     /// Pushes values, the first one deepest.
     pub(crate) fn push_all(&mut self, values: &[Value]) {
-        self.stack.extend_from_slice(values);
+        for value in values {
+            self.push(*value);
+        }
     }
 
     /// Pops the value on top of the operand stack.
     pub(crate) fn pop(&mut self) -> Value {
-        self.stack.pop().expect("validation balances the operand stack")
+        let value = self.peek();
+        self.truncate(self.stack.len() - 1);
+        value
     }
 
     /// Pops two values; the second one was on top.
@@ -134,11 +159,14 @@ impl<'a, 'b> FuncTranslator<'a, 'b> {
     }
 
     /// The value on top of the operand stack, which stays.
-    pub(crate) fn peek(&self) -> Value {
-        *self.stack.last().expect("validation balances the operand stack")
+    pub(crate) fn peek(&mut self) -> Value {
+        let value = *self.stack.last().expect("validation balances the operand stack");
+        self.load_operand(self.stack.len() - 1).unwrap_or(value)
     }
 
     /// The `count` values on top of the operand stack, which stay; the top is last.
+    ///
+    /// [`Self::canonicalise`] must have brought them there.
     pub(crate) fn peek_many(&self, count: usize) -> &[Value] {
         &self.stack[self.stack.len() - count..]
     }
@@ -151,12 +179,17 @@ impl<'a, 'b> FuncTranslator<'a, 'b> {
     /// Drops what is above the first `height` values of the operand stack.
     pub(crate) fn truncate(&mut self, height: usize) {
         self.stack.truncate(height);
+        self.truncate_homes(height);
     }
 
-    /// Brings the `count` topmost values into the types in which they travel: see [`Self::canonical`].
+    /// Brings the `count` topmost values from their homes, and into the types in which they travel: see
+    /// [`Self::canonical`].
     pub(crate) fn canonicalise(&mut self, count: usize) {
         for at in self.stack.len() - count..self.stack.len() {
-            self.stack[at] = self.canonical(self.stack[at]);
+            self.stack[at] = match self.load_operand(at) {
+                Some(value) => value,
+                None => self.canonical(self.stack[at]),
+            };
         }
     }
 

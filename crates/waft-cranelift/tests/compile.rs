@@ -3,7 +3,6 @@
 mod common;
 
 use common::for_each_func;
-use std::time::{Duration, Instant};
 use waft_core::tier::{CompiledFunc, Linkage, Tier};
 use waft_core::trap::TrapCode;
 use waft_cranelift::Cranelift;
@@ -299,63 +298,4 @@ fn the_same_request_gives_the_same_bytes() {
         (func (param i32) (result i32) (loop (br_if 0 (local.get 0))) (i32.const 77)))";
     let codes = || compile(module).into_iter().map(|func| func.code).collect::<Vec<_>>();
     assert_eq!(codes(), codes());
-}
-
-/// Compiles hostile code and insists that it is soon done: a tier that goes quadratic takes minutes, not seconds.
-fn soon(what: &str, module: &[u8]) {
-    let start = Instant::now();
-    compile_binary(module);
-    let took = start.elapsed();
-    println!("{what}: {took:?}");
-    assert!(took < Duration::from_secs(60), "{what} took {took:?}");
-}
-
-/// A module with one function of type `() -> ()`, from its locals and operators as bytes.
-fn one_func(body: &[u8]) -> Vec<u8> {
-    let leb = |mut number: usize| {
-        let mut bytes = Vec::new();
-        while number >= 0x80 {
-            bytes.push(number as u8 | 0x80);
-            number >>= 7;
-        }
-        bytes.push(number as u8);
-        bytes
-    };
-    let mut entry = leb(body.len());
-    entry.extend_from_slice(body);
-    let mut module = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x03\x02\x01\0\x0a".to_vec();
-    module.extend(leb(entry.len() + 1));
-    module.push(1);
-    module.extend(entry);
-    module
-}
-
-#[test]
-fn many_locals() {
-    // 50,000 of type i64, one of them used in a loop.
-    soon(
-        "50,000 locals",
-        &one_func(b"\x01\xd0\x86\x03\x7e\x03\x40\x20\x07\x42\x01\x7c\x22\x07\x50\x0d\0\x0b\x0b"),
-    );
-}
-
-#[test]
-fn deep_nesting() {
-    // Assertions in Cranelift's debug builds walk to the root of the dominator tree from each block.
-    let depth = if cfg!(debug_assertions) { 10_000 } else { 100_000 };
-    for (what, open) in [("blocks", &b"\x02\x40"[..]), ("loops", b"\x03\x40"), ("ifs", b"\x41\x01\x04\x40")] {
-        let mut body = vec![0];
-        body.extend(open.repeat(depth));
-        body.extend([0x0b].repeat(depth + 1));
-        soon(&format!("{depth} nested {what}"), &one_func(&body));
-    }
-}
-
-#[test]
-fn a_million_targets() {
-    let mut body = vec![0, 0x02, 0x40, 0x02, 0x40, 0x41, 0x05, 0x0e];
-    body.extend([0xc0, 0x84, 0x3d]);
-    body.extend([0, 1].repeat(500_000));
-    body.extend([2, 0x0b, 0x0b, 0x0b]);
-    soon("a br_table of a million", &one_func(&body));
 }

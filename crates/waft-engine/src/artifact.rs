@@ -109,11 +109,14 @@ impl Artifact {
             let start = usize::try_from(number(bytes, at)?)?;
             let len = usize::try_from(number(bytes, at + 8)?)?;
             let end = start.checked_add(len).filter(|end| *end <= bytes.len());
-            let end = end.with_context(|| format!("section {part} of the precompiled module lies outside of it"))?;
+            let end =
+                end.with_context(|| format!("section {part} of the precompiled module lies outside of it"))?;
             Ok(Section { backing: backing.clone(), range: start..end })
         };
         let sections: Vec<Section> = (0..PARTS).map(section).collect::<Result<_>>()?;
-        let Ok(sections) = <[Section; PARTS]>::try_from(sections) else { bail!("the table of sections is cut off") };
+        let Ok(sections) = <[Section; PARTS]>::try_from(sections) else {
+            bail!("the table of sections is cut off")
+        };
         let artifact = Self { sections, mapped: None };
         artifact.check_fingerprint(engine)?;
         Ok(artifact)

@@ -114,6 +114,11 @@ impl FrameInfo {
     pub fn symbols(&self) -> &[FrameSymbol] {
         &self.symbols
     }
+    fn is_at_same_place(&self, other: &Self) -> bool {
+        self.func_index == other.func_index
+            && self.module_offset == other.module_offset
+            && Arc::ptr_eq(&self.module, &other.module)
+    }
     /// The module.
     pub fn module(&self) -> crate::Module {
         crate::Module::from_inner(self.module.clone())
@@ -182,12 +187,21 @@ impl fmt::Display for WasmBacktrace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "error while executing at wasm backtrace:")?;
         let (omitted, before) = self.omitted.unwrap_or((0, usize::MAX));
-        for (at, frame) in self.frames.iter().enumerate() {
+        let mut rest = self.frames.iter().enumerate().peekable();
+        while let Some((at, frame)) = rest.next() {
             if at == before {
                 write!(f, "\n      ... {omitted} frames left out ...")?;
             }
             let number = if at < before { at } else { at + omitted };
             write!(f, "\n  {number:>3}: {frame}")?;
+            // Endless recursion fills pages with one line.
+            let mut repeated = 0;
+            while rest.next_if(|(next, other)| *next != before && frame.is_at_same_place(other)).is_some() {
+                repeated += 1;
+            }
+            if repeated > 0 {
+                write!(f, "\n      ... the same {repeated} more times ...")?;
+            }
         }
         Ok(())
     }

@@ -123,7 +123,10 @@ impl CompiledCode {
             starts.push(start);
             end = start + func.code.len();
         }
-        ensure!(end <= CODE_BYTES_MAX, "the module compiles to {end} bytes of code; the limit is {CODE_BYTES_MAX}");
+        ensure!(
+            end <= CODE_BYTES_MAX,
+            "the module compiles to {end} bytes of code; the limit is {CODE_BYTES_MAX}"
+        );
         // Between functions stands `int3`: nothing runs there.
         let mut text = vec![0xcc; end];
         let (mut table, mut trap_offsets, mut trap_codes, mut positions) =
@@ -141,7 +144,8 @@ impl CompiledCode {
             }
         }
         trap_offsets.extend(trap_codes);
-        let text = if text.is_empty() { None } else { Some(CodeMemory::publish(&text).context("cannot map code")?) };
+        let text =
+            if text.is_empty() { None } else { Some(CodeMemory::publish(&text).context("cannot map code")?) };
         Ok(Self::loaded(text, CodeTables::new(table, trap_offsets, positions)))
     }
 
@@ -156,7 +160,9 @@ impl CompiledCode {
     /// The address of each defined function.
     pub(crate) fn entries(&self) -> impl Iterator<Item = *mut u8> + '_ {
         let text = self.text().as_ptr();
-        (0..).map_while(|at| self.tables.func(at)).map(move |(start, _)| text.wrapping_add(start as usize).cast_mut())
+        (0..)
+            .map_while(|at| self.tables.func(at))
+            .map(move |(start, _)| text.wrapping_add(start as usize).cast_mut())
     }
 
     /// Makes the code known to the signal handlers and to backtraces, as long as `module` lives.
@@ -174,7 +180,13 @@ fn push_pair(table: &mut Vec<u8>, first: u32, second: u32) {
 }
 
 /// Fills in the calls of one function, now that all have their places.
-fn relocate(text: &mut [u8], start: usize, func: &CompiledFunc, shape: &Shape, starts: &[usize]) -> Result<()> {
+fn relocate(
+    text: &mut [u8],
+    start: usize,
+    func: &CompiledFunc,
+    shape: &Shape,
+    starts: &[usize],
+) -> Result<()> {
     for reloc in &func.relocs {
         let target = shape.defined_func(reloc.target).context("a direct call leaves the module")?;
         let at = start + reloc.offset as usize;

@@ -42,22 +42,29 @@ fn functions(engine: &Engine, shape: &Shape, layout: &VmLayout, wasm: &[u8]) -> 
     // The largest first: one that takes seconds must not start when all others are done.
     let mut order: Vec<usize> = (0..slots.len()).collect();
     order.sort_by_key(|at| std::cmp::Reverse(shape.bodies.as_slice()[*at].len()));
-    each(engine, slots.len(), bytes, || (), |(), turn| {
-        let at = order[turn];
-        let range = shape.bodies.as_slice()[at].clone();
-        let compiled = engine.tier().compile(&CompileRequest {
-            shape,
-            layout,
-            tunables: engine.tunables(),
-            linkage: Linkage::Direct,
-            func: DefinedFuncIndex::new(at),
-            body: &wasm[range.clone()],
-            body_offset: range.start,
-        });
-        let compiled = compiled.map_err(|error| anyhow!("function {}: {}", at + shape.imported_funcs, error.message))?;
-        *slots[at].lock().unwrap_or_else(PoisonError::into_inner) = compiled;
-        Ok(())
-    })?;
+    each(
+        engine,
+        slots.len(),
+        bytes,
+        || (),
+        |(), turn| {
+            let at = order[turn];
+            let range = shape.bodies.as_slice()[at].clone();
+            let compiled = engine.tier().compile(&CompileRequest {
+                shape,
+                layout,
+                tunables: engine.tunables(),
+                linkage: Linkage::Direct,
+                func: DefinedFuncIndex::new(at),
+                body: &wasm[range.clone()],
+                body_offset: range.start,
+            });
+            let compiled = compiled
+                .map_err(|error| anyhow!("function {}: {}", at + shape.imported_funcs, error.message))?;
+            *slots[at].lock().unwrap_or_else(PoisonError::into_inner) = compiled;
+            Ok(())
+        },
+    )?;
     Ok(slots.into_iter().map(|slot| slot.into_inner().unwrap_or_else(PoisonError::into_inner)).collect())
 }
 

@@ -86,11 +86,12 @@ impl Engine {
     pub(crate) fn fingerprint(&self) -> String {
         let tier = self.tier();
         format!(
-            "waft {} | {} | {} | memory reservation {}",
+            "waft {} | {} | {} | memory reservation {} | proposals {:#x}",
             env!("CARGO_PKG_VERSION"),
             tier.name(),
             tier.fingerprint(),
-            self.tunables().memory_reservation_bytes
+            self.tunables().memory_reservation_bytes,
+            self.config().proposals.bits()
         )
     }
 }

@@ -63,12 +63,12 @@ impl Extern {
         match self {
             Self::Func(func) => ExternType::Func(FuncType(store.func_sig(func.func_ref()))),
             Self::Global(global) => ExternType::Global(GlobalType(global.declared(store))),
-            Self::Table(table) => {
-                ExternType::Table(TableType(store.at(table.part().owner).table_object(table.part().index).ty()))
-            }
-            Self::Memory(memory) => {
-                ExternType::Memory(MemoryType(store.at(memory.part().owner).memory_object(memory.part().index).ty()))
-            }
+            Self::Table(table) => ExternType::Table(TableType(
+                store.at(table.part().owner).table_object(table.part().index).ty(),
+            )),
+            Self::Memory(memory) => ExternType::Memory(MemoryType(
+                store.at(memory.part().owner).memory_object(memory.part().index).ty(),
+            )),
         }
     }
 

@@ -79,8 +79,13 @@ impl Instance {
     }
 
     /// Instantiates with imports that are known to be of the right types, for the module's engine.
-    pub(crate) fn bound<T>(store: &mut StoreContextMut<'_, T>, module: &Module, bindings: &[Binding]) -> Result<Self> {
+    pub(crate) fn bound<T>(
+        store: &mut StoreContextMut<'_, T>,
+        module: &Module,
+        bindings: &[Binding],
+    ) -> Result<Self> {
         let opaque = &mut store.0.opaque;
+        module.inner().check_compiled()?;
         let instance = allocate(opaque, module.inner().clone(), bindings)?;
         initialise(opaque, instance)?;
         if let Some(start) = module.inner().shape().start {
@@ -114,7 +119,9 @@ impl Instance {
             .shape()
             .exports
             .iter()
-            .filter_map(|export| Some(Export { name: &export.name, definition: Extern::of(record, export.entity)? }))
+            .filter_map(|export| {
+                Some(Export { name: &export.name, definition: Extern::of(record, export.entity)? })
+            })
             .collect();
         exports.into_iter()
     }
@@ -134,7 +141,8 @@ impl Instance {
         mut store: impl AsContextMut,
         name: &str,
     ) -> Result<TypedFunc<Params, Results>> {
-        let export = self.get_export(&mut store, name).with_context(|| format!("no export named `{name}`"))?;
+        let export =
+            self.get_export(&mut store, name).with_context(|| format!("no export named `{name}`"))?;
         let func = export.into_func().with_context(|| format!("the export `{name}` is not a function"))?;
         func.typed(&store).with_context(|| format!("the export `{name}` has another type"))
     }
@@ -165,7 +173,12 @@ pub(crate) fn check_engine(module: &Module, store: &StoreOpaque) -> Result<()> {
 /// Checks that `given` can stand for `import`.
 ///
 /// Source: Core Specification 2.0, section 4.5.1 (external typing) and 3.2.7 (import subtyping).
-pub(crate) fn check_import(store: &StoreOpaque, module: &ModuleInner, import: &Import, given: &Extern) -> Result<()> {
+pub(crate) fn check_import(
+    store: &StoreOpaque,
+    module: &ModuleInner,
+    import: &Import,
+    given: &Extern,
+) -> Result<()> {
     ensure!(
         given.store() == store.id(),
         "the import `{}::{}` belongs to another store",
@@ -196,17 +209,28 @@ pub(crate) fn check_import(store: &StoreOpaque, module: &ModuleInner, import: &I
     }
     let wanted = ExternType::of(shape, import.entity);
     let found = given.describe(store);
-    bail!("incompatible import type for `{}::{}`: the module wants {wanted}, found {found}", import.module, import.name)
+    bail!(
+        "incompatible import type for `{}::{}`: the module wants {wanted}, found {found}",
+        import.module,
+        import.name
+    )
 }
 
 /// Makes the instance, within the limits of the store.
-fn allocate(store: &mut StoreOpaque, module: Arc<ModuleInner>, bindings: &[Binding]) -> Result<StorePtr<InstanceRecord>> {
+fn allocate(
+    store: &mut StoreOpaque,
+    module: Arc<ModuleInner>,
+    bindings: &[Binding],
+) -> Result<StorePtr<InstanceRecord>> {
     let shape = module.shape();
     let memories = &shape.memories.as_slice()[shape.imported_memories..];
     let tables = &shape.tables.as_slice()[shape.imported_tables..];
     store.may_add_instance(memories.len(), tables.len())?;
-    let memories = memories.iter().map(|ty| (GrowthRequest::memory(*ty, 0, ty.limits.min), ty.limits.min, "pages"));
-    let tables = tables.iter().map(|ty| (GrowthRequest::table(*ty, 0, ty.limits.min), ty.limits.min, "table elements"));
+    let memories =
+        memories.iter().map(|ty| (GrowthRequest::memory(*ty, 0, ty.limits.min), ty.limits.min, "pages"));
+    let tables = tables
+        .iter()
+        .map(|ty| (GrowthRequest::table(*ty, 0, ty.limits.min), ty.limits.min, "table elements"));
     for (request, size, unit) in memories.chain(tables).collect::<Vec<_>>() {
         ensure!(store.may_grow(request)?, "the module's initial {size} {unit} exceed the store's limit");
     }
@@ -257,7 +281,10 @@ fn initialise(store: &mut StoreOpaque, instance: StorePtr<InstanceRecord>) -> Re
 
 /// Something of the host's own, as an instance of a module that has nothing else: memories, tables and globals then
 /// have an owner of one kind.
-pub(crate) fn synthetic<T>(store: &mut StoreContextMut<'_, T>, shape: Shape) -> Result<StorePtr<InstanceRecord>> {
+pub(crate) fn synthetic<T>(
+    store: &mut StoreContextMut<'_, T>,
+    shape: Shape,
+) -> Result<StorePtr<InstanceRecord>> {
     // What validation checks of a module's own.
     let memories = shape.memories.values().map(|ty| (ty.limits, MemoryTy::PAGES_MAX));
     let tables = shape.tables.values().map(|ty| (ty.limits, u64::from(u32::MAX)));

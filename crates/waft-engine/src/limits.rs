@@ -147,7 +147,10 @@ impl StoreLimits {
     fn within(&self, noun: &str, desired: usize, limit: Option<usize>) -> Result<bool> {
         let within = limit.is_none_or(|limit| desired <= limit);
         if !within && self.trap_on_grow_failure {
-            anyhow::bail!("forcing a trap: a {noun} of {desired} exceeds the limit of {}", limit.unwrap_or_default());
+            anyhow::bail!(
+                "forcing a trap: a {noun} of {desired} exceeds the limit of {}",
+                limit.unwrap_or_default()
+            );
         }
         Ok(within)
     }

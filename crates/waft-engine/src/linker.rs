@@ -62,7 +62,8 @@ impl<T> Clone for Linker<T> {
 
 impl<T> std::fmt::Debug for Linker<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let names = self.definitions.iter().flat_map(|(module, names)| names.keys().map(move |name| (module, name)));
+        let names =
+            self.definitions.iter().flat_map(|(module, names)| names.keys().map(move |name| (module, name)));
         f.debug_set().entries(names).finish()
     }
 }
@@ -70,7 +71,12 @@ impl<T> std::fmt::Debug for Linker<T> {
 impl<T: 'static> Linker<T> {
     /// A linker that knows nothing.
     pub fn new(engine: &Engine) -> Self {
-        Self { engine: engine.clone(), definitions: HashMap::new(), allow_shadowing: false, data: PhantomData }
+        Self {
+            engine: engine.clone(),
+            definitions: HashMap::new(),
+            allow_shadowing: false,
+            data: PhantomData,
+        }
     }
 
     /// The engine whose modules it links.
@@ -188,7 +194,8 @@ impl<T: 'static> Linker<T> {
     /// If there is no such definition, or the second name is taken.
     pub fn alias(&mut self, module: &str, name: &str, as_module: &str, as_name: &str) -> Result<&mut Self> {
         let definition = self.find(module, name).cloned();
-        let definition = definition.with_context(|| format!("no item named `{module}::{name}` is defined"))?;
+        let definition =
+            definition.with_context(|| format!("no item named `{module}::{name}` is defined"))?;
         self.insert(as_module, as_name, definition)
     }
 
@@ -218,7 +225,8 @@ impl<T: 'static> Linker<T> {
             let ExternType::Func(ty) = import.ty() else {
                 bail!("`{}::{}` is not a function and not defined", import.module(), import.name());
             };
-            let text = format!("unknown import: `{}::{}` has not been defined", import.module(), import.name());
+            let text =
+                format!("unknown import: `{}::{}` has not been defined", import.module(), import.name());
             self.func_new(import.module(), import.name(), ty, move |_, _, _| Err(anyhow!(text.clone())))?;
         }
         Ok(())
@@ -249,7 +257,11 @@ impl<T: 'static> Linker<T> {
     }
 
     /// What is defined for an import, in `store`.
-    pub fn get_by_import(&self, store: impl AsContextMut<Data = T>, import: &ImportType<'_>) -> Option<Extern> {
+    pub fn get_by_import(
+        &self,
+        store: impl AsContextMut<Data = T>,
+        import: &ImportType<'_>,
+    ) -> Option<Extern> {
         self.get(store, import.module(), import.name())
     }
 
@@ -269,7 +281,8 @@ impl<T: 'static> Linker<T> {
 
     fn resolve(&self, import: &Import) -> Result<&Definition> {
         let (module, name) = (&import.module, &import.name);
-        self.find(module, name).with_context(|| format!("unknown import: `{module}::{name}` has not been defined"))
+        self.find(module, name)
+            .with_context(|| format!("unknown import: `{module}::{name}` has not been defined"))
     }
 
     /// Instantiates a module with what is defined.

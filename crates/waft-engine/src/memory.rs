@@ -37,7 +37,11 @@ pub struct MemoryAccessError {
 
 impl fmt::Display for MemoryAccessError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} bytes at {:#x} are outside of a memory of {:#x} bytes", self.len, self.offset, self.size)
+        write!(
+            f,
+            "{} bytes at {:#x} are outside of a memory of {:#x} bytes",
+            self.len, self.offset, self.size
+        )
     }
 }
 
@@ -96,7 +100,12 @@ impl Memory {
     /// # Errors
     ///
     /// If they are not all in the memory; nothing is copied then.
-    pub fn read(&self, store: impl AsContext, offset: usize, buffer: &mut [u8]) -> Result<(), MemoryAccessError> {
+    pub fn read(
+        &self,
+        store: impl AsContext,
+        offset: usize,
+        buffer: &mut [u8],
+    ) -> Result<(), MemoryAccessError> {
         let store = store.as_context();
         let bytes = store.0.opaque.memory_bytes(self.0);
         let error = MemoryAccessError { offset, len: buffer.len(), size: bytes.len() };
@@ -109,7 +118,12 @@ impl Memory {
     /// # Errors
     ///
     /// If it does not fit; nothing is copied then.
-    pub fn write(&self, mut store: impl AsContextMut, offset: usize, buffer: &[u8]) -> Result<(), MemoryAccessError> {
+    pub fn write(
+        &self,
+        mut store: impl AsContextMut,
+        offset: usize,
+        buffer: &[u8],
+    ) -> Result<(), MemoryAccessError> {
         let store = store.as_context_mut();
         let bytes = store.0.opaque.memory_bytes_mut(self.0);
         let error = MemoryAccessError { offset, len: buffer.len(), size: bytes.len() };

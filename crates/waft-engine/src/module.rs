@@ -109,6 +109,15 @@ impl ModuleInner {
     pub(crate) fn code_slots(&self) -> &[AtomicPtr<u8>] {
         &self.code_slots
     }
+    /// Refuses a module that was only decoded.
+    pub(crate) fn check_compiled(&self) -> Result<()> {
+        let (code, declared) = (self.code_slots.len(), self.shape.defined_funcs());
+        anyhow::ensure!(
+            code == declared,
+            "the module was decoded to be looked at, and not compiled: use `Module::new`"
+        );
+        Ok(())
+    }
     /// The export of this name.
     pub(crate) fn export(&self, name: &str) -> Option<EntityIndex> {
         self.exports.get(name).copied()
@@ -155,6 +164,33 @@ impl Module {
         Self::new(engine, bytes).with_context(|| format!("module {}", file.display()))
     }
 
+    /// Decodes and validates a module from the binary or the text format, and compiles nothing: to look at it. It cannot
+    /// be instantiated.
+    ///
+    /// # Errors
+    ///
+    /// As [`Module::new`].
+    ///
+    /// ```
+    /// use waft::{Engine, Instance, Module, Store};
+    ///
+    /// # fn main() -> waft::Result<()> {
+    /// let engine = Engine::default();
+    /// let module = Module::decode(&engine, r#"(module (func (export "f")))"#)?;
+    /// assert_eq!(module.exports().next().unwrap().name(), "f");
+    /// assert!(Instance::new(&mut Store::new(&engine, ()), &module, &[]).is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn decode(engine: &Engine, bytes: impl AsRef<[u8]>) -> Result<Self> {
+        let bytes = bytes.as_ref();
+        refuse_precompiled(bytes)?;
+        let wasm: Arc<[u8]> = wat::parse_bytes(bytes)?.into();
+        let shape = compile::validate(engine, &wasm)?;
+        let inner = ModuleInner::new(engine, shape, WasmBytes::Whole(wasm), CompiledCode::none());
+        Ok(Self(Arc::new(inner)))
+    }
+
     fn compile(engine: &Engine, wasm: Arc<[u8]>) -> Result<Self> {
         compile::module(engine, wasm).map(|inner| Self(Arc::new(inner)).registered())
     }
@@ -185,6 +221,7 @@ impl Module {
     /// # }
     /// ```
     pub fn serialize(&self) -> Result<Vec<u8>> {
+        self.0.check_compiled()?;
         artifact::write(&self.0)
     }
 

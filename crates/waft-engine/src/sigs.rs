@@ -76,7 +76,11 @@ impl SigRegistry {
     /// The signature with number `id`, which somebody has claimed.
     pub(crate) fn get(&self, id: u32) -> Arc<FuncSig> {
         let table = self.table();
-        table.rows[id as usize].as_ref().expect("a function claims its signature as long as it can be reached").sig.clone()
+        table.rows[id as usize]
+            .as_ref()
+            .expect("a function claims its signature as long as it can be reached")
+            .sig
+            .clone()
     }
 }
 

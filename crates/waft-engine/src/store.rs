@@ -90,7 +90,10 @@ impl<T> Store<T> {
     }
 
     /// Installs what decides about growth; it is found in the host's data.
-    pub fn limiter(&mut self, limiter: impl (FnMut(&mut T) -> &mut dyn ResourceLimiter) + Send + Sync + 'static) {
+    pub fn limiter(
+        &mut self,
+        limiter: impl (FnMut(&mut T) -> &mut dyn ResourceLimiter) + Send + Sync + 'static,
+    ) {
         self.inner.get_mut().host.limiter = Some(Box::new(limiter));
     }
 

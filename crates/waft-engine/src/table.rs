@@ -119,10 +119,20 @@ impl Table {
         len: u64,
     ) -> Result<()> {
         let (to, from) = (dst.ty(&store), src.ty(&store));
-        ensure!(to.element() == from.element(), "cannot copy {} to a table of {}", from.element(), to.element());
+        ensure!(
+            to.element() == from.element(),
+            "cannot copy {} to a table of {}",
+            from.element(),
+            to.element()
+        );
         let store = store.as_context_mut();
         let done = store.0.opaque.table_copy((dst.0, dst_index), (src.0, src_index), len);
-        ensure!(done, "{len} elements from {src_index} to {dst_index} are outside of tables of {} and {}", from.minimum(), to.minimum());
+        ensure!(
+            done,
+            "{len} elements from {src_index} to {dst_index} are outside of tables of {} and {}",
+            from.minimum(),
+            to.minimum()
+        );
         Ok(())
     }
 }

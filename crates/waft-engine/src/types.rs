@@ -169,7 +169,11 @@ impl GlobalType {
 
 impl fmt::Display for GlobalType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.mutable { write!(f, "(global (mut {}))", self.0.content) } else { write!(f, "(global {})", self.0.content) }
+        if self.0.mutable {
+            write!(f, "(global (mut {}))", self.0.content)
+        } else {
+            write!(f, "(global {})", self.0.content)
+        }
     }
 }
 

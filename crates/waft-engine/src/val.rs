@@ -100,7 +100,9 @@ impl Ref {
     /// The reference as a store holds it, if it is of type `ty`.
     pub(crate) fn to_raw_as(self, store: &StoreOpaque, ty: RefType) -> Result<RawRef> {
         match (self, ty.heap_type()) {
-            (Self::Func(func), HeapType::Func) if func.is_some() || ty.is_nullable() => Func::to_raw(func, store),
+            (Self::Func(func), HeapType::Func) if func.is_some() || ty.is_nullable() => {
+                Func::to_raw(func, store)
+            }
             (Self::Extern(value), HeapType::Extern) if value.is_some() || ty.is_nullable() => {
                 ExternRef::to_raw(value, store)
             }

@@ -126,7 +126,12 @@ fn a_loaded_module_does_what_the_compiled_one_does() {
     let artifact = module.serialize().unwrap();
     assert!(Module::is_precompiled(&artifact));
     let expected = behaviour(&module);
-    for part in ["div(2) = 42", "IntegerDivisionByZero in [\"inner\", \"outer\"]", "StackOverflow 128", "double(21) = 42"] {
+    for part in [
+        "div(2) = 42",
+        "IntegerDivisionByZero in [\"inner\", \"outer\"]",
+        "StackOverflow 128",
+        "double(21) = 42",
+    ] {
         assert!(expected.contains(part), "{part} in {expected}");
     }
     drop(module);
@@ -201,7 +206,13 @@ fn sections_outside_of_the_file_are_refused_whatever_the_checksum_says() {
     let engine = Engine::default();
     let artifact = Module::new(&engine, MODULE).unwrap().serialize().unwrap();
     for part in 0..PARTS {
-        for (field, value) in [(0, artifact.len() as u64), (0, u64::MAX), (8, artifact.len() as u64), (8, u64::MAX), (8, 1 << 63)] {
+        for (field, value) in [
+            (0, artifact.len() as u64),
+            (0, u64::MAX),
+            (8, artifact.len() as u64),
+            (8, u64::MAX),
+            (8, 1 << 63),
+        ] {
             let at = TABLE_AT + part * 16 + field;
             let mut altered = artifact.clone();
             altered[at..at + 8].copy_from_slice(&value.to_le_bytes());
@@ -232,7 +243,19 @@ fn artifacts_for_something_else_are_refused_with_the_difference() {
     foreign[at] = b'8';
     reseal(&mut foreign);
     let text = load(&engine, &foreign).unwrap_err().to_string();
-    assert!(text.contains("it is for `waft 8") && text.contains(&format!("this is `waft {version}`")), "{text}");
+    assert!(
+        text.contains("it is for `waft 8") && text.contains(&format!("this is `waft {version}`")),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_an_engine_does_not_allow_comes_in_by_no_artifact() {
+    let artifact = Module::new(&Engine::default(), "(module (func (drop (v128.const i64x2 0 0))))").unwrap();
+    let artifact = artifact.serialize().unwrap();
+    let engine = Engine::new(Config::new().wasm_simd(false)).unwrap();
+    let text = load(&engine, &artifact).unwrap_err().to_string();
+    assert!(text.contains("precompiled for something else") && text.contains("proposals"), "{text}");
 }
 
 #[test]

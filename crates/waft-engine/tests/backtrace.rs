@@ -113,7 +113,8 @@ fn through_everything(fails: fn() -> Result<()>) -> Error {
 fn frames_beyond_host_functions_and_of_other_instances_are_there() {
     let error = through_everything(|| Err(Trap::IntegerOverflow.into()));
     assert_eq!(names(&error), ["inner", "enter", "main"]);
-    let modules: Vec<_> = backtrace(&error).frames().iter().map(|frame| frame.module_name().unwrap()).collect();
+    let modules: Vec<_> =
+        backtrace(&error).frames().iter().map(|frame| frame.module_name().unwrap()).collect();
     assert_eq!(modules, ["near", "near", "far"]);
     assert_eq!(trap(&error), Trap::IntegerOverflow);
 }
@@ -151,8 +152,9 @@ fn very_deep_stacks_show_both_ends() {
 
 #[test]
 fn overflow_shows_where_the_recursion_began() {
-    let (mut store, instance) =
-        start(r#"(module (func $main (export "f") call $deep) (func $deep call $deeper) (func $deeper call $deep))"#);
+    let (mut store, instance) = start(
+        r#"(module (func $main (export "f") call $deep) (func $deep call $deeper) (func $deeper call $deep))"#,
+    );
     let error = run(&mut store, instance, "f").unwrap_err();
     assert_eq!(trap(&error), Trap::StackOverflow);
     let names = names(&error);
@@ -181,9 +183,8 @@ fn host_functions_that_the_host_calls_add_nothing() {
 
 #[test]
 fn names_are_demangled_and_broken_name_sections_name_nothing() {
-    let (mut store, instance) = start(
-        r#"(module (func $_ZN4core9panicking5panic17h0123456789abcdefE (export "f") unreachable))"#,
-    );
+    let (mut store, instance) =
+        start(r#"(module (func $_ZN4core9panicking5panic17h0123456789abcdefE (export "f") unreachable))"#);
     assert_eq!(names(&run(&mut store, instance, "f").unwrap_err()), ["core::panicking::panic"]);
 
     let mut wasm = wat::parse_str(r#"(module (func (export "f") unreachable))"#).unwrap();

@@ -58,8 +58,11 @@ fn module_text(signatures: &[Signature]) -> String {
         let drops = " drop".repeat(signature.results.len());
         writeln!(text, r#"(export "reexported{i}" (func $host{i}))"#).unwrap();
         writeln!(text, r#"(func (export "direct{i}") (type $t{i}) {args} call $host{i})"#).unwrap();
-        writeln!(text, r#"(func (export "twice{i}") (type $t{i}) {args} call $host{i} {drops} {args} call $host{i})"#)
-            .unwrap();
+        writeln!(
+            text,
+            r#"(func (export "twice{i}") (type $t{i}) {args} call $host{i} {drops} {args} call $host{i})"#
+        )
+        .unwrap();
         writeln!(
             text,
             r#"(func (export "indirect{i}") (type $t{i}) {args} i32.const {i} call_indirect (type $t{i}))"#
@@ -194,7 +197,8 @@ fn mixtures_of_all_types() {
         let count = dice.below(most + 1);
         (0..count).map(|_| TYPES[dice.below(TYPES.len())]).collect()
     };
-    let signatures: Vec<_> = (0..320).map(|_| Signature { params: mixture(24), results: mixture(12) }).collect();
+    let signatures: Vec<_> =
+        (0..320).map(|_| Signature { params: mixture(24), results: mixture(12) }).collect();
     check_all(&signatures);
 }
 
@@ -253,7 +257,22 @@ fn sixteen_typed_parameters_arrive_in_order() {
     let mut store = Store::new(&Engine::default(), ());
     let weigh = Func::wrap(
         &mut store,
-        |a: i32, b: i64, c: f32, d: f64, e: i32, f: i64, g: f32, h: f64, i: i32, j: i64, k: f32, l: f64, m: i32, n: i64, o: f32, p: f64| {
+        |a: i32,
+         b: i64,
+         c: f32,
+         d: f64,
+         e: i32,
+         f: i64,
+         g: f32,
+         h: f64,
+         i: i32,
+         j: i64,
+         k: f32,
+         l: f64,
+         m: i32,
+         n: i64,
+         o: f32,
+         p: f64| {
             format!("{a}{b}{c}{d}{e}{f}{g}{h}{i}{j}{k}{l}{m}{n}{o}{p}").parse::<u64>().unwrap()
         },
     );

@@ -46,7 +46,9 @@ fn instance(store: &mut Store<u32>) -> Instance {
             i64::from(a) + b
         })
         .unwrap()
-        .func_wrap("host", "scale", |a: f32, b: f64, v: V128| (f64::from(a) * b, V128::from(v.as_u128() + 1), a))
+        .func_wrap("host", "scale", |a: f32, b: f64, v: V128| {
+            (f64::from(a) * b, V128::from(v.as_u128() + 1), a)
+        })
         .unwrap()
         .func_wrap("host", "many", |a: i32| (a, a + 1, a + 2, a + 3, a + 4, f64::from(a)))
         .unwrap()
@@ -168,7 +170,10 @@ fn an_answered_call_gives_the_answer_and_never_happens() {
     };
     let (mut store, log) = watched(answers);
     let instance = instance(&mut store);
-    assert_eq!(call(&mut store, instance, "add", &[Val::I32(1), Val::I64(1)]).unwrap(), format!("[I64({})]", i64::MIN));
+    assert_eq!(
+        call(&mut store, instance, "add", &[Val::I32(1), Val::I64(1)]).unwrap(),
+        format!("[I64({})]", i64::MIN)
+    );
     let scaled = call(&mut store, instance, "scale", &scale_args()).unwrap();
     assert_eq!(scaled, format!("[F64(1), {:?}, F32({})]", Val::V128((7 << 100).into()), 0x7fa0_0001));
     let many = call(&mut store, instance, "many", &[Val::I32(9)]).unwrap();
@@ -202,7 +207,8 @@ fn the_door_stays_watched_after_panics() {
     let instance = instance(&mut store);
     let fall = Func::wrap(&mut store, |_: i64| -> () { panic!("the host function panics") });
     let outcomes = [
-        catch_unwind(AssertUnwindSafe(|| call(&mut store, instance, "add", &[Val::I32(0), Val::I64(1)]))).is_err(),
+        catch_unwind(AssertUnwindSafe(|| call(&mut store, instance, "add", &[Val::I32(0), Val::I64(1)])))
+            .is_err(),
         catch_unwind(AssertUnwindSafe(|| fall.call(&mut store, &[Val::I64(1)], &mut []))).is_err(),
     ];
     assert_eq!(outcomes, [true; 2]);

@@ -187,7 +187,8 @@ fn callers_know_the_instance_that_calls() {
 #[test]
 fn host_functions_that_a_host_function_calls_have_no_calling_instance() {
     let mut store = Store::new(&Engine::default(), ());
-    let who = Func::wrap(&mut store, |mut caller: Caller<'_, ()>| i32::from(caller.get_export("f").is_some()));
+    let who =
+        Func::wrap(&mut store, |mut caller: Caller<'_, ()>| i32::from(caller.get_export("f").is_some()));
     let both = Func::wrap(&mut store, move |mut caller: Caller<'_, ()>| -> Result<(i32, i32)> {
         let inner = who.typed::<(), i32>(&caller)?.call(&mut caller, ())?;
         Ok((inner, i32::from(caller.get_export("f").is_some())))
@@ -204,7 +205,8 @@ fn host_functions_that_a_host_function_calls_have_no_calling_instance() {
 #[test]
 fn callers_know_their_instance_again_after_an_inner_call() {
     let mut store = Store::new(&Engine::default(), ());
-    let inner = instantiate(&mut store, r#"(module (global (export "id") i32 (i32.const 2)) (func (export "f")))"#);
+    let inner =
+        instantiate(&mut store, r#"(module (global (export "id") i32 (i32.const 2)) (func (export "f")))"#);
     let inner = inner.get_func(&mut store, "f").unwrap();
     let host = Func::wrap(&mut store, move |mut caller: Caller<'_, ()>| -> Result<i32> {
         inner.call(&mut caller, &[], &mut [])?;
@@ -298,7 +300,9 @@ fn results_of_the_wrong_type_are_errors_of_the_call() {
         });
         let module = compile(
             &store,
-            &format!(r#"(module (import "" "" (func $f (result {ty}))) (func $g (export "f") call $f drop))"#),
+            &format!(
+                r#"(module (import "" "" (func $f (result {ty}))) (func $g (export "f") call $f drop))"#
+            ),
         );
         let instance = Instance::new(&mut store, &module, &[host.into()]).unwrap();
         let error = run(&mut store, instance, "f").unwrap_err();
@@ -315,7 +319,10 @@ fn unset_results_are_zero_or_null() {
     let host = Func::new(&mut store, FuncType::new(&engine, [], types), |_, _, _| Ok(()));
     let mut results = [Val::I32(7); 5];
     host.call(&mut store, &[], &mut results).unwrap();
-    assert_eq!(format!("{results:?}"), "[I32(0), V128(0x00000000000000000000000000000000), FuncRef(None), ExternRef(None), F64(0)]");
+    assert_eq!(
+        format!("{results:?}"),
+        "[I32(0), V128(0x00000000000000000000000000000000), FuncRef(None), ExternRef(None), F64(0)]"
+    );
 }
 
 /// A guest that keeps references in tables and globals, and gives them back.
@@ -338,7 +345,8 @@ fn references_are_kept_and_given_back() {
     let mut store = Store::new(&Engine::default(), ());
     let instance = instantiate(&mut store, KEEPER);
     type Pair = (Option<Func>, Option<ExternRef>);
-    let put = instance.get_typed_func::<(i32, Option<Func>, Option<ExternRef>), ()>(&mut store, "put").unwrap();
+    let put =
+        instance.get_typed_func::<(i32, Option<Func>, Option<ExternRef>), ()>(&mut store, "put").unwrap();
     let get = instance.get_typed_func::<i32, Pair>(&mut store, "get").unwrap();
     let are_null = instance.get_typed_func::<Pair, (i32, i32)>(&mut store, "are null").unwrap();
     let call = instance.get_typed_func::<i32, i32>(&mut store, "call").unwrap();
@@ -410,7 +418,8 @@ fn handles_used_with_another_store_panic_and_touch_nothing() {
     let memory = Memory::new(&mut other, MemoryType::new(1, None)).unwrap();
     let table = instance.get_table(&mut other, "funcs").unwrap();
     let global = instance.get_global(&mut other, "func").unwrap();
-    let misuses: [&mut dyn FnMut(&mut Store<()>) -> bool; 8] = [
+    type Misuse<'a> = &'a mut dyn FnMut(&mut Store<()>) -> bool;
+    let misuses: [Misuse<'_>; 8] = [
         &mut |store| func.call(store, &[], &mut [Val::I32(0)]).is_ok(),
         &mut |store| typed.call(store, ()).is_ok(),
         &mut |store| func.ty(store).params().len() == 0,
@@ -432,11 +441,16 @@ fn handles_used_with_another_store_panic_and_touch_nothing() {
 #[test]
 fn globals_keep_their_type_and_constancy() {
     let mut store = Store::new(&Engine::default(), ());
-    let constant = Global::new(&mut store, GlobalType::new(ValType::V128, Mutability::Const), V128::from(1 << 100).into());
+    let constant = Global::new(
+        &mut store,
+        GlobalType::new(ValType::V128, Mutability::Const),
+        V128::from(1 << 100).into(),
+    );
     let constant = constant.unwrap();
     assert!(constant.set(&mut store, V128::from(2).into()).is_err());
     assert_eq!(constant.get(&mut store).v128().unwrap().as_u128(), 1 << 100);
-    let variable = Global::new(&mut store, GlobalType::new(ValType::F32, Mutability::Var), 1.5_f32.into()).unwrap();
+    let variable =
+        Global::new(&mut store, GlobalType::new(ValType::F32, Mutability::Var), 1.5_f32.into()).unwrap();
     assert!(variable.set(&mut store, 1.5_f64.into()).is_err());
     variable.set(&mut store, Val::F32(0x7fa0_0000)).unwrap();
     assert!(matches!(variable.get(&mut store), Val::F32(0x7fa0_0000)));

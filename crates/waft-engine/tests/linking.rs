@@ -3,6 +3,7 @@
 mod common;
 
 use common::{compile, instantiate, run, trap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use waft::*;
 
 /// What a host can offer, by the way in which a row of a table names it.
@@ -14,7 +15,8 @@ fn offer(store: &mut Store<()>, what: &str) -> Extern {
             let types = |text: &str| -> Vec<ValType> {
                 text.split(',').filter(|text| !text.is_empty()).map(val_type).collect()
             };
-            let ty = FuncType::new(store.engine(), types(word(1).unwrap_or("")), types(word(2).unwrap_or("")));
+            let ty =
+                FuncType::new(store.engine(), types(word(1).unwrap_or("")), types(word(2).unwrap_or("")));
             Func::new(store, ty, |_, _, _| Ok(())).into()
         }
         "memory" => Memory::new(store, MemoryType::new(number(1).unwrap(), number(2))).unwrap().into(),
@@ -29,7 +31,9 @@ fn offer(store: &mut Store<()>, what: &str) -> Extern {
         kind => {
             let mutability = if kind == "var" { Mutability::Var } else { Mutability::Const };
             let ty = val_type(word(1).unwrap());
-            Global::new(store, GlobalType::new(ty, mutability), Val::default_for_ty(&ty).unwrap()).unwrap().into()
+            Global::new(store, GlobalType::new(ty, mutability), Val::default_for_ty(&ty).unwrap())
+                .unwrap()
+                .into()
         }
     }
 }
@@ -49,7 +53,11 @@ fn imports_match_by_the_rules_of_the_specification() {
         ("(func (param i32))", "func i64", Some(("(func (param i32))", "(func (param i64))"))),
         ("(func (param i32))", "func", Some(("(func (param i32))", "(func)"))),
         ("(func (result i32))", "func  i32,i32", Some(("(func (result i32))", "(func (result i32 i32))"))),
-        ("(func (param funcref))", "func externref", Some(("(func (param funcref))", "(func (param externref))"))),
+        (
+            "(func (param funcref))",
+            "func externref",
+            Some(("(func (param funcref))", "(func (param externref))")),
+        ),
         ("(func)", "memory 1", Some(("(func)", "(memory 1)"))),
         ("(func)", "const i32", Some(("(func)", "(global i32)"))),
         ("(memory 1)", "memory 1", None),
@@ -114,7 +122,8 @@ fn host_functions_of_the_wrong_type_are_refused_when_instantiation_is_prepared()
 fn the_size_that_counts_is_that_at_the_time() {
     let mut store = Store::new(&Engine::default(), ());
     let memory = Memory::new(&mut store, MemoryType::new(1, Some(5))).unwrap();
-    let table = Table::new(&mut store, TableType::new(RefType::FUNCREF, 1, Some(5)), Ref::Func(None)).unwrap();
+    let table =
+        Table::new(&mut store, TableType::new(RefType::FUNCREF, 1, Some(5)), Ref::Func(None)).unwrap();
     let module = compile(&store, r#"(module (import "" "" (memory 3)) (import "" "" (table 3 funcref)))"#);
     let imports = [memory.into(), table.into()];
     assert!(Instance::new(&mut store, &module, &imports).is_err());
@@ -140,9 +149,12 @@ fn the_number_of_imports_must_be_right() {
 fn what_belongs_to_another_store_is_refused() {
     let engine = Engine::default();
     let (mut store, mut other) = (Store::new(&engine, ()), Store::new(&engine, ()));
-    for (import, offered) in
-        [("(func)", "func"), ("(memory 1)", "memory 1"), ("(table 1 funcref)", "funcs 1"), ("(global i32)", "const i32")]
-    {
+    for (import, offered) in [
+        ("(func)", "func"),
+        ("(memory 1)", "memory 1"),
+        ("(table 1 funcref)", "funcs 1"),
+        ("(global i32)", "const i32"),
+    ] {
         let module = Module::new(&engine, format!(r#"(module (import "some" "thing" {import}))"#)).unwrap();
         let item = offer(&mut other, offered);
         let mut linker = Linker::new(&engine);
@@ -187,6 +199,9 @@ fn host_functions_of_another_engines_linker_are_refused() {
     let module = Module::new(&ours, r#"(module (import "m" "f" (func (param i32))))"#).unwrap();
     assert!(linker.instantiate(&mut store, &module).is_err());
     assert!(linker.instantiate_pre(&module).and_then(|pre| pre.instantiate(&mut store)).is_err());
+    let get = AssertUnwindSafe(|| linker.get(&mut store, "m", "f"));
+    let panic = catch_unwind(get).unwrap_err();
+    assert_eq!(panic.downcast_ref::<&str>(), Some(&"host function used with a store of another engine"));
 }
 
 #[test]
@@ -397,7 +412,10 @@ fn the_default_function_is_the_one_without_a_name_or_start() {
         func.typed::<(), i32>(&*store)?.call(store, ())
     };
     for (name, text) in [
-        ("unnamed", r#"(module (func (export "") (result i32) i32.const 1) (func (export "_start") (result i32) i32.const 2))"#),
+        (
+            "unnamed",
+            r#"(module (func (export "") (result i32) i32.const 1) (func (export "_start") (result i32) i32.const 2))"#,
+        ),
         ("start", r#"(module (func (export "_start") (result i32) i32.const 2))"#),
         ("memory", r#"(module (memory (export "") 1))"#),
         ("nothing", r#"(module (func (export "other")))"#),
@@ -421,9 +439,19 @@ fn exports_are_found_by_name_kind_and_order() {
         r#"(module (func (export "f")) (memory (export "m") 1 2) (table (export "t") 3 externref)
             (global (export "g") f32 (f32.const 1)) (export "" (func 0)) (export "f again" (func 0)))"#,
     );
-    let texts: Vec<_> = instance.module(&store).exports().map(|export| format!("{} {}", export.name(), export.ty())).collect();
-    let expected =
-        ["f (func)", "m (memory 1 2)", "t (table 3 externref)", "g (global f32)", " (func)", "f again (func)"];
+    let texts: Vec<_> = instance
+        .module(&store)
+        .exports()
+        .map(|export| format!("{} {}", export.name(), export.ty()))
+        .collect();
+    let expected = [
+        "f (func)",
+        "m (memory 1 2)",
+        "t (table 3 externref)",
+        "g (global f32)",
+        " (func)",
+        "f again (func)",
+    ];
     assert_eq!(texts, expected);
     let names: Vec<_> = instance.exports(&mut store).map(|export| export.name().to_owned()).collect();
     assert_eq!(names, ["f", "m", "t", "g", "", "f again"]);

@@ -126,7 +126,9 @@ fn loaded(operator: &str, width: u64, at: usize) -> Val {
         "load8x8_u" => widened(1, false),
         "load16x4_s" => widened(2, true),
         "load32x2_u" => widened(4, false),
-        _ if name.ends_with("_splat") => (0..16 / width).fold(0, |lanes, lane| lanes | bits << (8 * width * lane)),
+        _ if name.ends_with("_splat") => {
+            (0..16 / width).fold(0, |lanes, lane| lanes | bits << (8 * width * lane))
+        }
         // Lane 0 of all ones.
         _ if name.ends_with("_lane") => u128::MAX << (8 * width) | bits,
         _ if name.ends_with("_s") => signed(bits, width),
@@ -203,7 +205,8 @@ fn stores_write_all_their_bytes_or_none() {
     let untouched: Vec<u8> = (0..PAGE as usize).map(byte_at).collect();
     for (operator, operand, width) in STORES {
         let number = if operator.ends_with("_lane") { "0" } else { "" };
-        let body = |index: &str, offset: u32| format!("{index} {operand} {operator} offset={offset} {number}");
+        let body =
+            |index: &str, offset: u32| format!("{index} {operand} {operator} offset={offset} {number}");
         each_place(&places(width), "", body, |store, memory, func, place, form| {
             let outcome = func.call(&mut *store, &[Val::I32(place.0 as i32)], &mut []);
             let outcome = outcome.map_err(|error| trap(&error));
@@ -295,7 +298,11 @@ fn bulk_operations_check_all_before_they_do_anything() {
         let memory = instance.get_memory(&mut store, "memory").unwrap();
         for form in ["constant", "computed"] {
             let outcome = common::run(&mut store, instance, form).map_err(|error| trap(&error));
-            assert_eq!(outcome, if fits { Ok(()) } else { Err(Trap::MemoryOutOfBounds) }, "{operator} {constants}");
+            assert_eq!(
+                outcome,
+                if fits { Ok(()) } else { Err(Trap::MemoryOutOfBounds) },
+                "{operator} {constants}"
+            );
             assert!(fits || memory.data(&store).iter().all(|byte| *byte == 0), "{operator} {constants}");
         }
     }
@@ -319,9 +326,14 @@ fn copies_of_every_length_overlap_rightly() {
     let instance = instantiate(&mut store, &(text + ")"));
     let memory = instance.get_memory(&mut store, "memory").unwrap();
     for len in lengths {
-        for (name, dst, src) in
-            [("copy", 1, 0), ("copy", 0, 1), ("copy", 8, 3), ("copy", 3, 300), ("copy", 5, 5), ("fill", 9, 0x1a5)]
-        {
+        for (name, dst, src) in [
+            ("copy", 1, 0),
+            ("copy", 0, 1),
+            ("copy", 8, 3),
+            ("copy", 3, 300),
+            ("copy", 5, 5),
+            ("fill", 9, 0x1a5),
+        ] {
             let before: Vec<u8> = (0..600).map(byte_at).collect();
             let mut after = before.clone();
             match name {
@@ -353,15 +365,67 @@ fn memory_that_grew_is_zero_and_reachable_to_its_new_end() {
     let size = instance.get_typed_func::<(), u32>(&mut store, "size").unwrap();
     let load = instance.get_typed_func::<u32, u32>(&mut store, "load").unwrap();
     let memory = instance.get_memory(&mut store, "memory").unwrap();
-    for (delta, answer, pages) in
-        [(0, 1, 1), (1, 1, 2), (3, -1, 2), (u32::MAX, -1, 2), (2, 2, 4), (0, 4, 4), (1, -1, 4), (65536, -1, 4)]
-    {
+    for (delta, answer, pages) in [
+        (0, 1, 1),
+        (1, 1, 2),
+        (3, -1, 2),
+        (u32::MAX, -1, 2),
+        (2, 2, 4),
+        (0, 4, 4),
+        (1, -1, 4),
+        (65536, -1, 4),
+    ] {
         assert_eq!(grow.call(&mut store, delta).unwrap(), answer, "{delta}");
         assert_eq!(size.call(&mut store, ()).unwrap(), pages);
         assert_eq!(memory.data_size(&store), pages as usize * PAGE as usize);
         assert_eq!(load.call(&mut store, pages * PAGE as u32 - 1).unwrap(), 0);
         assert_eq!(trap(&load.call(&mut store, pages * PAGE as u32).unwrap_err()), Trap::MemoryOutOfBounds);
     }
+}
+
+#[test]
+fn a_memory_of_four_gibibytes_ends_where_addresses_do() {
+    let end = 1_u64 << 32;
+    let (mut store, instance) = start(
+        r#"(module (memory (export "memory") 65535)
+            (func (export "grow") (param i32) (result i32) (memory.grow (local.get 0)))
+            (func (export "load 1") (param i32 i32) (drop (i32.load8_u (local.get 0))))
+            (func (export "load 4") (param i32 i32) (drop (i32.load (local.get 0))))
+            (func (export "load 16") (param i32 i32) (drop (v128.load (local.get 0))))
+            (func (export "load 5") (param i32 i32) (drop (i32.load8_u offset=4 (local.get 0))))
+            (func (export "fill") (param i32 i32) (memory.fill (local.get 0) (i32.const 1) (local.get 1)))
+            (func (export "copy") (param i32 i32) (memory.copy (i32.const 0) (local.get 0) (local.get 1))))"#,
+    );
+    let grow = instance.get_typed_func::<i32, i32>(&mut store, "grow").unwrap();
+    for (delta, answer) in [(2, -1), (1, 65535), (0, 65536), (1, -1), (-1, -1)] {
+        assert_eq!(grow.call(&mut store, delta).unwrap(), answer, "{delta}");
+    }
+    for (name, from_end, len, fits) in [
+        ("load 1", 1, 0, true),
+        ("load 4", 4, 0, true),
+        ("load 4", 3, 0, false),
+        ("load 16", 16, 0, true),
+        ("load 16", 15, 0, false),
+        ("load 5", 5, 0, true),
+        ("load 5", 4, 0, false),
+        ("fill", 1, 1, true),
+        ("fill", 1, 2, false),
+        ("fill", 200, 200, true),
+        ("fill", 200, 201, false),
+        ("copy", 1, 1, true),
+        ("copy", 1, 2, false),
+        ("copy", 1000, u32::MAX, false),
+    ] {
+        let func = instance.get_typed_func::<(u32, u32), ()>(&mut store, name).unwrap();
+        let outcome = func.call(&mut store, ((end - from_end) as u32, len)).map_err(|error| trap(&error));
+        assert_eq!(
+            outcome,
+            if fits { Ok(()) } else { Err(Trap::MemoryOutOfBounds) },
+            "{name} {from_end} {len}"
+        );
+    }
+    let memory = instance.get_memory(&mut store, "memory").unwrap();
+    assert_eq!(memory.data(&store).len() as u64, end);
 }
 
 #[test]
@@ -386,7 +450,14 @@ fn growth_by_the_host_is_seen_by_guests_that_import_the_memory() {
 #[test]
 fn impossible_memories_are_errors() {
     let mut store = Store::new(&Engine::default(), ());
-    for (min, max) in [(2, Some(1)), (65537, None), (65537, Some(65537)), (u32::MAX, Some(u32::MAX)), (70000, Some(80000)), (0, Some(65537))] {
+    for (min, max) in [
+        (2, Some(1)),
+        (65537, None),
+        (65537, Some(65537)),
+        (u32::MAX, Some(u32::MAX)),
+        (70000, Some(80000)),
+        (0, Some(65537)),
+    ] {
         assert!(Memory::new(&mut store, MemoryType::new(min, max)).is_err(), "{min} {max:?}");
     }
     let memory = Memory::new(&mut store, MemoryType::new(0, Some(65536))).unwrap();

@@ -73,7 +73,8 @@ fn faults_of_host_functions_are_not_traps() {
         handle(libc::SIGSEGV);
         let mut store = Store::new(&Engine::default(), ());
         let host = Func::wrap(&mut store, fault);
-        let module = common::compile(&store, r#"(module (import "" "" (func $f)) (func (export "f") call $f))"#);
+        let module =
+            common::compile(&store, r#"(module (import "" "" (func $f)) (func (export "f") call $f))"#);
         let instance = Instance::new(&mut store, &module, &[host.into()]).unwrap();
         drop(run(&mut store, instance, "f"));
     } else {
@@ -102,8 +103,10 @@ fn overflow_of_the_host_is_reported_as_without_us() {
         }
         let mut store = Store::new(&Engine::default(), ());
         let host = Func::wrap(&mut store, || overflow(0));
-        let module =
-            common::compile(&store, r#"(module (import "" "" (func $f (result i64))) (func (export "f") (drop (call $f))))"#);
+        let module = common::compile(
+            &store,
+            r#"(module (import "" "" (func $f (result i64))) (func (export "f") (drop (call $f))))"#,
+        );
         let instance = Instance::new(&mut store, &module, &[host.into()]).unwrap();
         drop(run(&mut store, instance, "f"));
     } else {

@@ -48,7 +48,9 @@ fn dwarf(rows: [Row; 2], end: u32) -> Vec<u8> {
     let mut program = Vec::new();
     let mut line = 1;
     for (at, row_line, column) in rows {
-        program.extend([&b"\0\x05\x02"[..], &address(at), &[3, (row_line - line) & 0x7f, 5, column, 1]].concat());
+        program.extend(
+            [&b"\0\x05\x02"[..], &address(at), &[3, (row_line - line) & 0x7f, 5, column, 1]].concat(),
+        );
         line = row_line;
     }
     program.extend([&b"\0\x05\x02"[..], &address(end), b"\0\x01\x01"].concat());
@@ -72,7 +74,9 @@ fn error(module: &Module) -> Error {
 fn module_with_dwarf(engine: &Engine) -> (Vec<u8>, usize) {
     let mut wasm = wat::parse_str(MODULE).unwrap();
     let code = wasmparser::Parser::new(0).parse_all(&wasm).find_map(|payload| match payload {
-        Ok(wasmparser::Payload::CodeSectionStart { unchecked_range, .. }) => Some(unchecked_range.start as usize),
+        Ok(wasmparser::Payload::CodeSectionStart { unchecked_range, .. }) => {
+            Some(unchecked_range.start as usize)
+        }
         _ => None,
     });
     let error = error(&Module::new(engine, &wasm).unwrap());
@@ -95,7 +99,10 @@ fn frames_have_the_lines_of_their_operators() {
         assert_eq!(names(&error), ["inner", "outer"]);
         let frames = error.downcast_ref::<WasmBacktrace>().unwrap().frames();
         let [inner, outer] = [0, 1].map(|at| &frames[at].symbols()[0]);
-        assert_eq!((inner.name(), inner.file(), inner.line(), inner.column()), (Some("inner_in_c"), Some("main.c"), Some(42), Some(7)));
+        assert_eq!(
+            (inner.name(), inner.file(), inner.line(), inner.column()),
+            (Some("inner_in_c"), Some("main.c"), Some(42), Some(7))
+        );
         assert_eq!((outer.name(), outer.line(), outer.column()), (None, Some(10), Some(3)));
         let text = format!("{error:?}");
         assert!(text.contains("main.c:42:7") && text.contains("main.c:10:3"), "{text}");

@@ -13,7 +13,10 @@ const ENDLESS: [(&str, &str); 8] = [
     ("indirect", r#"(table funcref (elem $f)) (func $f (export "f") i32.const 0 call_indirect)"#),
     ("reexported", r#"(func (export "f") call $again)"#),
     ("through the host", r#"(func $f (export "f") call $g) (func $g call $again)"#),
-    ("through the host, by a table", r#"(table funcref (elem $again)) (func (export "f") i32.const 0 call_indirect)"#),
+    (
+        "through the host, by a table",
+        r#"(table funcref (elem $again)) (func (export "f") i32.const 0 call_indirect)"#,
+    ),
     ("large frames", "LOCALS 1000"),
     ("many results", "RESULTS 1000"),
 ];
@@ -33,10 +36,7 @@ fn locals(count: usize) -> String {
 /// A function with a large area for its results.
 fn results(count: usize) -> String {
     let types = " v128".repeat(count);
-    format!(
-        r#"(func $g (result{types}) call $g) (func (export "f") call $g{})"#,
-        " drop".repeat(count)
-    )
+    format!(r#"(func $g (result{types}) call $g) (func (export "f") call $g{})"#, " drop".repeat(count))
 }
 
 fn module_text(body: &str) -> String {
@@ -111,8 +111,12 @@ fn endless_recursion_is_a_trap_on_threads_whose_stack_is_smaller_than_what_is_al
 #[test]
 fn a_thread_too_small_for_any_guest_traps_at_once() {
     let engine = engine(1 << 20);
-    let module = Module::new(&engine, r#"(module (func $f (export "f") (param i32)
-        (if (local.get 0) (then (call $f (i32.const 1))))))"#).unwrap();
+    let module = Module::new(
+        &engine,
+        r#"(module (func $f (export "f") (param i32)
+        (if (local.get 0) (then (call $f (i32.const 1))))))"#,
+    )
+    .unwrap();
     let run = || {
         let mut store = Store::new(&engine, ());
         let instance = Instance::new(&mut store, &module, &[]).unwrap();
@@ -181,7 +185,9 @@ fn more_allowed_stack_is_more_depth() {
 fn the_stack_of_guests_that_call_each_other_through_hosts_is_one() {
     // Each store would allow 512 KiB by itself: together they would leave the thread's stack.
     let engine = engine(512 << 10);
-    let module = Module::new(&engine, r#"(module (import "" "" (func $next)) (func (export "f") call $next))"#).unwrap();
+    let module =
+        Module::new(&engine, r#"(module (import "" "" (func $next)) (func (export "f") call $next))"#)
+            .unwrap();
     fn nest(engine: &Engine, module: &Module) -> Result<()> {
         let mut store = Store::new(engine, ());
         let (inner_engine, inner_module) = (engine.clone(), module.clone());

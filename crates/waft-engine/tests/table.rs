@@ -8,16 +8,28 @@ use waft::*;
 #[test]
 fn tables_copy_and_fill_within_bounds_only() {
     let mut store = Store::new(&Engine::default(), ());
-    let make = |store: &mut Store<()>, element, null| Table::new(store, TableType::new(element, 4, Some(6)), null).unwrap();
+    let make = |store: &mut Store<()>, element, null| {
+        Table::new(store, TableType::new(element, 4, Some(6)), null).unwrap()
+    };
     let first = make(&mut store, RefType::FUNCREF, Ref::Func(None));
     let second = make(&mut store, RefType::FUNCREF, Ref::Func(None));
     let values = make(&mut store, RefType::EXTERNREF, Ref::Extern(None));
     let func = Func::wrap(&mut store, || ());
     first.set(&mut store, 0, func.into()).unwrap();
-    for (dst, src, len, fits) in
-        [(1, 0, 3, true), (0, 0, 4, true), (4, 4, 0, true), (5, 0, 0, false), (2, 0, 3, false), (0, u64::MAX, 1, false), (0, 0, u64::MAX, false)]
-    {
-        assert_eq!(Table::copy(&mut store, &second, dst, &first, src, len).is_ok(), fits, "{dst} {src} {len}");
+    for (dst, src, len, fits) in [
+        (1, 0, 3, true),
+        (0, 0, 4, true),
+        (4, 4, 0, true),
+        (5, 0, 0, false),
+        (2, 0, 3, false),
+        (0, u64::MAX, 1, false),
+        (0, 0, u64::MAX, false),
+    ] {
+        assert_eq!(
+            Table::copy(&mut store, &second, dst, &first, src, len).is_ok(),
+            fits,
+            "{dst} {src} {len}"
+        );
     }
     assert!(Table::copy(&mut store, &values, 0, &first, 0, 1).is_err());
     assert!(first.set(&mut store, 4, func.into()).is_err());
@@ -82,7 +94,8 @@ fn growth_is_seen_at_once_by_whoever_uses_the_table() {
 fn elements_come_from_functions_globals_and_null() {
     let mut store = Store::new(&Engine::default(), ());
     let host = Func::wrap(&mut store, || 3);
-    let global = Global::new(&mut store, GlobalType::new(ValType::FUNCREF, Mutability::Const), host.into()).unwrap();
+    let global =
+        Global::new(&mut store, GlobalType::new(ValType::FUNCREF, Mutability::Const), host.into()).unwrap();
     let module = compile(
         &store,
         r#"(module (import "" "f" (func $f (result i32))) (import "" "g" (global $g funcref)) (import "" "base" (global $base i32))
@@ -91,7 +104,8 @@ fn elements_come_from_functions_globals_and_null() {
             (elem (offset (i32.add (global.get $base) (i32.const 1))) funcref
                 (ref.func $f) (ref.func $own) (ref.null func) (global.get $g)))"#,
     );
-    let base = Global::new(&mut store, GlobalType::new(ValType::I32, Mutability::Const), Val::I32(1)).unwrap();
+    let base =
+        Global::new(&mut store, GlobalType::new(ValType::I32, Mutability::Const), Val::I32(1)).unwrap();
     let instance = Instance::new(&mut store, &module, &[host.into(), global.into(), base.into()]).unwrap();
     let table = instance.get_table(&mut store, "t").unwrap();
     for (at, expected) in [None, None, Some(3), Some(9), None, Some(3)].into_iter().enumerate() {

@@ -199,7 +199,9 @@ fn constants(types: &str) -> String {
 #[test]
 fn modules_compiled_by_many_threads_are_the_same() {
     let func = |at| {
-        format!(r#"(func (param i64) (result i64) (i64.rotl (i64.mul (local.get 0) (i64.const {at})) (i64.const 3)))"#)
+        format!(
+            r#"(func (param i64) (result i64) (i64.rotl (i64.mul (local.get 0) (i64.const {at})) (i64.const 3)))"#
+        )
     };
     // Enough bytes to be worth more than one thread.
     let text: String = (0..3000).map(func).collect();

@@ -23,9 +23,21 @@ fn each_reason_has_its_trap_and_its_message() {
         ("unreachable", UnreachableCodeReached, "wasm `unreachable` instruction executed"),
         ("i32.const 65536 i32.load drop", MemoryOutOfBounds, "out of bounds memory access"),
         ("i32.const -1 i64.const 0 i64.store", MemoryOutOfBounds, "out of bounds memory access"),
-        ("i32.const 65536 i32.const 0 i32.const 1 memory.fill", MemoryOutOfBounds, "out of bounds memory access"),
-        ("i32.const 0 i32.const 65500 i32.const 1000 memory.copy", MemoryOutOfBounds, "out of bounds memory access"),
-        ("i32.const 0 i32.const 0 i32.const 11 memory.init $data", MemoryOutOfBounds, "out of bounds memory access"),
+        (
+            "i32.const 65536 i32.const 0 i32.const 1 memory.fill",
+            MemoryOutOfBounds,
+            "out of bounds memory access",
+        ),
+        (
+            "i32.const 0 i32.const 65500 i32.const 1000 memory.copy",
+            MemoryOutOfBounds,
+            "out of bounds memory access",
+        ),
+        (
+            "i32.const 0 i32.const 0 i32.const 11 memory.init $data",
+            MemoryOutOfBounds,
+            "out of bounds memory access",
+        ),
         (
             "data.drop $data i32.const 0 i32.const 0 i32.const 1 memory.init $data",
             MemoryOutOfBounds,

@@ -1,16 +1,16 @@
-// The Rust standard library: collections, strings, files, formatting, and an exit code through `main`.
+// The Rust standard library: collections, strings, files, formatting, and an exit code.
 use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead, Write};
-use std::process::ExitCode;
-use std::{env, fs, io};
+use std::{env, fs, io, process};
 
-fn main() -> io::Result<ExitCode> {
+fn main() -> io::Result<()> {
     let root = env::args().nth(1).expect("a folder to work in");
     let mut stock: BTreeMap<String, i64> = BTreeMap::new();
     for line in io::stdin().lock().lines() {
         let line = line?;
-        let Some((name, amount)) = line.split_once(' ') else { continue };
-        *stock.entry(name.to_owned()).or_default() += amount.parse::<i64>().unwrap_or(0);
+        if let Some((name, amount)) = line.split_once(' ') {
+            *stock.entry(name.to_owned()).or_default() += amount.parse::<i64>().unwrap_or(0);
+        }
     }
     fs::create_dir_all(format!("{root}/store/deep"))?;
     let mut file = fs::File::create(format!("{root}/store/deep/stock.txt"))?;
@@ -29,5 +29,5 @@ fn main() -> io::Result<ExitCode> {
     println!("not granted: {}", fs::read("/etc/passwd").is_err());
     println!("{:.3} {:e} {:?}", std::f64::consts::PI, 1234.5, f32::MIN_POSITIVE);
     fs::remove_dir_all(format!("{root}/store"))?;
-    Ok(ExitCode::from(3))
+    process::exit(3)
 }

@@ -157,7 +157,7 @@ fn geometric_mean(values: Vec<f64>) -> Option<f64> {
     (!values.is_empty()).then(|| (values.iter().map(|value| value.ln()).sum::<f64>() / count).exp())
 }
 
-/// The machine by its processor and its cores, and by nothing else.
+/// The machine by its processor, its cores and how busy it was, and by nothing else.
 fn machine() -> String {
     let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let field = |name: &str| {
@@ -169,7 +169,9 @@ fn machine() -> String {
         (Some(family), Some(model)) => format!(" (family {family}, model {model})"),
         _ => String::new(),
     };
-    format!("{model}{family}, {cores} cores, {}.", std::env::consts::ARCH)
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split(' ').next().unwrap_or("unknown");
+    format!("{model}{family}, {cores} cores, {}; load average {load} at the end.", std::env::consts::ARCH)
 }
 
 fn today() -> String {

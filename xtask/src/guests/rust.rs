@@ -25,7 +25,12 @@ pub(crate) fn build_all(missing: &mut LeftOut) -> Result<()> {
     for source in sources {
         let name = source.file_stem().expect("a source has a name").to_string_lossy().into_owned();
         match found {
-            Some((compiler, target)) => build(compiler, target, &name, &source)?,
+            Some((compiler, target)) => {
+                if let Err(error) = build(compiler, target, &name, &source) {
+                    step::heading(&format!("guests: {error:#}"));
+                    missing.add(&name, &format!("{compiler} has {target}, but cannot compile for it"));
+                }
+            }
             None => {
                 missing.add(&name, "no installed Rust toolchain has a standard library for wasm32-wasip1")
             }

@@ -68,7 +68,7 @@ impl Inspect {
     pub(crate) fn execute(self) -> Result<ExitCode> {
         let input = Input::read(&self.file)?;
         let (file, source_bytes) = (input.name.clone(), input.source_bytes());
-        let module = input.into_module(&Engine::new(&super::config())?)?;
+        let module = input.into_decoded(&Engine::new(&super::config())?)?;
         let inspection = Inspection::of(file, source_bytes, &module);
         output::print(&if self.json { inspection.to_json() } else { inspection.to_text() })?;
         Ok(ExitCode::SUCCESS)

@@ -74,7 +74,9 @@ impl ConstExpr {
                 Operator::F32Const { value } => ConstOp::F32(value.bits()),
                 Operator::F64Const { value } => ConstOp::F64(value.bits()),
                 Operator::V128Const { value } => ConstOp::V128(u128::from_le_bytes(*value.bytes())),
-                Operator::GlobalGet { global_index } => ConstOp::GlobalGet(GlobalIndex::from_u32(global_index)),
+                Operator::GlobalGet { global_index } => {
+                    ConstOp::GlobalGet(GlobalIndex::from_u32(global_index))
+                }
                 Operator::RefNull { hty } => ConstOp::RefNull(super::decode::heap_type(hty, at)?),
                 Operator::RefFunc { function_index } => ConstOp::RefFunc(FuncIndex::from_u32(function_index)),
                 Operator::I32Add => ConstOp::I32Add,
@@ -84,7 +86,9 @@ impl ConstExpr {
                 Operator::I64Sub => ConstOp::I64Sub,
                 Operator::I64Mul => ConstOp::I64Mul,
                 Operator::End => break,
-                other => return Err(DecodeError::unsupported(alloc::format!("constant operator {other:?}"), at)),
+                other => {
+                    return Err(DecodeError::unsupported(alloc::format!("constant operator {other:?}"), at));
+                }
             });
         }
         Ok(Self(ops.into()))

@@ -1,8 +1,8 @@
 //! From bytes to a [`Shape`], driving `wasmparser`.
 
 use super::{
-    ConstExpr, CustomSection, DataMode, DataSegment, ElemItems, ElemMode, ElemSegment, EntityIndex, Export, Func, Import,
-    Shape,
+    ConstExpr, CustomSection, DataMode, DataSegment, ElemItems, ElemMode, ElemSegment, EntityIndex, Export,
+    Func, Import, Shape,
 };
 use crate::index::{FuncIndex, FuncRefIndex, GlobalIndex, MemoryIndex, TableIndex, TypeIndex};
 use crate::proposal::ProposalSet;
@@ -12,8 +12,8 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Range;
 use wasmparser::{
-    CompositeInnerType, DataKind, ElementItems, ElementKind, ExternalKind, FuncValidatorAllocations, Parser, Payload,
-    TableInit, TypeRef, ValidPayload, Validator,
+    CompositeInnerType, DataKind, ElementItems, ElementKind, ExternalKind, FuncValidatorAllocations, Parser,
+    Payload, TableInit, TypeRef, ValidPayload, Validator,
 };
 
 /// Why bytes are not a module that Waft runs.
@@ -159,7 +159,8 @@ impl Decoder {
                 Ok(())
             }
             Payload::CustomSection(section) => {
-                let range = bytes_range(section.data_offset()..section.data_offset() + section.data().len() as u64);
+                let range =
+                    bytes_range(section.data_offset()..section.data_offset() + section.data().len() as u64);
                 self.shape.customs.push(CustomSection { name: section.name().to_string(), range });
                 Ok(())
             }
@@ -208,7 +209,11 @@ impl Decoder {
                     return Err(DecodeError::unsupported(alloc::format!("import {:?}", import.ty), at));
                 }
             };
-            shape.imports.push(Import { module: import.module.to_string(), name: import.name.to_string(), entity });
+            shape.imports.push(Import {
+                module: import.module.to_string(),
+                name: import.name.to_string(),
+                entity,
+            });
         }
         Ok(())
     }

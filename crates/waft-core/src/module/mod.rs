@@ -14,8 +14,8 @@ pub use decode::{BodyToValidate, BodyValidator, DecodeError, Decoded, decode, de
 pub use segment::{DataMode, DataSegment, ElemItems, ElemMode, ElemSegment};
 
 use crate::index::{
-    DataIndex, DefinedFuncIndex, DefinedGlobalIndex, DefinedMemoryIndex, DefinedTableIndex, ElemIndex, FuncIndex,
-    FuncRefIndex, GlobalIndex, IndexVec, MemoryIndex, TableIndex, TypeIndex, TypedIndex,
+    DataIndex, DefinedFuncIndex, DefinedGlobalIndex, DefinedMemoryIndex, DefinedTableIndex, ElemIndex,
+    FuncIndex, FuncRefIndex, GlobalIndex, IndexVec, MemoryIndex, TableIndex, TypeIndex, TypedIndex,
 };
 use crate::types::{FuncSig, GlobalTy, MemoryTy, TableTy};
 use alloc::string::String;

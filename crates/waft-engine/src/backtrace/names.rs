@@ -22,9 +22,11 @@ pub(super) fn func_name(module: &ModuleInner, func: FuncIndex) -> Option<String>
     let index = func.index() as u32;
     let from_section = names(module).and_then(|mut names| {
         names.find_map(|part| match part {
-            Ok(Name::Function(map)) => {
-                map.into_iter().map_while(Result::ok).find(|naming| naming.index == index).map(|naming| naming.name)
-            }
+            Ok(Name::Function(map)) => map
+                .into_iter()
+                .map_while(Result::ok)
+                .find(|naming| naming.index == index)
+                .map(|naming| naming.name),
             _ => None,
         })
     });

@@ -193,7 +193,13 @@ closures! {
     A1 A2 A3 A4 A5 A6 A7 A8 A9 A10 A11 A12 A13 A14 A15 A16;
 }
 
-fn define<H: HostCallable>(engine: &Engine, module: &str, name: &str, sig: &FuncSig, callable: H) -> HostFuncDef {
+fn define<H: HostCallable>(
+    engine: &Engine,
+    module: &str,
+    name: &str,
+    sig: &FuncSig,
+    callable: H,
+) -> HostFuncDef {
     HostFuncDef(HostFunc::new(module, name, engine.sigs().register(sig), callable))
 }
 

@@ -5,8 +5,8 @@ mod host;
 mod typed;
 
 pub use caller::Caller;
-pub use host::{IntoFunc, WasmRet};
 pub(crate) use host::from_closure;
+pub use host::{IntoFunc, WasmRet};
 pub use typed::{TypedFunc, WasmParams, WasmResults, WasmTy};
 
 use crate::store::{AsContext, AsContextMut};

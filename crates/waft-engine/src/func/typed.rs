@@ -141,6 +141,7 @@ macro_rules! tuples {
         impl<$($name: WasmTy),*> WasmResults for ($($name,)*) {
             const TYPES: &'static [ValType] = &[$($name::TYPE),*];
             #[inline]
+            #[allow(clippy::unused_unit, reason = "the empty tuple is one of the rows")]
             fn read(_store: &StoreOpaqueRef<'_>, _results: &mut dyn FnMut(ValType) -> Raw) -> Self {
                 ($($name::from_raw(_store, _results($name::TYPE)),)*)
             }
@@ -208,10 +209,8 @@ impl<Params: WasmParams, Results: WasmResults> TypedFunc<Params, Results> {
     pub(super) fn new(store: &StoreOpaque, func: Func) -> Result<Self> {
         let sig = store.func_sig(func.func_ref());
         if sig.params() != Params::TYPES || sig.results() != Results::TYPES {
-            let wanted = waft_core::types::FuncSig::new(
-                Params::TYPES.iter().copied(),
-                Results::TYPES.iter().copied(),
-            );
+            let wanted =
+                waft_core::types::FuncSig::new(Params::TYPES.iter().copied(), Results::TYPES.iter().copied());
             bail!("type mismatch: the function is {sig}, not {wanted}");
         }
         Ok(Self { func, callee: Callee::new(store, func.func_ref()), sig: PhantomData })

@@ -58,7 +58,10 @@ impl Spill {
 
     fn place(self, offset: u32, ty: ValType) -> *mut u8 {
         let size = if ty.is_v128() { 16 } else { 8 };
-        assert!(offset + size <= self.bytes, "a place outside of the call's frame: the signature was not checked");
+        assert!(
+            offset + size <= self.bytes,
+            "a place outside of the call's frame: the signature was not checked"
+        );
         self.at.wrapping_add(offset as usize)
     }
 

@@ -207,7 +207,12 @@ fn watched<H: HostCallable>(
 }
 
 /// Writes a doorkeeper's own answer.
-fn answer_with(func: &HostFunc, store: &mut StoreOpaque, frame: &mut VmCallFrame, answer: &[Val]) -> Result<()> {
+fn answer_with(
+    func: &HostFunc,
+    store: &mut StoreOpaque,
+    frame: &mut VmCallFrame,
+    answer: &[Val],
+) -> Result<()> {
     let wanted = func.sig().results();
     anyhow::ensure!(
         answer.len() == wanted.len(),

@@ -24,8 +24,8 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use waft_core::index::{
-    DataIndex, DefinedGlobalIndex, DefinedMemoryIndex, DefinedTableIndex, ElemIndex, FuncIndex, GlobalIndex, IndexVec,
-    MemoryIndex, TableIndex, TypedIndex,
+    DataIndex, DefinedGlobalIndex, DefinedMemoryIndex, DefinedTableIndex, ElemIndex, FuncIndex, GlobalIndex,
+    IndexVec, MemoryIndex, TableIndex, TypedIndex,
 };
 use waft_core::module::Shape;
 
@@ -78,7 +78,8 @@ impl InstanceRecord {
         let shape = module.shape();
         let tunables = module.engine().tunables();
         let defined_memories = &shape.memories.as_slice()[shape.imported_memories..];
-        let memories = defined_memories.iter().map(|ty| MemoryObject::new(*ty, tunables)).collect::<Result<_>>()?;
+        let memories =
+            defined_memories.iter().map(|ty| MemoryObject::new(*ty, tunables)).collect::<Result<_>>()?;
         let defined_tables = &shape.tables.as_slice()[shape.imported_tables..];
         let tables = defined_tables.iter().map(|ty| TableObject::new(*ty)).collect::<Result<_>>()?;
         let mut record = Box::new(Self {

@@ -101,7 +101,12 @@ unsafe extern "C" fn memory_init(
 
 unsafe extern "C" fn data_drop(context: *mut VmContext, data: u32) {
     // SAFETY: B1.
-    unsafe { enter(context, |store, instance| Ok(store.data_drop(instance, DataIndex::from_u32(data)))) };
+    unsafe {
+        enter(context, |store, instance| {
+            store.data_drop(instance, DataIndex::from_u32(data));
+            Ok(())
+        })
+    };
 }
 
 unsafe extern "C" fn table_grow(context: *mut VmContext, table: u32, init: u64, delta: u64) -> u64 {
@@ -166,7 +171,12 @@ unsafe extern "C" fn table_init(
 
 unsafe extern "C" fn elem_drop(context: *mut VmContext, elem: u32) {
     // SAFETY: B1.
-    unsafe { enter(context, |store, instance| Ok(store.elem_drop(instance, ElemIndex::from_u32(elem)))) };
+    unsafe {
+        enter(context, |store, instance| {
+            store.elem_drop(instance, ElemIndex::from_u32(elem));
+            Ok(())
+        })
+    };
 }
 
 /// The address of a library call.
@@ -179,10 +189,18 @@ unsafe impl Sync for Entry {}
 
 /// The C type of a parameter or result.
 macro_rules! c_type {
-    (I32) => { u32 };
-    (I64) => { u64 };
-    (Ok) => { u32 };
-    (()) => { () };
+    (I32) => {
+        u32
+    };
+    (I64) => {
+        u64
+    };
+    (Ok) => {
+        u32
+    };
+    (()) => {
+        ()
+    };
 }
 
 macro_rules! table {

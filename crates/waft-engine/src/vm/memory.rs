@@ -61,7 +61,10 @@ impl MemoryObject {
     ///
     /// If the machine has no more memory; the size is as before then.
     pub(super) fn grow_to(&mut self, pages: u64) -> Result<()> {
-        assert!(pages >= self.pages && pages <= MemoryTy::PAGES_MAX, "checked against the maximum by the caller");
+        assert!(
+            pages >= self.pages && pages <= MemoryTy::PAGES_MAX,
+            "checked against the maximum by the caller"
+        );
         let end = (pages * MemoryTy::PAGE_BYTES) as usize;
         if pages > self.pages {
             self.reservation
@@ -108,7 +111,11 @@ impl StoreOpaque {
     /// # Errors
     ///
     /// What the host's limiter raises.
-    pub(crate) fn memory_grow(&mut self, part: PartOf<DefinedMemoryIndex>, delta: u64) -> Result<Option<u64>> {
+    pub(crate) fn memory_grow(
+        &mut self,
+        part: PartOf<DefinedMemoryIndex>,
+        delta: u64,
+    ) -> Result<Option<u64>> {
         let memory = self.at(part.owner).memory_object(part.index);
         let (before, max) = (memory.pages(), memory.pages_max());
         let Some(wanted) = before.checked_add(delta).filter(|wanted| *wanted <= max) else {

@@ -133,7 +133,11 @@ impl StoreOpaque {
     }
 
     pub(super) fn check<T>(&self, ptr: StorePtr<T>) {
-        assert!(ptr.store() == self.id, "object used with the wrong store: {ptr:?} is not of store {}", self.id.0);
+        assert!(
+            ptr.store() == self.id,
+            "object used with the wrong store: {ptr:?} is not of store {}",
+            self.id.0
+        );
     }
 
     pub(super) fn ptr<T>(&self, ptr: NonNull<T>) -> StorePtr<T> {

@@ -124,7 +124,13 @@ impl StoreOpaque {
     }
 
     /// Sets `len` elements from `at`.
-    pub(crate) fn table_fill(&mut self, part: PartOf<DefinedTableIndex>, at: u64, value: RawRef, len: u64) -> bool {
+    pub(crate) fn table_fill(
+        &mut self,
+        part: PartOf<DefinedTableIndex>,
+        at: u64,
+        value: RawRef,
+        len: u64,
+    ) -> bool {
         let elements = self.at_mut(part.owner).tables[part.index].elements_mut();
         let Some(range) = range(at, len, elements.len()) else { return false };
         elements[range].fill(value.0);

@@ -34,7 +34,8 @@ pub(crate) fn trap(error: &Error) -> Trap {
 
 /// The names of the functions in an error's backtrace, innermost first; `?` where there is none.
 pub(crate) fn names(error: &Error) -> Vec<String> {
-    let backtrace = error.downcast_ref::<WasmBacktrace>().unwrap_or_else(|| panic!("no backtrace: {error:?}"));
+    let backtrace =
+        error.downcast_ref::<WasmBacktrace>().unwrap_or_else(|| panic!("no backtrace: {error:?}"));
     backtrace.frames().iter().map(|frame| frame.func_name().unwrap_or("?").to_owned()).collect()
 }
 

@@ -131,14 +131,18 @@ impl Output {
 
     /// Like `write`, but never waits for the other end to read.
     pub(crate) fn try_write(&self, bufs: &[IoSlice<'_>]) -> HostResult<usize> {
-        match self.fd() {
-            Some(fd) if !poll::ready_now(fd, Readiness { write: true, ..Default::default() })?.write => {
-                Err(ErrorCode::WouldBlock)
-            }
-            _ => self.write(bufs),
+        let (Some(fd), Some(first)) = (self.fd(), bufs.iter().find(|buf| !buf.is_empty())) else {
+            return self.write(bufs);
+        };
+        if !poll::ready_now(fd, Readiness { write: true, ..Default::default() })?.write {
+            return Err(ErrorCode::WouldBlock);
         }
+        io::write(fd, &[IoSlice::new(&first[..first.len().min(PIPE_BYTES)])])
     }
 }
+
+/// What a pipe that is ready takes without waiting.
+const PIPE_BYTES: usize = 4096;
 
 /// What one `write` of Linux moves at most.
 const WRITE_BYTES_MAX: usize = 0x7fff_f000;

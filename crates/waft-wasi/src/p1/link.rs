@@ -2,7 +2,7 @@
 //!
 //! The table below is the list of functions. What a row becomes is the same for all of them.
 
-use super::fail::{Fail, Outcome};
+use super::fail::Fail;
 use super::{args, clock, fd, path, poll, proc, random, readdir, sock, stat, unstable};
 use crate::{I32Exit, WasiCtx};
 use waft::{Caller, Error, Linker, Result, Trap};
@@ -85,9 +85,13 @@ macro_rules! functions {
                 let Some((mem, data)) = caller.guest_memory() else {
                     return Err(no_memory($module, stringify!($name)));
                 };
-                let outcome = $file::$name($get(data), mem, $($param),*);
-                if let Some(errno) = finish(&mut caller, $get, outcome, $module, stringify!($name))? {
-                    return Ok(errno);
+                match $file::$name($get(data), mem, $($param),*) {
+                    Ok(()) => return Ok(0),
+                    Err(fail) => {
+                        if let Some(errno) = settle(&mut caller, $get, fail, $module, stringify!($name))? {
+                            return Ok(errno);
+                        }
+                    }
                 }
             }
         })?;
@@ -95,9 +99,13 @@ macro_rules! functions {
     (@function $linker:ident $module:ident $get:ident $file:ident $name:ident ($($param:ident: $ty:ty),*)) => {
         $linker.func_wrap($module, stringify!($name), move |mut caller: Caller<'_, T>, $($param: $ty),*| {
             loop {
-                let outcome = $file::$name($get(caller.data_mut()), $($param),*);
-                if let Some(errno) = finish(&mut caller, $get, outcome, $module, stringify!($name))? {
-                    return Ok(errno);
+                match $file::$name($get(caller.data_mut()), $($param),*) {
+                    Ok(()) => return Ok(0),
+                    Err(fail) => {
+                        if let Some(errno) = settle(&mut caller, $get, fail, $module, stringify!($name))? {
+                            return Ok(errno);
+                        }
+                    }
                 }
             }
         })?;
@@ -181,25 +189,24 @@ functions! {
     }
 }
 
-/// What the guest gets from a call: an error number, a trap, or, if the call only paused, nothing yet.
-#[inline]
-fn finish<T: 'static>(
+/// What comes of a call that did not succeed: a number for the guest, the error that it ends with, or the same call again.
+#[cold]
+fn settle<T: 'static>(
     caller: &mut Caller<'_, T>,
     get: impl Fn(&mut T) -> &mut WasiCtx,
-    outcome: Outcome,
+    fail: Fail,
     module: &str,
     name: &str,
 ) -> Result<Option<u32>> {
-    match outcome {
-        Ok(()) => Ok(Some(0)),
-        Err(Fail::Errno(errno)) => Ok(Some(errno as u32)),
-        Err(Fail::Pause) if !caller.interrupted() => Ok(None),
-        Err(Fail::Pause) => {
+    match fail {
+        Fail::Errno(errno) => Ok(Some(errno as u32)),
+        Fail::Pause if !caller.interrupted() => Ok(None),
+        Fail::Pause => {
             // Whatever the store is used for next, it is not this call.
             get(caller.data_mut()).resume = None;
             Err(Trap::Interrupt.into())
         }
-        Err(Fail::Fault(fault)) => {
+        Fail::Fault(fault) => {
             let bytes = caller.guest_memory().map_or(0, |(mem, _)| mem.len());
             let what = format!("{module}.{name}: {fault}, which has {bytes} bytes");
             Err(Error::from(Trap::MemoryOutOfBounds).context(what))

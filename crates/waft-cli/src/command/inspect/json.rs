@@ -13,10 +13,13 @@ impl Inspection {
             ("precompiled", self.source_bytes.is_none().to_string()),
             ("name", self.name.as_deref().map_or("null".into(), string)),
             ("functions", self.functions.to_string()),
-            ("proposals", match &self.proposals {
-                Some(proposals) => array(proposals.iter().map(|name| string(name))),
-                None => "null".into(),
-            }),
+            (
+                "proposals",
+                match &self.proposals {
+                    Some(proposals) => array(proposals.iter().map(|name| string(name))),
+                    None => "null".into(),
+                },
+            ),
             ("start", self.start.map_or("null".into(), |index| index.to_string())),
             ("memories", array(self.memories.iter().map(|memory| string(memory)))),
             ("tables", array(self.tables.iter().map(|table| string(table)))),

@@ -56,6 +56,25 @@ fn a_stream_that_must_not_wait_does_not() {
 }
 
 #[test]
+fn a_full_pipe_takes_no_more_from_a_stream_that_must_not_wait() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut guest = Guest::build(|builder| {
+        builder.stdout(crate::Output::Fd(writer.into()));
+    });
+    guest.set_flags(1, 4).unwrap();
+    let much = vec![0; 100_000];
+    let mut total = 0;
+    let last = loop {
+        match guest.write(1, &much) {
+            Ok(count) => total += count,
+            Err(errno) => break errno,
+        }
+    };
+    assert_eq!((last, total), (Errno::Again, 65536));
+    drop(reader);
+}
+
+#[test]
 fn writing_where_nobody_reads_is_an_error_and_no_signal() {
     let (reader, writer) = std::io::pipe().unwrap();
     let mut guest = Guest::build(|builder| {

@@ -1,0 +1,217 @@
+//! Homes in the frame for what would be too many SSA values: the bound on compile time for hostile functions.
+//!
+//! Building SSA form costs a word for each pair of a variable and a block, and allocating registers takes time in the
+//! square of the number of values that live across calls. So only the first locals are variables (how many, says
+//! [`kept_locals`]), and only the first [`KEPT_OPERANDS`] operands are values alone; the others are stored where they
+//! are made and loaded where they are used. Functions that compilers make are far below these limits.
+//!
+//! # Invariants
+//!
+//! * The home of an operand holds it from its push to its pop: the slot at a height belongs to that height alone, and
+//!   what lies below a block's operands does not change in the block.
+//! * Homes are read and written only here, at offsets that translation made up: no guest input reaches an address.
+
+use crate::translator::FuncTranslator;
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::types::I64;
+use cranelift_codegen::ir::{
+    InstBuilder, MemFlagsData, StackSlot, StackSlotData, StackSlotKind, Type, Value,
+};
+use wasmparser::{FunctionBody, Operator};
+
+/// The most locals that are variables. Of 130,000 functions of CPython, Ruby, PHP, SQLite, clang, lld and Go programs
+/// the largest has 791; 2,000 that live across as many calls take a tenth of a second, and time grows with the square.
+const KEPT_LOCALS: u64 = 2_000;
+
+/// The most operands that are values alone. The highest stack of the same functions is 75.
+pub(crate) const KEPT_OPERANDS: usize = 256;
+
+/// The most pairs of a variable and a block. The same functions have up to 1.4 million.
+const PAIRS: u64 = 4_000_000;
+
+/// The weight of a loop in the number of blocks: each variable used in it is a parameter of its header at first.
+const LOOP_WEIGHT: u64 = 4;
+
+/// Bodies past this size are compiled without optimisation, which makes common values live long. The largest of the
+/// same functions has 251,044 bytes.
+const OPTIMISED_BYTES: usize = 512 << 10;
+
+/// What decides on the form of the code, for the tier's fingerprint.
+pub(crate) fn limits() -> String {
+    format!(
+        "locals={KEPT_LOCALS} operands={KEPT_OPERANDS} pairs={PAIRS} loop={LOOP_WEIGHT} bytes={OPTIMISED_BYTES}"
+    )
+}
+
+/// Where a value stands in the frame, and of which type it is.
+#[derive(Clone, Copy)]
+struct Home {
+    offset: u32,
+    ty: Type,
+}
+
+impl Home {
+    fn after(homes: &[Self], ty: Type) -> Self {
+        Self { offset: homes.last().map_or(0, Self::end), ty }
+    }
+
+    fn end(&self) -> u32 {
+        self.offset + self.ty.bytes().max(I64.bytes())
+    }
+}
+
+/// Values that have homes.
+#[derive(Default)]
+pub(crate) struct Homes {
+    /// How many locals are variables.
+    pub(crate) kept_locals: u32,
+    variables: u32,
+    locals: Vec<Home>,
+    locals_slot: Option<StackSlot>,
+    /// Those of the operands past the first ones, by height.
+    operands: Vec<Home>,
+    operands_slot: Option<StackSlot>,
+}
+
+impl Homes {
+    /// Whether the next local is a variable; counts it if so.
+    pub(crate) fn next_variable(&mut self) -> bool {
+        let kept = self.variables < self.kept_locals;
+        self.variables += u32::from(kept);
+        kept
+    }
+}
+
+/// How many of the `locals` of `body`, parameters included, become variables.
+pub(crate) fn kept_locals(locals: u64, body: &FunctionBody<'_>) -> wasmparser::Result<u32> {
+    let kept = locals.min(KEPT_LOCALS);
+    let bytes = body.as_bytes().len() as u64;
+    // A block takes more than a byte, a loop with its end at least three.
+    let kept = if kept * bytes * 2 <= PAIRS { kept } else { kept.min(PAIRS / weighed_blocks(body)?) };
+    Ok(kept as u32)
+}
+
+/// How many blocks the body becomes, at most and roughly.
+fn weighed_blocks(body: &FunctionBody<'_>) -> wasmparser::Result<u64> {
+    let mut weight = 1;
+    let mut operators = body.get_operators_reader()?;
+    while !operators.eof() {
+        weight += match operators.read()? {
+            Operator::Loop { .. } => LOOP_WEIGHT,
+            Operator::If { .. } => 2,
+            Operator::Block { .. } | Operator::Else | Operator::BrIf { .. } => 1,
+            Operator::BrTable { targets } => u64::from(targets.len()) + 1,
+            _ => 0,
+        };
+    }
+    Ok(weight)
+}
+
+/// The flags of accesses to homes: they cannot fail, and vectors there are aligned as integers are.
+fn home_flags() -> MemFlagsData {
+    MemFlagsData::new().with_notrap()
+}
+
+impl FuncTranslator<'_, '_> {
+    /// Whether optimising the function could take long.
+    pub(crate) fn is_excessive(&self) -> bool {
+        // Optimisation would forward what is stored to where it is loaded, and so undo the homes.
+        self.homes.locals_slot.is_some()
+            || self.homes.operands_slot.is_some()
+            || self.request.body.len() > OPTIMISED_BYTES
+    }
+
+    /// Gives the next local of type `ty` a home.
+    pub(crate) fn home_local(&mut self, ty: Type) -> u32 {
+        let home = Home::after(&self.homes.locals, ty);
+        self.homes.locals.push(home);
+        let slot = self.slot(self.homes.locals_slot, home.end());
+        self.homes.locals_slot = Some(slot);
+        self.homes.kept_locals + self.homes.locals.len() as u32 - 1
+    }
+
+    /// Stores zeros into the homes of locals that are no parameters, in a loop: stores of their own would be much code.
+    pub(crate) fn zero_homes(&mut self) {
+        let params = self.sig.params().len().saturating_sub(self.homes.kept_locals as usize);
+        let (Some(slot), Some(start)) = (self.homes.locals_slot, self.homes.locals.get(params)) else {
+            return;
+        };
+        let end = self.homes.locals.last().map_or(0, Home::end);
+        let start = self.builder.ins().stack_addr(I64, slot, start.offset as i32);
+        let end = self.builder.ins().stack_addr(I64, slot, end as i32);
+        let (header, after) = (self.builder.create_block(), self.builder.create_block());
+        let at = self.builder.append_block_param(header, I64);
+        self.builder.ins().jump(header, &[start.into()]);
+        self.builder.switch_to_block(header);
+        let zero = self.zero(I64);
+        let flags = home_flags();
+        self.builder.ins().store(flags, zero, at, 0);
+        let next = self.builder.ins().iadd_imm_u(at, i64::from(I64.bytes()));
+        let more = self.builder.ins().icmp(IntCC::UnsignedLessThan, next, end);
+        self.builder.ins().brif(more, header, &[next.into()], after, &[]);
+        self.builder.seal_block(header);
+        self.builder.seal_block(after);
+        self.builder.switch_to_block(after);
+    }
+
+    /// The number among the locals with homes of a local that is no variable.
+    pub(crate) fn homed(&self, local: u32) -> Option<usize> {
+        local.checked_sub(self.homes.kept_locals).map(|at| at as usize)
+    }
+
+    /// Loads a local from its home.
+    pub(crate) fn load_local(&mut self, at: usize) -> Value {
+        self.load_home(self.homes.locals_slot, self.homes.locals[at])
+    }
+
+    /// Stores a local into its home.
+    pub(crate) fn store_local(&mut self, at: usize, value: Value) {
+        self.store_home(self.homes.locals_slot, self.homes.locals[at], value);
+    }
+
+    /// Stores the operand that comes to lie at the top of all that have homes.
+    pub(crate) fn store_operand(&mut self, value: Value) {
+        let ty = self.builder.func.dfg.value_type(value);
+        let home = Home::after(&self.homes.operands, ty);
+        self.homes.operands.push(home);
+        let slot = self.slot(self.homes.operands_slot, home.end());
+        self.homes.operands_slot = Some(slot);
+        self.store_home(Some(slot), home, value);
+    }
+
+    /// Loads the operand at a height, if it has a home.
+    pub(crate) fn load_operand(&mut self, height: usize) -> Option<Value> {
+        let home = *self.homes.operands.get(height.checked_sub(KEPT_OPERANDS)?)?;
+        Some(self.load_home(self.homes.operands_slot, home))
+    }
+
+    /// Gives up the homes of operands from a height on.
+    pub(crate) fn truncate_homes(&mut self, height: usize) {
+        self.homes.operands.truncate(height.saturating_sub(KEPT_OPERANDS));
+    }
+
+    fn load_home(&mut self, slot: Option<StackSlot>, home: Home) -> Value {
+        let slot = slot.expect("what has a home has a slot");
+        let flags = home_flags();
+        let address = self.builder.ins().stack_addr(I64, slot, home.offset as i32);
+        self.builder.ins().load(home.ty, flags, address, 0)
+    }
+
+    fn store_home(&mut self, slot: Option<StackSlot>, home: Home, value: Value) {
+        let slot = slot.expect("what has a home has a slot");
+        let flags = home_flags();
+        let address = self.builder.ins().stack_addr(I64, slot, home.offset as i32);
+        self.builder.ins().store(flags, value, address, 0);
+    }
+
+    /// The slot, made at first and then enlarged, such that it has `bytes` bytes.
+    fn slot(&mut self, slot: Option<StackSlot>, bytes: u32) -> StackSlot {
+        let Some(slot) = slot else {
+            let data = StackSlotData::new(StackSlotKind::ExplicitSlot, bytes, I64.bytes().ilog2() as u8);
+            return self.builder.create_sized_stack_slot(data);
+        };
+        let data = &mut self.builder.func.sized_stack_slots[slot];
+        data.size = data.size.max(bytes);
+        slot
+    }
+}

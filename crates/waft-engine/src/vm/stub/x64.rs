@@ -248,11 +248,12 @@ macro_rules! exit_epilogue {
          mov rdx, [rsp + {int_results} + 16]
          mov rsi, [rsp + {int_results} + 24]
          mov edi, [rdi + {func_stack_bytes}]
-         leave
          test edi, edi
          jne 3f
+         leave
          ret
          3:
+         leave
          pop r10
          add rsp, rdi
          jmp r10
@@ -406,8 +407,8 @@ impl<'a> Machine<'a> {
         self.0.uc_mcontext.gregs[libc::REG_RDI as usize] = activation.addr() as i64;
     }
 
-    /// The return address of a frame that the frame pointer does not show, at the three instructions of a function where
-    /// it points to the caller's frame already or still.
+    /// The return address of a frame that the frame pointer does not show, at the instructions of a function or an exit
+    /// stub where it points to the caller's frame already or still.
     ///
     /// # Safety
     ///
@@ -424,10 +425,19 @@ impl<'a> Machine<'a> {
             0x55 | 0xc3 | 0xc2 => 0,
             // `mov rbp, rsp` after the push: a REX prefix, an opcode with a ModRM byte, that byte.
             0x48 if byte(1) == 0x89 && byte(2) == 0xe5 => 8,
+            // The end of an exit stub that removes stack arguments: `pop r10`, then `add rsp, rdi` and `jmp r10`.
+            0x41 if super::contains(pc) && byte(1) == 0x5a => 0,
+            0x48 if super::contains(pc) && byte(1) == 0x01 && byte(2) == 0xfc => return self.removing_arguments(),
+            0x41 if super::contains(pc) && byte(1) == 0xff && byte(2) == 0xe2 => return self.removing_arguments(),
             _ => return None,
         };
         // SAFETY: at these instructions the convention has the return address there, on the live stack.
         Some(unsafe { ((self.sp() + slot) as *const usize).read() }).filter(|pc| arena_contains(*pc))
+    }
+
+    /// The return address while an exit stub has it in a register, to remove what lies below it.
+    fn removing_arguments(&self) -> Option<usize> {
+        Some(self.register(libc::REG_R10)).filter(|pc| arena_contains(*pc))
     }
 
     fn register(&self, index: libc::c_int) -> usize {

@@ -40,6 +40,27 @@ pub struct WasmBacktrace {
 }
 
 /// One function of a backtrace.
+///
+/// ```
+/// use waft::*;
+///
+/// # fn main() -> Result<()> {
+/// # let engine = Engine::default();
+/// # let mut store = Store::new(&engine, ());
+/// let module = Module::new(&engine, r#"(module $m (func $inner unreachable) (func (export "f") call $inner))"#)?;
+/// # let instance = Instance::new(&mut store, &module, &[])?;
+/// # let f = instance.get_typed_func::<(), ()>(&mut store, "f")?;
+/// let error = f.call(&mut store, ()).unwrap_err();
+/// let frame = &error.downcast_ref::<WasmBacktrace>().context("a backtrace")?.frames()[0];
+/// assert_eq!((frame.module_name(), frame.func_name()), (Some("m"), Some("inner")));
+/// assert_eq!((frame.func_index(), frame.module().name()), (0, Some("m")));
+/// // The operator is `unreachable`, which comes after the count of locals.
+/// assert_eq!(module.wasm()[frame.module_offset().unwrap()], 0x00);
+/// assert_eq!(frame.func_offset(), Some(1));
+/// assert!(frame.symbols().is_empty(), "there is no DWARF in it");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct FrameInfo {
     module: Arc<ModuleInner>,
@@ -52,6 +73,30 @@ pub struct FrameInfo {
 }
 
 /// What the module's DWARF says about a place: one function, and more where they were inlined.
+///
+/// ```
+/// use waft::*;
+///
+/// /// Where in the source a frame is, or at least in which function.
+/// fn place(frame: &FrameInfo) -> String {
+///     match frame.symbols().first() {
+///         Some(at) => format!("{:?} {:?} {:?}:{:?}", at.name(), at.file(), at.line(), at.column()),
+///         None => format!("{:?}", frame.func_name()),
+///     }
+/// }
+///
+/// # fn main() -> Result<()> {
+/// # let engine = Engine::default();
+/// # let mut store = Store::new(&engine, ());
+/// # let module = Module::new(&engine, r#"(module $m (func $inner unreachable) (func (export "f") call $inner))"#)?;
+/// # let instance = Instance::new(&mut store, &module, &[])?;
+/// # let f = instance.get_typed_func::<(), ()>(&mut store, "f")?;
+/// # let error = f.call(&mut store, ()).unwrap_err();
+/// # let backtrace = error.downcast_ref::<WasmBacktrace>().context("a backtrace")?;
+/// assert_eq!(place(&backtrace.frames()[0]), r#"Some("inner")"#);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct FrameSymbol {
     pub(crate) name: Option<String>,
@@ -127,6 +172,21 @@ impl FrameInfo {
 
 impl WasmBacktrace {
     /// The frames, innermost first; of a very deep stack the innermost 96 and the outermost 32.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let engine = Engine::default();
+    /// # let mut store = Store::new(&engine, ());
+    /// # let text = r#"(module (func $inner unreachable) (func $outer (export "f") call $inner))"#;
+    /// # let module = Module::new(&engine, text)?;
+    /// # let instance = Instance::new(&mut store, &module, &[])?;
+    /// # let f = instance.get_typed_func::<(), ()>(&mut store, "f")?;
+    /// let error = f.call(&mut store, ()).unwrap_err();
+    /// let backtrace = error.downcast_ref::<WasmBacktrace>().context("a backtrace")?;
+    /// let names: Vec<_> = backtrace.frames().iter().filter_map(FrameInfo::func_name).collect();
+    /// assert_eq!(names, ["inner", "outer"]);
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn frames(&self) -> &[FrameInfo] {
         &self.frames
     }

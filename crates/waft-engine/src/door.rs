@@ -4,6 +4,33 @@ use crate::val::Val;
 use anyhow::{Error, Result};
 
 /// A call of a host function.
+///
+/// ```
+/// use waft::*;
+///
+/// use std::sync::mpsc;
+///
+/// struct Trace(mpsc::Sender<String>);
+/// impl Doorkeeper for Trace {
+///     fn before(&mut self, call: &HostCall<'_>) -> Verdict {
+///         let line = format!("{}::{}{:?}", call.module(), call.name(), call.args());
+///         self.0.send(line).map_or_else(|error| Verdict::Deny(error.into()), |()| Verdict::Pass)
+///     }
+///     fn after(&mut self, _: &HostCall<'_>, _: Result<&[Val], &Error>) {}
+/// }
+///
+/// # fn main() -> Result<()> {
+/// # let mut store = Store::new(&Engine::default(), ());
+/// # let mut linker = Linker::new(store.engine());
+/// # let (trace, lines) = mpsc::channel();
+/// # store.set_doorkeeper(Some(Box::new(Trace(trace))));
+/// # linker.func_wrap("host", "log", |_: i32| {})?;
+/// # let log = linker.get(&mut store, "host", "log").and_then(Extern::into_func).context("defined")?;
+/// log.call(&mut store, &[Val::I32(7)], &mut [])?;
+/// assert_eq!(lines.recv()?, "host::log[I32(7)]");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct HostCall<'a> {
     module: &'a str,
@@ -30,6 +57,32 @@ impl<'a> HostCall<'a> {
 }
 
 /// What happens to a call at the door.
+///
+/// ```
+/// use waft::*;
+///
+/// struct Replay;
+/// impl Doorkeeper for Replay {
+///     fn before(&mut self, call: &HostCall<'_>) -> Verdict {
+///         match call.name() {
+///             "now" => Verdict::Answer(vec![Val::I64(1_000)]),
+///             "exit" => Verdict::Deny(Error::msg("not today")),
+///             _ => Verdict::Pass,
+///         }
+///     }
+///     fn after(&mut self, _: &HostCall<'_>, _: Result<&[Val], &Error>) {}
+/// }
+///
+/// # fn main() -> Result<()> {
+/// # let mut store = Store::new(&Engine::default(), ());
+/// # let mut linker = Linker::new(store.engine());
+/// # store.set_doorkeeper(Some(Box::new(Replay)));
+/// # linker.func_wrap("clock", "now", || 0_i64)?;
+/// # let now = linker.get(&mut store, "clock", "now").and_then(Extern::into_func).context("defined")?;
+/// assert_eq!(now.typed::<(), i64>(&store)?.call(&mut store, ())?, 1_000);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub enum Verdict {
     /// The host function is called.

@@ -9,12 +9,14 @@ use waft_core::tier::{Tier, Tunables};
 /// Compiles modules and runs their instances; cheap to clone, shared by all threads.
 ///
 /// ```
-/// use waft::{Engine, Module};
+/// use waft::*;
 ///
-/// # fn main() -> waft::Result<()> {
+/// # fn main() -> Result<()> {
 /// let engine = Engine::default();
 /// let module = Module::new(&engine, "(module)")?;
 /// assert!(Engine::same(&engine, module.engine()));
+/// let alike = Engine::new(engine.config())?;
+/// assert!(!Engine::same(&engine, &alike));
 /// # Ok(())
 /// # }
 /// ```
@@ -50,6 +52,14 @@ impl Engine {
     /// # Errors
     ///
     /// If the setup is contradictory or asks for what Waft does not support, or if no tier can compile here.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// let engine = Engine::new(Config::new().max_wasm_stack(1 << 20))?;
+    /// // No guest can run on so little.
+    /// assert!(Engine::new(Config::new().max_wasm_stack(1)).is_err());
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn new(config: &Config) -> Result<Self> {
         config.check()?;
         let tier = match &config.tier {
@@ -68,6 +78,13 @@ impl Engine {
     }
 
     /// Whether two handles mean one engine.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// let engine = Engine::default();
+    /// assert!(Engine::same(&engine, &engine.clone()));
+    /// assert!(!Engine::same(&engine, &Engine::default()));
+    /// ```
     pub fn same(one: &Self, other: &Self) -> bool {
         Arc::ptr_eq(&one.0, &other.0)
     }

@@ -10,6 +10,21 @@ use crate::vm::{Binding, InstanceRecord, StoreId, StoreOpaque};
 use waft_core::module::EntityIndex;
 
 /// Something that an instance or the host offers.
+///
+/// ```
+/// use waft::*;
+///
+/// # fn main() -> Result<()> {
+/// let mut store = Store::new(&Engine::default(), ());
+/// let memory: Extern = Memory::new(&mut store, MemoryType::new(1, None))?.into();
+/// assert_eq!(memory.ty(&store).to_string(), "(memory 1)");
+/// assert!(memory.into_memory().is_some());
+/// assert!(memory.into_func().is_none());
+/// assert!(memory.into_table().is_none());
+/// assert!(memory.into_global().is_none());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub enum Extern {
     /// A function.
@@ -40,6 +55,15 @@ impl Extern {
         if let Self::Memory(memory) = self { Some(memory) } else { None }
     }
     /// Its type; of memories and tables, with the size that they have now as the minimum.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let mut store = Store::new(&Engine::default(), ());
+    /// let memory = Memory::new(&mut store, MemoryType::new(1, Some(4)))?;
+    /// memory.grow(&mut store, 2)?;
+    /// assert_eq!(Extern::from(memory).ty(&store).to_string(), "(memory 3 4)");
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn ty(&self, store: impl AsContext) -> ExternType {
         match self {
             Self::Func(func) => ExternType::Func(func.ty(store)),

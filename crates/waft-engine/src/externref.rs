@@ -32,6 +32,20 @@ impl ExternRef {
     /// # Errors
     ///
     /// If the store has no handle left; it has 2^32.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let mut store = Store::new(&Engine::default(), ());
+    /// struct Connection {
+    ///     peer: String,
+    /// }
+    /// let connection = ExternRef::new(&mut store, Connection { peer: "example.org".into() })?;
+    /// // Guests get it as an argument, a global or an element of a table.
+    /// let echo = Func::wrap(&mut store, |value: Option<ExternRef>| value);
+    /// let mut results = [Val::ExternRef(None)];
+    /// echo.call(&mut store, &[connection.into()], &mut results)?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn new(mut store: impl AsContextMut, value: impl Any + Send + Sync) -> Result<Self> {
         let opaque = &mut store.as_context_mut().0.opaque;
         let handle = opaque.adopt_extern(Arc::new(value))?;
@@ -43,6 +57,16 @@ impl ExternRef {
     /// # Errors
     ///
     /// If it belongs to another store.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let mut store = Store::new(&Engine::default(), ());
+    /// let value = ExternRef::new(&mut store, 7_u8)?;
+    /// assert_eq!(value.data(&store)?.downcast_ref(), Some(&7_u8));
+    /// let other = Store::new(&Engine::default(), ());
+    /// assert!(value.data(&other).is_err());
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn data<'a>(&self, store: &'a impl AsContext) -> Result<&'a (dyn Any + Send + Sync)> {
         let opaque = &store.as_context().0.opaque;
         ensure!(self.store == opaque.id(), "the externref belongs to another store");

@@ -20,6 +20,7 @@ use waft_core::types::GlobalTy;
 /// let global = Global::new(&mut store, GlobalType::new(ValType::I32, Mutability::Var), Val::I32(1))?;
 /// global.set(&mut store, Val::I32(2))?;
 /// assert_eq!(global.get(&mut store).unwrap_i32(), 2);
+/// assert_eq!(global.ty(&store).to_string(), "(global (mut i32))");
 /// # Ok(())
 /// # }
 /// ```
@@ -32,6 +33,16 @@ impl Global {
     /// # Errors
     ///
     /// If `value` is not of its type, or the store's limits do not allow it.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let mut store = Store::new(&Engine::default(), ());
+    /// let ty = GlobalType::new(ValType::F64, Mutability::Const);
+    /// let pi = Global::new(&mut store, ty.clone(), std::f64::consts::PI.into())?;
+    /// assert!(pi.get(&mut store).unwrap_f64() > 3.14);
+    /// assert!(Global::new(&mut store, ty, Val::I32(3)).is_err());
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn new(mut store: impl AsContextMut, ty: GlobalType, value: Val) -> Result<Self> {
         let raw = value.to_raw_as(&store.as_context().0.opaque, ty.0.content)?;
         let mut shape = Shape::default();
@@ -70,6 +81,15 @@ impl Global {
     /// # Errors
     ///
     /// If it is constant, or `value` is not of its type.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let mut store = Store::new(&Engine::default(), ());
+    /// let global = Global::new(&mut store, GlobalType::new(ValType::I32, Mutability::Var), 1.into())?;
+    /// global.set(&mut store, 2.into())?;
+    /// assert!(global.set(&mut store, 2_i64.into()).is_err());
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn set(&self, mut store: impl AsContextMut, value: Val) -> Result<()> {
         let ty = self.ty(&store);
         ensure!(ty.mutability() == Mutability::Var, "immutable global cannot be set");

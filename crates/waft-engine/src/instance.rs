@@ -11,7 +11,7 @@ use crate::module::{Module, ModuleInner, WasmBytes};
 use crate::store::{AsContext, AsContextMut, StoreContextMut};
 use crate::table::Table;
 use crate::types::ExternType;
-use crate::vm::{Binding, InstanceRecord, StoreOpaque, StorePtr};
+use crate::vm::{Binding, Callee, InstanceRecord, StoreOpaque, StorePtr};
 use anyhow::{Context as _, Result, bail, ensure};
 use std::sync::Arc;
 use waft_core::index::{DefinedGlobalIndex, DefinedTableIndex, GlobalIndex, TableIndex, TypedIndex};
@@ -38,6 +38,22 @@ use waft_core::types::MemoryTy;
 pub struct Instance(StorePtr<InstanceRecord>);
 
 /// What an instance exports.
+///
+/// ```
+/// use waft::*;
+///
+/// # fn main() -> Result<()> {
+/// # let engine = Engine::default();
+/// # let mut store = Store::new(&engine, ());
+/// let module = Module::new(&engine, r#"(module (memory (export "memory") 1))"#)?;
+/// let instance = Instance::new(&mut store, &module, &[])?;
+/// let export: Export<'_> = instance.exports(&mut store).next().context("no export")?;
+/// assert_eq!(export.name(), "memory");
+/// let item: Extern = export.into_extern();
+/// assert_eq!(item.ty(&store).to_string(), "(memory 1)");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Export<'instance> {
     name: &'instance str,
@@ -66,6 +82,18 @@ impl Instance {
     ///
     /// If an import is missing or of the wrong type, the store's limits or the machine do not allow the instance, a
     /// segment does not fit or the start function traps.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let engine = Engine::default();
+    /// # let mut store = Store::new(&engine, ());
+    /// let module = Module::new(&engine, r#"(module (import "host" "log" (func $log (param i32)))
+    ///     (func $main (call $log (i32.const 7))) (start $main))"#)?;
+    /// let log = Func::wrap(&mut store, |number: i32| println!("{number}"));
+    /// Instance::new(&mut store, &module, &[log.into()])?;
+    /// assert!(Instance::new(&mut store, &module, &[]).is_err());
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn new(mut store: impl AsContextMut, module: &Module, imports: &[Extern]) -> Result<Self> {
         let mut store = store.as_context_mut();
         check_engine(module, &store.0.opaque)?;
@@ -90,18 +118,39 @@ impl Instance {
         initialise(opaque, instance)?;
         if let Some(start) = module.inner().shape().start {
             let start = opaque.at(instance).func_ref(start).context("the start function has no reference")?;
-            Func::new_handle(start).call(store, &[], &mut [])?;
+            Callee::new(opaque, start).call_as(Some(instance), opaque, |_, _| Ok(()), |_, _| ())?;
         }
         Ok(Self(instance))
     }
 
     /// The module that it is an instance of.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let engine = Engine::default();
+    /// # let mut store = Store::new(&engine, ());
+    /// let module = Module::new(&engine, r#"(module $app)"#)?;
+    /// let instance = Instance::new(&mut store, &module, &[])?;
+    /// assert_eq!(instance.module(&store).name(), Some("app"));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn module<'a, T: 'static>(&self, store: impl Into<crate::StoreContext<'a, T>>) -> Module {
         let store: crate::StoreContext<'a, T> = store.into();
         Module::from_inner(store.0.opaque.at(self.0).module().clone())
     }
 
     /// What it exports by this name.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let engine = Engine::default();
+    /// # let mut store = Store::new(&engine, ());
+    /// let module = Module::new(&engine, r#"(module (table (export "t") 1 funcref))"#)?;
+    /// let instance = Instance::new(&mut store, &module, &[])?;
+    /// assert!(matches!(instance.get_export(&mut store, "t"), Some(Extern::Table(_))));
+    /// assert!(instance.get_export(&mut store, "u").is_none());
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn get_export(&self, mut store: impl AsContextMut, name: &str) -> Option<Extern> {
         let store = store.as_context_mut();
         let record = store.0.opaque.at(self.0);
@@ -109,6 +158,17 @@ impl Instance {
     }
 
     /// All that it exports, in the order of the module.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let engine = Engine::default();
+    /// # let mut store = Store::new(&engine, ());
+    /// let module = Module::new(&engine, r#"(module (func (export "f")) (memory (export "m") 1))"#)?;
+    /// let instance = Instance::new(&mut store, &module, &[])?;
+    /// let names: Vec<_> = instance.exports(&mut store).map(|export| export.name().to_owned()).collect();
+    /// assert_eq!(names, ["f", "m"]);
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn exports<'a, T: 'static>(
         &self,
         store: impl Into<StoreContextMut<'a, T>>,
@@ -127,6 +187,19 @@ impl Instance {
     }
 
     /// The function that it exports by this name.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let engine = Engine::default();
+    /// # let mut store = Store::new(&engine, ());
+    /// let module = Module::new(&engine, r#"(module (func (export "f") (result i32) i32.const 7))"#)?;
+    /// let instance = Instance::new(&mut store, &module, &[])?;
+    /// let func = instance.get_func(&mut store, "f").context("no `f`")?;
+    /// let mut results = [Val::I32(0)];
+    /// func.call(&mut store, &[], &mut results)?;
+    /// assert_eq!(results[0].unwrap_i32(), 7);
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn get_func(&self, store: impl AsContextMut, name: &str) -> Option<Func> {
         self.get_export(store, name)?.into_func()
     }
@@ -136,6 +209,18 @@ impl Instance {
     /// # Errors
     ///
     /// If there is no such function, or its signature is another one.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let engine = Engine::default();
+    /// # let mut store = Store::new(&engine, ());
+    /// let module = Module::new(&engine, r#"(module (func (export "f") (param i32) (result i32) local.get 0))"#)?;
+    /// let instance = Instance::new(&mut store, &module, &[])?;
+    /// let func = instance.get_typed_func::<i32, i32>(&mut store, "f")?;
+    /// assert_eq!(func.call(&mut store, 7)?, 7);
+    /// assert!(instance.get_typed_func::<i64, i32>(&mut store, "f").is_err());
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn get_typed_func<Params: WasmParams, Results: WasmResults>(
         &self,
         mut store: impl AsContextMut,
@@ -148,14 +233,47 @@ impl Instance {
     }
 
     /// The memory that it exports by this name.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let engine = Engine::default();
+    /// # let mut store = Store::new(&engine, ());
+    /// let module = Module::new(&engine, r#"(module (memory (export "memory") 1) (data (i32.const 0) "hi"))"#)?;
+    /// let instance = Instance::new(&mut store, &module, &[])?;
+    /// let memory = instance.get_memory(&mut store, "memory").context("no memory")?;
+    /// assert_eq!(&memory.data(&store)[..2], b"hi");
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn get_memory(&self, store: impl AsContextMut, name: &str) -> Option<Memory> {
         self.get_export(store, name)?.into_memory()
     }
     /// The table that it exports by this name.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let engine = Engine::default();
+    /// # let mut store = Store::new(&engine, ());
+    /// let module = Module::new(&engine, r#"(module (table (export "t") 3 funcref))"#)?;
+    /// let instance = Instance::new(&mut store, &module, &[])?;
+    /// let table = instance.get_table(&mut store, "t").context("no table")?;
+    /// assert_eq!(table.size(&store), 3);
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn get_table(&self, store: impl AsContextMut, name: &str) -> Option<Table> {
         self.get_export(store, name)?.into_table()
     }
     /// The global that it exports by this name.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let engine = Engine::default();
+    /// # let mut store = Store::new(&engine, ());
+    /// let module = Module::new(&engine, r#"(module (global (export "g") i64 (i64.const 7)))"#)?;
+    /// let instance = Instance::new(&mut store, &module, &[])?;
+    /// let global = instance.get_global(&mut store, "g").context("no global")?;
+    /// assert_eq!(global.get(&mut store).unwrap_i64(), 7);
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn get_global(&self, store: impl AsContextMut, name: &str) -> Option<Global> {
         self.get_export(store, name)?.into_global()
     }

@@ -32,6 +32,21 @@ mod types;
 mod val;
 mod vm;
 
+/// Errors are those of `anyhow`: every error type converts, and a cause is found by its type.
+///
+/// ```
+/// use waft::*;
+///
+/// fn half(number: i32) -> Result<i32> {
+///     ensure!(number >= 0, "{number} is negative");
+///     if number % 2 == 1 {
+///         bail!("{number} is odd");
+///     }
+///     Ok(number / 2)
+/// }
+/// let error: Error = half(3).context("cannot halve").unwrap_err();
+/// assert_eq!(format!("{error:#}"), "cannot halve: 3 is odd");
+/// ```
 pub use anyhow::{Context, Error, Result, bail, ensure};
 pub use backtrace::{FrameInfo, FrameSymbol, WasmBacktrace};
 pub use config::Config;
@@ -54,4 +69,22 @@ pub use types::{
 };
 pub use val::{Ref, V128, Val};
 pub use vm::InterruptHandle;
+/// Found on the errors of calls, with `downcast_ref`.
+///
+/// ```
+/// use waft::*;
+///
+/// # fn main() -> Result<()> {
+/// # let engine = Engine::default();
+/// # let mut store = Store::new(&engine, ());
+/// let module = Module::new(&engine, r#"(module (func (export "div") (param i32 i32) (result i32)
+///     local.get 0 local.get 1 i32.div_s))"#)?;
+/// let instance = Instance::new(&mut store, &module, &[])?;
+/// let div = instance.get_typed_func::<(i32, i32), i32>(&mut store, "div")?;
+/// let error = div.call(&mut store, (1, 0)).unwrap_err();
+/// assert_eq!(error.downcast_ref(), Some(&Trap::IntegerDivisionByZero));
+/// assert_eq!(Trap::IntegerDivisionByZero.to_string(), "integer divide by zero");
+/// # Ok(())
+/// # }
+/// ```
 pub use waft_core::trap::TrapCode as Trap;

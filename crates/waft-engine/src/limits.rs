@@ -7,6 +7,32 @@ use waft_core::types::{MemoryTy, TableTy};
 /// Decides about growth as it is asked for. Installed by [`Store::limiter`](crate::Store::limiter).
 ///
 /// Sizes of memories are in bytes, those of tables in elements.
+///
+/// ```
+/// use waft::*;
+///
+/// /// So many bytes for all memories of a store together.
+/// struct Budget(usize);
+/// impl ResourceLimiter for Budget {
+///     fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> Result<bool> {
+///         let left = self.0.checked_sub(desired - current);
+///         self.0 = left.unwrap_or(self.0);
+///         Ok(left.is_some())
+///     }
+///     fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> Result<bool> {
+///         Ok(desired <= 1_000)
+///     }
+/// }
+///
+/// # fn main() -> Result<()> {
+/// let mut store = Store::new(&Engine::default(), Budget(3 * 65_536));
+/// store.limiter(|budget| budget);
+/// let memory = Memory::new(&mut store, MemoryType::new(1, None))?;
+/// assert!(memory.grow(&mut store, 3).is_err());
+/// assert_eq!(memory.grow(&mut store, 2)?, 1);
+/// # Ok(())
+/// # }
+/// ```
 pub trait ResourceLimiter: Send {
     /// Whether a memory may grow from `current` to `desired`; `maximum` is what its type declares.
     ///
@@ -97,7 +123,18 @@ impl Default for StoreLimits {
 /// Builds [`StoreLimits`].
 ///
 /// ```
-/// let limits = waft::StoreLimitsBuilder::new().instances(1).trap_on_grow_failure(true).build();
+/// use waft::*;
+///
+/// # fn main() -> Result<()> {
+/// let limits = StoreLimitsBuilder::new().memory_size(1 << 20).table_elements(10).instances(9).tables(1).memories(2);
+/// let mut store = Store::new(&Engine::default(), limits.build());
+/// store.limiter(|limits| limits);
+/// let too_long = TableType::new(RefType::FUNCREF, 11, None);
+/// assert!(Table::new(&mut store, too_long, Ref::Func(None)).is_err());
+/// Table::new(&mut store, TableType::new(RefType::FUNCREF, 10, None), Ref::Func(None))?;
+/// assert!(Table::new(&mut store, TableType::new(RefType::FUNCREF, 1, None), Ref::Func(None)).is_err());
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct StoreLimitsBuilder(StoreLimits);
@@ -133,6 +170,22 @@ impl StoreLimitsBuilder {
         self
     }
     /// Whether refused growth is a trap instead of the guest's -1.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let engine = Engine::default();
+    /// # let module = Module::new(&engine, r#"(module (memory 1)
+    /// #     (func (export "grow") (result i32) (memory.grow (i32.const 9))))"#)?;
+    /// for trap in [false, true] {
+    ///     let limits = StoreLimitsBuilder::new().memory_size(65_536).trap_on_grow_failure(trap).build();
+    ///     let mut store = Store::new(&engine, limits);
+    ///     store.limiter(|limits| limits);
+    ///     let instance = Instance::new(&mut store, &module, &[])?;
+    ///     let grow = instance.get_typed_func::<(), i32>(&mut store, "grow")?;
+    ///     assert_eq!(grow.call(&mut store, ()).ok(), if trap { None } else { Some(-1) });
+    /// }
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn trap_on_grow_failure(mut self, trap: bool) -> Self {
         self.0.trap_on_grow_failure = trap;
         self

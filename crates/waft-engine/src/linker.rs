@@ -70,6 +70,13 @@ impl<T> std::fmt::Debug for Linker<T> {
 
 impl<T: 'static> Linker<T> {
     /// A linker that knows nothing.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// let engine = Engine::default();
+    /// let linker: Linker<()> = Linker::new(&engine);
+    /// assert!(Engine::same(&engine, linker.engine()));
+    /// ```
     pub fn new(engine: &Engine) -> Self {
         Self {
             engine: engine.clone(),
@@ -85,6 +92,15 @@ impl<T: 'static> Linker<T> {
     }
 
     /// Whether a name may be defined again; off by default.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// let mut linker = Linker::<()>::new(&Engine::default());
+    /// linker.func_wrap("host", "answer", || 41)?;
+    /// assert!(linker.func_wrap("host", "answer", || 42).is_err());
+    /// linker.allow_shadowing(true).func_wrap("host", "answer", || 42)?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn allow_shadowing(&mut self, allow: bool) -> &mut Self {
         self.allow_shadowing = allow;
         self
@@ -109,6 +125,18 @@ impl<T: 'static> Linker<T> {
     /// # Errors
     ///
     /// If the name is taken; the same for the others that define.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// let mut linker = Linker::<u32>::new(&Engine::default());
+    /// linker.func_wrap("host", "add", |a: i32, b: i32| a.wrapping_add(b))?;
+    /// linker.func_wrap("host", "count", |mut caller: Caller<'_, u32>| *caller.data_mut() += 1)?;
+    /// linker.func_wrap("host", "check", |ok: i32| -> Result<()> {
+    ///     ensure!(ok != 0, "the guest's check failed");
+    ///     Ok(())
+    /// })?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn func_wrap<Params, Results>(
         &mut self,
         module: &str,
@@ -124,6 +152,21 @@ impl<T: 'static> Linker<T> {
     /// # Errors
     ///
     /// If the name is taken.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let engine = Engine::default();
+    /// # let mut store = Store::new(&engine, ());
+    /// # let mut linker = Linker::new(&engine);
+    /// let ty = FuncType::new(&engine, [ValType::I32; 2], [ValType::I32]);
+    /// linker.func_new("host", "max", ty, |_caller, args, results| {
+    ///     results[0] = args[0].unwrap_i32().max(args[1].unwrap_i32()).into();
+    ///     Ok(())
+    /// })?;
+    /// let max = linker.get(&mut store, "host", "max").and_then(Extern::into_func).context("defined")?;
+    /// assert_eq!(max.typed::<(i32, i32), i32>(&store)?.call(&mut store, (3, 5))?, 5);
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn func_new(
         &mut self,
         module: &str,
@@ -140,6 +183,19 @@ impl<T: 'static> Linker<T> {
     /// # Errors
     ///
     /// If the name is taken.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let engine = Engine::default();
+    /// # let mut store = Store::new(&engine, ());
+    /// # let mut linker = Linker::new(&engine);
+    /// let memory = Memory::new(&mut store, MemoryType::new(1, None))?;
+    /// linker.define(&store, "env", "memory", memory)?;
+    /// let text = r#"(module (import "env" "memory" (memory 1)) (data (i32.const 0) "hi"))"#;
+    /// linker.instantiate(&mut store, &Module::new(&engine, text)?)?;
+    /// assert_eq!(&memory.data(&store)[..2], b"hi");
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn define(
         &mut self,
         _store: impl AsContext<Data = T>,
@@ -155,6 +211,18 @@ impl<T: 'static> Linker<T> {
     /// # Errors
     ///
     /// If a name is taken.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let engine = Engine::default();
+    /// # let mut store = Store::new(&engine, ());
+    /// # let mut linker = Linker::new(&engine);
+    /// let module = Module::new(&engine, r#"(module (func (export "one") (result i32) i32.const 1))"#)?;
+    /// let instance = Instance::new(&mut store, &module, &[])?;
+    /// linker.instance(&mut store, "numbers", instance)?;
+    /// assert!(linker.get(&mut store, "numbers", "one").is_some());
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn instance(
         &mut self,
         mut store: impl AsContextMut<Data = T>,
@@ -177,6 +245,17 @@ impl<T: 'static> Linker<T> {
     /// # Errors
     ///
     /// If instantiation fails or a name is taken.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let engine = Engine::default();
+    /// # let mut store = Store::new(&engine, ());
+    /// # let mut linker = Linker::new(&engine);
+    /// let library = Module::new(&engine, r#"(module (func (export "one") (result i32) i32.const 1))"#)?;
+    /// let program = Module::new(&engine, r#"(module (import "library" "one" (func (result i32))))"#)?;
+    /// linker.module(&mut store, "library", &library)?.instantiate(&mut store, &program)?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn module(
         &mut self,
         mut store: impl AsContextMut<Data = T>,
@@ -192,6 +271,18 @@ impl<T: 'static> Linker<T> {
     /// # Errors
     ///
     /// If there is no such definition, or the second name is taken.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let engine = Engine::default();
+    /// # let mut store = Store::new(&engine, ());
+    /// # let mut linker = Linker::new(&engine);
+    /// linker.func_wrap("host", "log", |_: i32| {})?;
+    /// linker.alias("host", "log", "env", "print")?;
+    /// assert!(linker.get(&mut store, "env", "print").is_some());
+    /// assert!(linker.alias("host", "lgo", "env", "print2").is_err());
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn alias(&mut self, module: &str, name: &str, as_module: &str, as_name: &str) -> Result<&mut Self> {
         let definition = self.find(module, name).cloned();
         let definition =
@@ -204,6 +295,17 @@ impl<T: 'static> Linker<T> {
     /// # Errors
     ///
     /// If nothing is defined in `module`, or a name is taken.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let engine = Engine::default();
+    /// # let mut store = Store::new(&engine, ());
+    /// # let mut linker = Linker::new(&engine);
+    /// linker.func_wrap("host_v2", "log", |_: i32| {})?;
+    /// linker.alias_module("host_v2", "host_v1")?;
+    /// assert!(linker.get(&mut store, "host_v1", "log").is_some());
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn alias_module(&mut self, module: &str, as_module: &str) -> Result<()> {
         let names = self.definitions.get(module).cloned();
         for (name, definition) in names.with_context(|| format!("no module named `{module}` is defined"))? {
@@ -217,6 +319,21 @@ impl<T: 'static> Linker<T> {
     /// # Errors
     ///
     /// If a missing import is not a function.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let engine = Engine::default();
+    /// # let mut store = Store::new(&engine, ());
+    /// # let mut linker = Linker::new(&engine);
+    /// let module = Module::new(&engine, r#"(module (import "host" "rare" (func $rare))
+    ///     (func (export "usual")) (func (export "seldom") call $rare))"#)?;
+    /// linker.define_unknown_imports_as_traps(&module)?;
+    /// let instance = linker.instantiate(&mut store, &module)?;
+    /// instance.get_typed_func::<(), ()>(&mut store, "usual")?.call(&mut store, ())?;
+    /// let error = instance.get_typed_func::<(), ()>(&mut store, "seldom")?.call(&mut store, ()).unwrap_err();
+    /// assert!(format!("{error:?}").contains("`host::rare` has not been defined"));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn define_unknown_imports_as_traps(&mut self, module: &Module) -> Result<()> {
         for import in module.imports() {
             if self.find(import.module(), import.name()).is_some() {
@@ -252,11 +369,36 @@ impl<T: 'static> Linker<T> {
     /// # Panics
     ///
     /// If the store belongs to another engine than the linker.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let engine = Engine::default();
+    /// # let mut store = Store::new(&engine, ());
+    /// # let mut linker = Linker::new(&engine);
+    /// linker.func_wrap("host", "answer", || 42)?;
+    /// let answer = linker.get(&mut store, "host", "answer").and_then(Extern::into_func).context("defined")?;
+    /// assert_eq!(answer.typed::<(), i32>(&store)?.call(&mut store, ())?, 42);
+    /// assert!(linker.get(&mut store, "host", "question").is_none());
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn get(&self, mut store: impl AsContextMut<Data = T>, module: &str, name: &str) -> Option<Extern> {
         Some(Self::materialise(&mut store.as_context_mut(), self.find(module, name)?))
     }
 
     /// What is defined for an import, in `store`.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let engine = Engine::default();
+    /// # let mut store = Store::new(&engine, ());
+    /// # let mut linker = Linker::new(&engine);
+    /// linker.func_wrap("host", "log", |_: i32| {})?;
+    /// let module = Module::new(&engine, r#"(module
+    ///     (import "host" "log" (func (param i32))) (import "host" "read" (func (result i32))))"#)?;
+    /// let missing = module.imports().find(|import| linker.get_by_import(&mut store, import).is_none());
+    /// assert_eq!(missing.unwrap().name(), "read");
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn get_by_import(
         &self,
         store: impl AsContextMut<Data = T>,
@@ -270,6 +412,17 @@ impl<T: 'static> Linker<T> {
     /// # Errors
     ///
     /// If there is neither.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let engine = Engine::default();
+    /// # let mut store = Store::new(&engine, ());
+    /// # let mut linker = Linker::new(&engine);
+    /// let module = Module::new(&engine, r#"(module (func (export "_start")))"#)?;
+    /// linker.module(&mut store, "app", &module)?;
+    /// linker.get_default(&mut store, "app")?.call(&mut store, &[], &mut [])?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn get_default(&self, mut store: impl AsContextMut<Data = T>, module: &str) -> Result<Func> {
         for name in ["", "_start"] {
             if let Some(item) = self.get(&mut store, module, name) {
@@ -290,6 +443,19 @@ impl<T: 'static> Linker<T> {
     /// # Errors
     ///
     /// If an import is not defined or of the wrong type, and as [`Instance::new`].
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let engine = Engine::default();
+    /// # let mut store = Store::new(&engine, ());
+    /// # let mut linker = Linker::new(&engine);
+    /// let module = Module::new(&engine, r#"(module (import "host" "log" (func (param i32))))"#)?;
+    /// let error = linker.instantiate(&mut store, &module).unwrap_err();
+    /// assert_eq!(error.to_string(), "unknown import: `host::log` has not been defined");
+    /// linker.func_wrap("host", "log", |_: i32| {})?;
+    /// linker.instantiate(&mut store, &module)?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn instantiate(&self, mut store: impl AsContextMut<Data = T>, module: &Module) -> Result<Instance> {
         let mut store = store.as_context_mut();
         self.check_engine(store.engine(), "store")?;
@@ -306,6 +472,20 @@ impl<T: 'static> Linker<T> {
     /// # Errors
     ///
     /// If an import is not defined or of the wrong type.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let engine = Engine::default();
+    /// # let mut linker = Linker::new(&engine);
+    /// linker.func_wrap("host", "log", |_: i32| {})?;
+    /// let module = Module::new(&engine, r#"(module (import "host" "log" (func (param i64))))"#)?;
+    /// // Found before there is a store.
+    /// assert!(linker.instantiate_pre(&module).unwrap_err().to_string().contains("incompatible import type"));
+    /// # linker.allow_shadowing(true);
+    /// # linker.func_wrap("host", "log", |_: i64| {})?;
+    /// # linker.instantiate_pre(&module)?.instantiate(Store::new(&engine, ()))?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn instantiate_pre(&self, module: &Module) -> Result<InstancePre<T>> {
         self.check_engine(module.engine(), "module")?;
         let mut definitions = Vec::new();
@@ -344,10 +524,16 @@ fn check_host_func(module: &Module, import: &Import, func: &HostFunc) -> Result<
 ///
 /// # fn main() -> Result<()> {
 /// let engine = Engine::default();
-/// let module = Module::new(&engine, "(module)")?;
-/// let pre = Linker::<()>::new(&engine).instantiate_pre(&module)?;
-/// let mut store = Store::new(&engine, ());
-/// pre.instantiate(&mut store)?;
+/// let mut linker = Linker::new(&engine);
+/// linker.func_wrap("host", "next", |mut caller: Caller<'_, i32>| *caller.data_mut() += 1)?;
+/// let module = Module::new(&engine, r#"(module (import "host" "next" (func $next)) (start $next))"#)?;
+/// let pre = linker.instantiate_pre(&module)?;
+/// assert_eq!(pre.module().imports().len(), 1);
+/// for number in [10, 20] {
+///     let mut store = Store::new(&engine, number);
+///     pre.instantiate(&mut store)?;
+///     assert_eq!(*store.data(), number + 1);
+/// }
 /// # Ok(())
 /// # }
 /// ```
@@ -380,6 +566,17 @@ impl<T: 'static> InstancePre<T> {
     /// # Errors
     ///
     /// As [`Instance::new`].
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let engine = Engine::default();
+    /// let module = Module::new(&engine, "(module (memory 1))")?;
+    /// let pre = Linker::new(&engine).instantiate_pre(&module)?;
+    /// let instances: Result<Vec<Instance>> =
+    ///     (0..3).map(|_| pre.instantiate(Store::new(&engine, ()))).collect();
+    /// # instances?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn instantiate(&self, mut store: impl AsContextMut<Data = T>) -> Result<Instance> {
         let mut store = store.as_context_mut();
         instance::check_engine(&self.module, &store.0.opaque)?;

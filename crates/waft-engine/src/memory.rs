@@ -20,7 +20,8 @@ use waft_core::module::Shape;
 /// memory.write(&mut store, 10, b"waft")?;
 /// assert_eq!(&memory.data(&store)[10..14], b"waft");
 /// assert_eq!(memory.grow(&mut store, 2)?, 1);
-/// assert_eq!(memory.size(&store), 3);
+/// assert_eq!((memory.size(&store), memory.data_size(&store)), (3, 3 * 65_536));
+/// assert_eq!(memory.ty(&store).minimum(), 3);
 /// # Ok(())
 /// # }
 /// ```
@@ -28,6 +29,18 @@ use waft_core::module::Shape;
 pub struct Memory(PartOf<DefinedMemoryIndex>);
 
 /// A host's access outside of a memory.
+///
+/// ```
+/// use waft::*;
+///
+/// # fn main() -> Result<()> {
+/// let mut store = Store::new(&Engine::default(), ());
+/// let memory = Memory::new(&mut store, MemoryType::new(1, None))?;
+/// let error: MemoryAccessError = memory.write(&mut store, 0xffff, b"hi").unwrap_err();
+/// assert_eq!(error.to_string(), "2 bytes at 0xffff are outside of a memory of 0x10000 bytes");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct MemoryAccessError {
     offset: usize,
@@ -53,6 +66,17 @@ impl Memory {
     /// # Errors
     ///
     /// If the type is impossible, or the store's limits or the machine do not allow it.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let engine = Engine::default();
+    /// # let mut store = Store::new(&engine, ());
+    /// let memory = Memory::new(&mut store, MemoryType::new(1, None))?;
+    /// let mut linker = Linker::new(&engine);
+    /// linker.define(&store, "env", "memory", memory)?;
+    /// assert!(Memory::new(&mut store, MemoryType::new(2, Some(1))).is_err());
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn new(mut store: impl AsContextMut, ty: MemoryType) -> Result<Self> {
         let mut shape = Shape::default();
         shape.memories.push(ty.0);
@@ -82,11 +106,31 @@ impl Memory {
         store.0.opaque.memory_bytes(self.0)
     }
     /// Its bytes, to be changed.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let mut store = Store::new(&Engine::default(), ());
+    /// # let memory = Memory::new(&mut store, MemoryType::new(1, None))?;
+    /// memory.data_mut(&mut store)[..3].fill(7);
+    /// assert_eq!(memory.data(&store)[..4], [7, 7, 7, 0]);
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn data_mut<'a, T: 'static>(&self, store: impl Into<crate::StoreContextMut<'a, T>>) -> &'a mut [u8] {
         let store: crate::StoreContextMut<'a, T> = store.into();
         store.0.opaque.memory_bytes_mut(self.0)
     }
     /// Its bytes and the host's data, both to be changed.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// let mut store = Store::new(&Engine::default(), Vec::new());
+    /// let memory = Memory::new(&mut store, MemoryType::new(1, None))?;
+    /// memory.write(&mut store, 0, b"log me")?;
+    /// let (bytes, log) = memory.data_and_store_mut(&mut store);
+    /// log.extend_from_slice(&bytes[..6]);
+    /// assert_eq!(store.data(), b"log me");
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn data_and_store_mut<'a, T: 'static>(
         &self,
         store: impl Into<crate::StoreContextMut<'a, T>>,
@@ -100,6 +144,18 @@ impl Memory {
     /// # Errors
     ///
     /// If they are not all in the memory; nothing is copied then.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let mut store = Store::new(&Engine::default(), ());
+    /// # let memory = Memory::new(&mut store, MemoryType::new(1, None))?;
+    /// memory.data_mut(&mut store)[8] = 1;
+    /// let mut number = [0; 4];
+    /// memory.read(&store, 8, &mut number)?;
+    /// assert_eq!(u32::from_le_bytes(number), 1);
+    /// assert!(memory.read(&store, 65_533, &mut number).is_err());
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn read(
         &self,
         store: impl AsContext,
@@ -118,6 +174,16 @@ impl Memory {
     /// # Errors
     ///
     /// If it does not fit; nothing is copied then.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let mut store = Store::new(&Engine::default(), ());
+    /// # let memory = Memory::new(&mut store, MemoryType::new(1, None))?;
+    /// memory.write(&mut store, 8, &1_u32.to_le_bytes())?;
+    /// assert_eq!(memory.data(&store)[8..12], [1, 0, 0, 0]);
+    /// assert!(memory.write(&mut store, usize::MAX, b"far away").is_err());
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn write(
         &self,
         mut store: impl AsContextMut,
@@ -145,6 +211,16 @@ impl Memory {
     /// # Errors
     ///
     /// If its type, the store's limits or the machine do not allow it.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let mut store = Store::new(&Engine::default(), ());
+    /// let memory = Memory::new(&mut store, MemoryType::new(1, Some(3)))?;
+    /// assert_eq!(memory.grow(&mut store, 2)?, 1);
+    /// assert_eq!(memory.size(&store), 3);
+    /// assert!(memory.grow(&mut store, 1).is_err());
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn grow(&self, mut store: impl AsContextMut, delta: u64) -> Result<u64> {
         let store = store.as_context_mut();
         let grown = store.0.opaque.memory_grow(self.0, delta)?;

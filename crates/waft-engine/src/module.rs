@@ -20,11 +20,18 @@ use waft_core::proposal;
 /// A compiled module; cheap to clone.
 ///
 /// ```
-/// use waft::{Engine, Module};
+/// use waft::*;
 ///
-/// # fn main() -> waft::Result<()> {
-/// let module = Module::new(&Engine::default(), r#"(module (func (export "f")))"#)?;
-/// assert_eq!(module.exports().next().unwrap().name(), "f");
+/// # fn main() -> Result<()> {
+/// let engine = Engine::default();
+/// let module = Module::new(&engine, r#"(module $app (import "host" "log" (func (param i32)))
+///     (memory (export "memory") 1) (table 2 funcref) (func $main) (start $main))"#)?;
+/// assert_eq!((module.name(), module.defined_functions(), module.start_function()), (Some("app"), 1, Some(1)));
+/// assert_eq!((module.imports().len(), module.exports().len()), (1, 1));
+/// assert_eq!((module.memories().len(), module.tables().len()), (1, 1));
+/// assert_eq!(module.get_export("memory").unwrap().to_string(), "(memory 1)");
+/// assert!(module.code_size() > 0 && module.wasm().starts_with(b"\0asm"));
+/// assert!(Engine::same(module.engine(), &engine));
 /// # Ok(())
 /// # }
 /// ```
@@ -134,6 +141,16 @@ impl Module {
     /// # Errors
     ///
     /// If it is malformed or invalid, uses a proposal that is switched off, or exceeds a limit. The message says where.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let engine = Engine::default();
+    /// let from_text = Module::new(&engine, "(module (func))")?;
+    /// let from_binary = Module::new(&engine, b"\0asm\x01\0\0\0")?;
+    /// let error = Module::new(&engine, "(module (func i32.add))").unwrap_err();
+    /// assert!(error.to_string().contains("type mismatch"));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn new(engine: &Engine, bytes: impl AsRef<[u8]>) -> Result<Self> {
         let bytes = bytes.as_ref();
         refuse_precompiled(bytes)?;
@@ -148,6 +165,14 @@ impl Module {
     /// # Errors
     ///
     /// As [`Module::new`].
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let engine = Engine::default();
+    /// let module = Module::from_binary(&engine, b"\0asm\x01\0\0\0")?;
+    /// assert!(Module::from_binary(&engine, b"(module)").is_err());
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn from_binary(engine: &Engine, binary: &[u8]) -> Result<Self> {
         refuse_precompiled(binary)?;
         Self::compile(engine, binary.into())
@@ -158,6 +183,17 @@ impl Module {
     /// # Errors
     ///
     /// As [`Module::new`], or if the file cannot be read.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let engine = Engine::default();
+    /// # let file = std::env::temp_dir().join(format!("waft-example-{}-from.wat", std::process::id()));
+    /// std::fs::write(&file, "(module $from_a_file)")?;
+    /// let module = Module::from_file(&engine, &file)?;
+    /// assert_eq!(module.name(), Some("from_a_file"));
+    /// # std::fs::remove_file(&file)?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn from_file(engine: &Engine, file: impl AsRef<Path>) -> Result<Self> {
         let file = file.as_ref();
         let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
@@ -200,6 +236,16 @@ impl Module {
     /// # Errors
     ///
     /// What is wrong with it, and where.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let engine = Engine::default();
+    /// let mut bytes = b"\0asm\x01\0\0\0".to_vec();
+    /// Module::validate(&engine, &bytes)?;
+    /// bytes.push(0xff);
+    /// assert!(Module::validate(&engine, &bytes).is_err());
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn validate(engine: &Engine, binary: &[u8]) -> Result<()> {
         compile::validate(engine, binary).map(drop)
     }
@@ -253,6 +299,15 @@ impl Module {
     }
 
     /// What it asks its host for, in order.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let engine = Engine::default();
+    /// let module = Module::new(&engine, r#"(module (import "host" "log" (func (param i32))))"#)?;
+    /// let wanted: Vec<_> = module.imports().map(|it| format!("{}::{} {}", it.module(), it.name(), it.ty())).collect();
+    /// assert_eq!(wanted, ["host::log (func (param i32))"]);
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn imports(&self) -> impl ExactSizeIterator<Item = ImportType<'_>> + '_ {
         self.0.shape.imports.iter().map(|import| ImportType {
             module: &import.module,
@@ -263,6 +318,15 @@ impl Module {
     }
 
     /// What it offers, in order.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let engine = Engine::default();
+    /// let module = Module::new(&engine, r#"(module (func (export "f")) (memory (export "m") 1))"#)?;
+    /// let offered: Vec<_> = module.exports().map(|export| format!("{} {}", export.name(), export.ty())).collect();
+    /// assert_eq!(offered, ["f (func)", "m (memory 1)"]);
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn exports(&self) -> impl ExactSizeIterator<Item = ExportType<'_>> + '_ {
         self.0.shape.exports.iter().map(|export| ExportType {
             name: &export.name,
@@ -272,6 +336,15 @@ impl Module {
     }
 
     /// The type of the export of this name.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let engine = Engine::default();
+    /// let module = Module::new(&engine, r#"(module (func (export "_start")))"#)?;
+    /// let is_program = module.get_export("_start").is_some_and(|ty| ty.func().is_some());
+    /// assert!(is_program);
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn get_export(&self, name: &str) -> Option<ExternType> {
         Some(ExternType::of(&self.0.shape, self.0.export(name)?))
     }
@@ -297,6 +370,15 @@ impl Module {
     }
 
     /// Its custom sections in order, each with its contents.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let engine = Engine::default();
+    /// let module = Module::new(&engine, r#"(module (@custom "licence" "Apache-2.0"))"#)?;
+    /// let licence = module.custom_sections().find(|(name, _)| *name == "licence");
+    /// assert_eq!(licence.unwrap().1, b"Apache-2.0");
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn custom_sections(&self) -> impl ExactSizeIterator<Item = (&str, &[u8])> + '_ {
         let bytes = self.0.wasm.bytes();
         self.0.shape.customs.iter().map(move |section| (section.name.as_str(), &bytes[section.range.clone()]))
@@ -313,6 +395,15 @@ impl Module {
     }
 
     /// Whether `bytes` start as a precompiled module does, of whatever engine.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let engine = Engine::default();
+    /// let module = Module::new(&engine, "(module)")?;
+    /// assert!(Module::is_precompiled(&module.serialize()?));
+    /// assert!(!Module::is_precompiled(module.wasm()));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn is_precompiled(bytes: &[u8]) -> bool {
         artifact::is_artifact(bytes)
     }

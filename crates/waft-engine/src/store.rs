@@ -57,10 +57,13 @@ impl<T> StoreInner<T> {
 /// Everything in it is freed when it is dropped, and not before.
 ///
 /// ```
-/// use waft::{Engine, Store};
+/// use waft::*;
 ///
-/// let mut store = Store::new(&Engine::default(), 5);
+/// let engine = Engine::default();
+/// let mut store = Store::new(&engine, 5);
 /// *store.data_mut() += 1;
+/// assert_eq!(*store.data(), 6);
+/// assert!(Engine::same(store.engine(), &engine));
 /// assert_eq!(store.into_data(), 6);
 /// ```
 pub struct Store<T: 'static> {
@@ -69,6 +72,16 @@ pub struct Store<T: 'static> {
 
 impl<T> Store<T> {
     /// An empty store.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let engine = Engine::default();
+    /// struct Tenant {
+    ///     name: &'static str,
+    /// }
+    /// let store = Store::new(&engine, Tenant { name: "first" });
+    /// assert_eq!(store.data().name, "first");
+    /// ```
     pub fn new(engine: &Engine, data: T) -> Self {
         Self { inner: crate::vm::StoreBox::new(StoreInner::new(engine, data)) }
     }
@@ -85,11 +98,34 @@ impl<T> Store<T> {
         &mut self.inner.get_mut().host.data
     }
     /// Drops all but the host's data.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let engine = Engine::default();
+    /// let mut store = Store::new(&engine, Vec::new());
+    /// let log = |mut caller: Caller<'_, Vec<i32>>, number: i32| caller.data_mut().push(number);
+    /// Func::wrap(&mut store, log).call(&mut store, &[Val::I32(7)], &mut [])?;
+    /// assert_eq!(store.into_data(), [7]);
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn into_data(self) -> T {
         self.inner.into_inner().host.data
     }
 
     /// Installs what decides about growth; it is found in the host's data.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let engine = Engine::default();
+    /// struct Tenant {
+    ///     limits: StoreLimits,
+    /// }
+    /// let limits = StoreLimitsBuilder::new().memory_size(1 << 20).build();
+    /// let mut store = Store::new(&engine, Tenant { limits });
+    /// store.limiter(|tenant| &mut tenant.limits);
+    /// assert!(Memory::new(&mut store, MemoryType::new(17, None)).is_err());
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn limiter(
         &mut self,
         limiter: impl (FnMut(&mut T) -> &mut dyn ResourceLimiter) + Send + Sync + 'static,
@@ -98,6 +134,24 @@ impl<T> Store<T> {
     }
 
     /// Installs, or removes, what watches every call of a host function.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let mut store = Store::new(&Engine::default(), ());
+    /// struct Closed;
+    /// impl Doorkeeper for Closed {
+    ///     fn before(&mut self, _: &HostCall<'_>) -> Verdict {
+    ///         Verdict::Deny(Error::msg("closed"))
+    ///     }
+    ///     fn after(&mut self, _: &HostCall<'_>, _: Result<&[Val], &Error>) {}
+    /// }
+    /// let func = Func::wrap(&mut store, || {});
+    /// store.set_doorkeeper(Some(Box::new(Closed)));
+    /// assert!(func.call(&mut store, &[], &mut []).is_err());
+    /// store.set_doorkeeper(None);
+    /// func.call(&mut store, &[], &mut [])?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn set_doorkeeper(&mut self, keeper: Option<Box<dyn Doorkeeper>>) {
         self.inner.get_mut().opaque.doorkeeper = keeper;
     }
@@ -133,9 +187,29 @@ impl<T: std::fmt::Debug> std::fmt::Debug for Store<T> {
 }
 
 /// A borrowed store.
+///
+/// ```
+/// use waft::*;
+///
+/// let store = Store::new(&Engine::default(), "host data");
+/// let context: StoreContext<'_, &str> = store.as_context();
+/// assert_eq!(*context.data(), "host data");
+/// assert!(Engine::same(context.engine(), store.engine()));
+/// ```
 pub struct StoreContext<'a, T: 'static>(pub(crate) &'a StoreInner<T>);
 
 /// A mutably borrowed store.
+///
+/// ```
+/// use waft::*;
+///
+/// let engine = Engine::default();
+/// let mut store = Store::new(&engine, 1);
+/// let mut context: StoreContextMut<'_, i32> = store.as_context_mut();
+/// *context.data_mut() += 1;
+/// assert_eq!(*context.data(), 2);
+/// assert!(Engine::same(context.engine(), &engine));
+/// ```
 pub struct StoreContextMut<'a, T: 'static>(pub(crate) &'a mut StoreInner<T>);
 
 impl<'a, T> StoreContext<'a, T> {
@@ -165,6 +239,22 @@ impl<'a, T> StoreContextMut<'a, T> {
 }
 
 /// What a store can be read through: `&Store`, `&Caller` and the contexts themselves.
+///
+/// ```
+/// use waft::*;
+///
+/// fn visits(store: &impl AsContext<Data = u32>) -> u32 {
+///     *store.as_context().data()
+/// }
+///
+/// # fn main() -> Result<()> {
+/// let mut store = Store::new(&Engine::default(), 3);
+/// assert_eq!(visits(&store), 3);
+/// let func = Func::wrap(&mut store, |caller: Caller<'_, u32>| visits(&caller));
+/// assert_eq!(func.typed::<(), u32>(&store)?.call(&mut store, ())?, 3);
+/// # Ok(())
+/// # }
+/// ```
 pub trait AsContext {
     /// The host's data.
     type Data: 'static;
@@ -173,6 +263,23 @@ pub trait AsContext {
 }
 
 /// What a store can be changed through: `&mut Store`, `&mut Caller` and `StoreContextMut`.
+///
+/// ```
+/// use waft::*;
+///
+/// fn visit(store: &mut impl AsContextMut<Data = u32>) {
+///     *store.as_context_mut().data_mut() += 1;
+/// }
+///
+/// # fn main() -> Result<()> {
+/// let mut store = Store::new(&Engine::default(), 0);
+/// visit(&mut store);
+/// let func = Func::wrap(&mut store, |mut caller: Caller<'_, u32>| visit(&mut caller));
+/// func.call(&mut store, &[], &mut [])?;
+/// assert_eq!(*store.data(), 2);
+/// # Ok(())
+/// # }
+/// ```
 pub trait AsContextMut: AsContext {
     /// The store, mutably borrowed.
     fn as_context_mut(&mut self) -> StoreContextMut<'_, Self::Data>;

@@ -21,6 +21,8 @@ use waft_core::module::Shape;
 /// table.set(&mut store, 1, func.into())?;
 /// assert!(table.get(&mut store, 0).unwrap().is_null());
 /// assert!(!table.get(&mut store, 1).unwrap().is_null());
+/// assert!(table.get(&mut store, 2).is_none());
+/// assert_eq!((table.size(&store), table.ty(&store).maximum()), (2, None));
 /// # Ok(())
 /// # }
 /// ```
@@ -33,6 +35,17 @@ impl Table {
     /// # Errors
     ///
     /// If `init` is not of the element type, or the store's limits or the machine do not allow the table.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let mut store = Store::new(&Engine::default(), ());
+    /// let ty = TableType::new(RefType::EXTERNREF, 2, None);
+    /// let value = ExternRef::new(&mut store, "in every element")?;
+    /// let table = Table::new(&mut store, ty.clone(), value.into())?;
+    /// assert!(!table.get(&mut store, 1).unwrap().is_null());
+    /// assert!(Table::new(&mut store, ty, Ref::Func(None)).is_err());
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn new(mut store: impl AsContextMut, ty: TableType, init: Ref) -> Result<Self> {
         let mut shape = Shape::default();
         shape.tables.push(ty.0);
@@ -74,6 +87,17 @@ impl Table {
     /// # Errors
     ///
     /// If there is none, or `value` is not of the element type.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let mut store = Store::new(&Engine::default(), ());
+    /// # let ty = TableType::new(RefType::FUNCREF, 4, Some(8));
+    /// # let table = Table::new(&mut store, ty, Ref::Func(None))?;
+    /// let func = Func::wrap(&mut store, || 42);
+    /// table.set(&mut store, 3, func.into())?;
+    /// assert!(table.set(&mut store, 4, func.into()).is_err());
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn set(&self, store: impl AsContextMut, index: u64, value: Ref) -> Result<()> {
         self.fill(store, index, value, 1)
     }
@@ -82,6 +106,19 @@ impl Table {
     /// # Errors
     ///
     /// If they are not all there, or `value` is not of the element type; nothing is set then.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let mut store = Store::new(&Engine::default(), ());
+    /// # let ty = TableType::new(RefType::FUNCREF, 4, Some(8));
+    /// # let table = Table::new(&mut store, ty, Ref::Func(None))?;
+    /// # let func = Func::wrap(&mut store, || 42);
+    /// table.fill(&mut store, 1, func.into(), 3)?;
+    /// assert!(table.get(&mut store, 0).unwrap().is_null());
+    /// assert!(!table.get(&mut store, 3).unwrap().is_null());
+    /// assert!(table.fill(&mut store, 2, func.into(), 3).is_err());
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn fill(&self, mut store: impl AsContextMut, dst: u64, value: Ref, len: u64) -> Result<()> {
         let store = store.as_context_mut();
         let opaque = &mut store.0.opaque;
@@ -97,6 +134,17 @@ impl Table {
     /// # Errors
     ///
     /// If its type, the store's limits or the machine do not allow it, or `init` is not of the element type.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let mut store = Store::new(&Engine::default(), ());
+    /// # let func = Func::wrap(&mut store, || 42);
+    /// let table = Table::new(&mut store, TableType::new(RefType::FUNCREF, 4, Some(8)), Ref::Func(None))?;
+    /// assert_eq!(table.grow(&mut store, 2, func.into())?, 4);
+    /// assert!(!table.get(&mut store, 5).unwrap().is_null());
+    /// assert!(table.grow(&mut store, 3, func.into()).is_err());
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn grow(&self, mut store: impl AsContextMut, delta: u64, init: Ref) -> Result<u64> {
         let store = store.as_context_mut();
         let opaque = &mut store.0.opaque;
@@ -110,6 +158,19 @@ impl Table {
     /// # Errors
     ///
     /// If the element types differ or a range is not all there; nothing is copied then.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let mut store = Store::new(&Engine::default(), ());
+    /// # let ty = TableType::new(RefType::FUNCREF, 4, Some(8));
+    /// # let func = Func::wrap(&mut store, || 42);
+    /// let empty = Table::new(&mut store, ty.clone(), Ref::Func(None))?;
+    /// let full = Table::new(&mut store, ty, func.into())?;
+    /// Table::copy(&mut store, &empty, 0, &full, 2, 2)?;
+    /// assert!(!empty.get(&mut store, 1).unwrap().is_null());
+    /// assert!(empty.get(&mut store, 2).unwrap().is_null());
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn copy(
         mut store: impl AsContextMut,
         dst: &Self,

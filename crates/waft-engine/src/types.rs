@@ -7,9 +7,49 @@ use std::sync::Arc;
 use waft_core::module::{EntityIndex, Shape};
 use waft_core::types::{FuncSig, GlobalTy, Limits, MemoryTy, TableTy};
 
-pub use waft_core::types::{HeapType, RefType, ValType};
+/// ```
+/// use waft::*;
+///
+/// assert_eq!(RefType::FUNCREF.heap_type(), HeapType::Func);
+/// assert_eq!(HeapType::Extern.to_string(), "extern");
+/// ```
+pub use waft_core::types::HeapType;
+
+/// ```
+/// use waft::*;
+///
+/// let ty = RefType::new(true, HeapType::Extern);
+/// assert_eq!(ty, RefType::EXTERNREF);
+/// assert!(ty.is_nullable() && ty.heap_type() == HeapType::Extern);
+/// assert_eq!(ty.to_string(), "externref");
+/// ```
+pub use waft_core::types::RefType;
+
+/// ```
+/// use waft::*;
+///
+/// assert!(ValType::I32.is_i32() && ValType::I64.is_i64() && !ValType::I32.is_i64());
+/// assert!(ValType::F32.is_f32() && ValType::F64.is_f64() && ValType::V128.is_v128());
+/// assert!(ValType::FUNCREF.is_ref() && ValType::FUNCREF != ValType::EXTERNREF);
+/// assert_eq!(ValType::FUNCREF.as_ref(), Some(RefType::FUNCREF));
+/// assert_eq!(ValType::F64.to_string(), "f64");
+/// ```
+pub use waft_core::types::ValType;
 
 /// Whether a global can be written.
+///
+/// ```
+/// use waft::*;
+///
+/// # fn main() -> Result<()> {
+/// let mut store = Store::new(&Engine::default(), ());
+/// let constant = GlobalType::new(ValType::I32, Mutability::Const);
+/// assert_eq!(constant.mutability(), Mutability::Const);
+/// let global = Global::new(&mut store, constant, Val::I32(1))?;
+/// assert!(global.set(&mut store, Val::I32(2)).is_err());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Mutability {
     /// It keeps its first value.
@@ -21,16 +61,27 @@ pub enum Mutability {
 /// The type of a function.
 ///
 /// ```
-/// use waft::{Engine, FuncType, ValType};
+/// use waft::*;
 ///
-/// let ty = FuncType::new(&Engine::default(), [ValType::I32], [ValType::I64]);
-/// assert_eq!(ty.to_string(), "(func (param i32) (result i64))");
+/// let ty = FuncType::new(&Engine::default(), [ValType::I32, ValType::F64], [ValType::I64]);
+/// assert_eq!(ty.to_string(), "(func (param i32 f64) (result i64))");
+/// assert_eq!((ty.params().len(), ty.results().len()), (2, 1));
+/// assert_eq!((ty.param(1), ty.param(2)), (Some(ValType::F64), None));
+/// assert_eq!(ty.result(0), Some(ValType::I64));
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct FuncType(pub(crate) Arc<FuncSig>);
 
 impl FuncType {
     /// The type of functions that take `params` and give `results`.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// let engine = Engine::default();
+    /// let nothing = FuncType::new(&engine, [], []);
+    /// let sum_of_four = FuncType::new(&engine, [ValType::I32; 4], [ValType::I32]);
+    /// assert_eq!(sum_of_four.to_string(), "(func (param i32 i32 i32 i32) (result i32))");
+    /// ```
     pub fn new(
         _engine: &Engine,
         params: impl IntoIterator<Item = ValType>,
@@ -65,14 +116,24 @@ impl fmt::Display for FuncType {
 /// The type of a memory; sizes are in pages of 64 KiB.
 ///
 /// ```
-/// let ty = waft::MemoryType::new(1, Some(16));
+/// use waft::*;
+///
+/// let ty = MemoryType::new(1, Some(16));
 /// assert_eq!((ty.minimum(), ty.maximum()), (1, Some(16)));
+/// assert_eq!(ty.minimum() * ty.page_size(), 65_536);
+/// assert_eq!(ty.to_string(), "(memory 1 16)");
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct MemoryType(pub(crate) MemoryTy);
 
 impl MemoryType {
     /// A memory of `minimum` pages that may grow to `maximum`, or as far as addresses reach.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// let unbounded = MemoryType::new(2, None);
+    /// assert_eq!(unbounded.to_string(), "(memory 2)");
+    /// ```
     pub fn new(minimum: u32, maximum: Option<u32>) -> Self {
         Self(MemoryTy { limits: Limits { min: minimum.into(), max: maximum.map(u64::from) } })
     }
@@ -99,15 +160,24 @@ impl fmt::Display for MemoryType {
 /// The type of a table; sizes are in elements.
 ///
 /// ```
-/// use waft::{RefType, TableType};
+/// use waft::*;
 ///
-/// assert_eq!(TableType::new(RefType::FUNCREF, 2, None).to_string(), "(table 2 funcref)");
+/// let ty = TableType::new(RefType::FUNCREF, 2, None);
+/// assert_eq!(ty.to_string(), "(table 2 funcref)");
+/// assert_eq!(ty.element(), RefType::FUNCREF);
+/// assert_eq!((ty.minimum(), ty.maximum()), (2, None));
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct TableType(pub(crate) TableTy);
 
 impl TableType {
     /// A table of `minimum` elements that may grow to `maximum`.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// let ten_host_values = TableType::new(RefType::EXTERNREF, 10, Some(10));
+    /// assert_eq!(ten_host_values.to_string(), "(table 10 10 externref)");
+    /// ```
     pub fn new(element: RefType, minimum: u32, maximum: Option<u32>) -> Self {
         Self(TableTy { element, limits: Limits { min: minimum.into(), max: maximum.map(u64::from) } })
     }
@@ -145,15 +215,23 @@ impl fmt::Display for LimitsText {
 /// The type of a global.
 ///
 /// ```
-/// use waft::{GlobalType, Mutability, ValType};
+/// use waft::*;
 ///
-/// assert_eq!(GlobalType::new(ValType::I32, Mutability::Var).to_string(), "(global (mut i32))");
+/// let ty = GlobalType::new(ValType::I32, Mutability::Var);
+/// assert_eq!(ty.to_string(), "(global (mut i32))");
+/// assert_eq!((ty.content(), ty.mutability()), (&ValType::I32, Mutability::Var));
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct GlobalType(pub(crate) GlobalTy);
 
 impl GlobalType {
     /// A global that holds `content`.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// let constant = GlobalType::new(ValType::F64, Mutability::Const);
+    /// assert_eq!(constant.to_string(), "(global f64)");
+    /// ```
     pub fn new(content: ValType, mutability: Mutability) -> Self {
         Self(GlobalTy { content, mutable: mutability == Mutability::Var })
     }
@@ -178,6 +256,23 @@ impl fmt::Display for GlobalType {
 }
 
 /// The type of something that can be imported or exported.
+///
+/// ```
+/// use waft::*;
+///
+/// # fn main() -> Result<()> {
+/// let module = Module::new(&Engine::default(), r#"(module
+///     (func (export "f") (param i32)) (global (export "g") i32 (i32.const 1))
+///     (table (export "t") 2 funcref) (memory (export "m") 1))"#)?;
+/// let ty = |name| module.get_export(name).unwrap();
+/// assert_eq!(ty("f").func().unwrap().params().len(), 1);
+/// assert!(ty("g").global().unwrap().content().is_i32());
+/// assert_eq!(ty("t").table().unwrap().minimum(), 2);
+/// assert_eq!(ty("m").memory().unwrap().minimum(), 1);
+/// assert_eq!(ty("f").to_string(), "(func (param i32))");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum ExternType {
     /// A function's.
@@ -230,6 +325,18 @@ impl fmt::Display for ExternType {
 }
 
 /// What a module asks its host for.
+///
+/// ```
+/// use waft::*;
+///
+/// # fn main() -> Result<()> {
+/// let module = Module::new(&Engine::default(), r#"(module (import "env" "memory" (memory 2)))"#)?;
+/// let import = module.imports().next().unwrap();
+/// assert_eq!((import.module(), import.name()), ("env", "memory"));
+/// assert_eq!(import.ty().to_string(), "(memory 2)");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct ImportType<'module> {
     pub(crate) module: &'module str,
@@ -254,6 +361,18 @@ impl<'module> ImportType<'module> {
 }
 
 /// What a module offers.
+///
+/// ```
+/// use waft::*;
+///
+/// # fn main() -> Result<()> {
+/// let module = Module::new(&Engine::default(), r#"(module (memory (export "memory") 2))"#)?;
+/// let export = module.exports().next().unwrap();
+/// assert_eq!(export.name(), "memory");
+/// assert_eq!(export.ty().to_string(), "(memory 2)");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct ExportType<'module> {
     pub(crate) name: &'module str,

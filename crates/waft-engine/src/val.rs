@@ -10,8 +10,11 @@ use std::fmt;
 /// 128 bits, little-endian by lane.
 ///
 /// ```
-/// let v = waft::V128::from(7);
-/// assert_eq!(v.as_u128(), 7);
+/// use waft::*;
+///
+/// let value = V128::from(7);
+/// assert_eq!(value.as_u128(), 7);
+/// assert_eq!(u128::from(value).to_le_bytes()[0], 7, "lane 0 comes first");
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct V128(u128);
@@ -42,6 +45,19 @@ impl fmt::Debug for V128 {
 }
 
 /// A value of any type.
+///
+/// ```
+/// use waft::*;
+///
+/// let (int, long): (Val, Val) = (7.into(), 8_i64.into());
+/// let (single, double): (Val, Val) = (0.5_f32.into(), 0.25.into());
+/// assert_eq!((int.i32(), int.i64()), (Some(7), None));
+/// assert_eq!((int.unwrap_i32(), long.unwrap_i64()), (7, 8));
+/// assert_eq!((single.unwrap_f32(), double.unwrap_f64()), (0.5, 0.25));
+/// assert_eq!((single.f32(), double.f64()), (Some(0.5), Some(0.25)));
+/// assert_eq!(Val::from(V128::from(1)).v128(), Some(V128::from(1)));
+/// assert_eq!((int.ty(), Val::FuncRef(None).ty()), (ValType::I32, ValType::FUNCREF));
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub enum Val {
     /// An `i32`.
@@ -61,6 +77,20 @@ pub enum Val {
 }
 
 /// A reference of any type.
+///
+/// ```
+/// use waft::*;
+///
+/// # fn main() -> Result<()> {
+/// let mut store = Store::new(&Engine::default(), ());
+/// let func: Ref = Func::wrap(&mut store, || {}).into();
+/// assert!(func.as_func().is_some_and(|func| func.is_some()));
+/// assert!(func.as_extern().is_none() && !func.is_null());
+/// let value: Ref = ExternRef::new(&mut store, "a host value")?.into();
+/// assert!(value.as_extern().is_some_and(|value| value.is_some()));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub enum Ref {
     /// A function, or null.
@@ -75,6 +105,12 @@ impl Ref {
         matches!(self, Self::Func(None) | Self::Extern(None))
     }
     /// The null of a type.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// let null = Ref::null(HeapType::Extern);
+    /// assert!(null.is_null() && matches!(null.as_extern(), Some(None)));
+    /// ```
     pub fn null(ty: HeapType) -> Self {
         match ty {
             HeapType::Extern => Self::Extern(None),
@@ -132,10 +168,25 @@ impl From<ExternRef> for Ref {
 
 impl Val {
     /// The null of a reference type.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// assert_eq!(Val::null_ref(HeapType::Func).ty(), ValType::FUNCREF);
+    /// ```
     pub fn null_ref(ty: HeapType) -> Self {
         Ref::null(ty).into()
     }
     /// Zero, or null; `None` for a type without either.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let engine = Engine::default();
+    /// let ty = FuncType::new(&engine, [], [ValType::I32, ValType::FUNCREF]);
+    /// let room: Option<Vec<Val>> = ty.results().map(|ty| Val::default_for_ty(&ty)).collect();
+    /// assert_eq!(room.unwrap().len(), 2);
+    /// let never_null = ValType::Ref(RefType::new(false, HeapType::Func));
+    /// assert!(Val::default_for_ty(&never_null).is_none());
+    /// ```
     pub fn default_for_ty(ty: &ValType) -> Option<Self> {
         Some(match ty {
             ValType::I32 => Self::I32(0),
@@ -180,6 +231,12 @@ impl Val {
         if let Self::V128(value) = self { Some(*value) } else { None }
     }
     /// The reference, if it is one.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// assert!(Val::ExternRef(None).ref_().unwrap().is_null());
+    /// assert!(Val::I32(0).ref_().is_none());
+    /// ```
     pub fn ref_(&self) -> Option<Ref> {
         match self {
             Self::FuncRef(func) => Some(Ref::Func(*func)),

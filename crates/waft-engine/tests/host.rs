@@ -456,3 +456,21 @@ fn globals_keep_their_type_and_constancy() {
     assert!(matches!(variable.get(&mut store), Val::F32(0x7fa0_0000)));
     assert!(Global::new(&mut store, GlobalType::new(ValType::I32, Mutability::Var), Val::I64(0)).is_err());
 }
+
+#[test]
+fn a_start_function_of_the_host_sees_the_instance_as_its_caller() {
+    let engine = Engine::default();
+    let mut linker = Linker::new(&engine);
+    linker
+        .func_wrap("host", "start", |mut caller: Caller<'_, Vec<u8>>| {
+            let (memory, seen) = caller.guest_memory().unwrap();
+            seen.extend_from_slice(&memory[..3]);
+        })
+        .unwrap();
+    let text = r#"(module (import "host" "start" (func $start))
+        (memory (export "memory") 1) (data (i32.const 0) "abc") (start $start))"#;
+    let module = Module::new(&engine, text).unwrap();
+    let mut store = Store::new(&engine, Vec::new());
+    linker.instantiate(&mut store, &module).unwrap();
+    assert_eq!(store.data(), b"abc");
+}

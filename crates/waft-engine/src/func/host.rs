@@ -13,6 +13,18 @@ use std::sync::Arc;
 use waft_core::types::{FuncSig, ValType};
 
 /// What a host function may return: nothing, a [`WasmTy`], a tuple of them, or a [`Result`] of any of these.
+///
+/// ```
+/// use waft::*;
+///
+/// let mut store = Store::new(&Engine::default(), ());
+/// let nothing = Func::wrap(&mut store, || {});
+/// let two = Func::wrap(&mut store, || (1_i32, 2_i64));
+/// let or_trap = Func::wrap(&mut store, |n: u32| -> Result<u32> { n.checked_add(1).context("too large") });
+/// assert_eq!(nothing.ty(&store).results().len(), 0);
+/// assert_eq!(two.ty(&store).results().len(), 2);
+/// assert_eq!(or_trap.ty(&store).results().len(), 1);
+/// ```
 pub trait WasmRet {
     #[doc(hidden)]
     fn types() -> Vec<ValType>;
@@ -72,6 +84,22 @@ returns! {
 
 /// A closure that can be a host function: up to 16 parameters of [`WasmTy`], a [`Caller`] first if it wants one, and a
 /// [`WasmRet`].
+///
+/// ```
+/// use waft::*;
+///
+/// /// Defines a function in the host's own module.
+/// fn define<P, R>(linker: &mut Linker<u32>, name: &str, func: impl IntoFunc<u32, P, R>) -> Result<()> {
+///     linker.func_wrap("my-host", name, func).map(drop)
+/// }
+///
+/// # fn main() -> Result<()> {
+/// let mut linker = Linker::new(&Engine::default());
+/// define(&mut linker, "add", |a: i32, b: i32| a.wrapping_add(b))?;
+/// define(&mut linker, "data", |caller: Caller<'_, u32>| *caller.data())?;
+/// # Ok(())
+/// # }
+/// ```
 pub trait IntoFunc<T: 'static, Params, Results>: Send + Sync + 'static {
     #[doc(hidden)]
     fn into_host_func(self, engine: &Engine, module: &str, name: &str) -> HostFuncDef;

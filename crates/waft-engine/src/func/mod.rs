@@ -35,6 +35,17 @@ pub struct Func(StorePtr<VmFuncRef>);
 
 impl Func {
     /// A function of the host that does what the closure does; its signature is the closure's.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// let mut store = Store::new(&Engine::default(), 10);
+    /// let add = Func::wrap(&mut store, |mut caller: Caller<'_, i32>, more: i32| {
+    ///     *caller.data_mut() += more;
+    ///     *caller.data()
+    /// });
+    /// assert_eq!(add.typed::<i32, i32>(&store)?.call(&mut store, 5)?, 15);
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn wrap<T: 'static, Params, Results>(
         mut store: impl AsContextMut<Data = T>,
         func: impl IntoFunc<T, Params, Results>,
@@ -46,6 +57,19 @@ impl Func {
 
     /// A function of the host with a signature that is known only now. The closure gets the arguments and writes the
     /// results.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let engine = Engine::default();
+    /// # let mut store = Store::new(&engine, ());
+    /// let ty = FuncType::new(&engine, [ValType::I32], [ValType::I32]);
+    /// let negate = Func::new(&mut store, ty, |_caller, args, results| {
+    ///     results[0] = args[0].unwrap_i32().wrapping_neg().into();
+    ///     Ok(())
+    /// });
+    /// assert_eq!(negate.typed::<i32, i32>(&store)?.call(&mut store, 5)?, -5);
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn new<T: 'static>(
         mut store: impl AsContextMut<Data = T>,
         ty: FuncType,
@@ -76,6 +100,13 @@ impl Func {
     }
 
     /// Its type.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let mut store = Store::new(&Engine::default(), ());
+    /// let func = Func::wrap(&mut store, |_: i32, _: f64| 0_i64);
+    /// assert_eq!(func.ty(&store).to_string(), "(func (param i32 f64) (result i64))");
+    /// ```
     pub fn ty(&self, store: impl AsContext) -> FuncType {
         FuncType(store.as_context().0.opaque.func_sig(self.0))
     }
@@ -86,6 +117,18 @@ impl Func {
     ///
     /// If the arguments are not of the right number and types, `results` is not of the right length, the guest traps,
     /// or a host function that it calls fails.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let mut store = Store::new(&Engine::default(), ());
+    /// let divide = Func::wrap(&mut store, |a: u32, b: u32| a.checked_div(b).context("division by zero"));
+    /// let mut quotient = [Val::I32(0)];
+    /// divide.call(&mut store, &[6.into(), 3.into()], &mut quotient)?;
+    /// assert_eq!(quotient[0].unwrap_i32(), 2);
+    /// let error = divide.call(&mut store, &[6.into(), 0.into()], &mut quotient).unwrap_err();
+    /// assert_eq!(error.to_string(), "division by zero");
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn call(&self, mut store: impl AsContextMut, params: &[Val], results: &mut [Val]) -> Result<()> {
         let store = store.as_context_mut();
         let opaque = &mut store.0.opaque;
@@ -115,6 +158,16 @@ impl Func {
     /// # Errors
     ///
     /// If its signature is another one.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let mut store = Store::new(&Engine::default(), ());
+    /// let double = Func::wrap(&mut store, |x: i32| x * 2);
+    /// let typed: TypedFunc<i32, i32> = double.typed(&store)?;
+    /// assert_eq!(typed.call(&mut store, 21)?, 42);
+    /// assert!(double.typed::<i64, i32>(&store).is_err());
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn typed<Params: WasmParams, Results: WasmResults>(
         &self,
         store: impl AsContext,

@@ -15,6 +15,19 @@ mod sealed {
 }
 
 /// A Rust type that is a WebAssembly type: `i32 u32 i64 u64 f32 f64 V128`, `Option<Func>`, `Option<ExternRef>`.
+///
+/// ```
+/// use waft::*;
+///
+/// /// A host function that gives back what it gets, of any WebAssembly type.
+/// fn echo<A: WasmTy + 'static>(store: &mut Store<()>) -> Func {
+///     Func::wrap(store, |value: A| value)
+/// }
+///
+/// let mut store = Store::new(&Engine::default(), ());
+/// assert_eq!(echo::<u64>(&mut store).ty(&store).to_string(), "(func (param i64) (result i64))");
+/// assert_eq!(echo::<Option<Func>>(&mut store).ty(&store).to_string(), "(func (param funcref) (result funcref))");
+/// ```
 pub trait WasmTy: sealed::Sealed + Send + Sized {
     #[doc(hidden)]
     const TYPE: ValType;
@@ -91,6 +104,23 @@ impl WasmTy for Option<ExternRef> {
 }
 
 /// Parameters of a function: one [`WasmTy`] or a tuple of them.
+///
+/// ```
+/// use waft::*;
+///
+/// /// Calls a function that gives nothing, of whatever parameters.
+/// fn run<P: WasmParams>(store: &mut Store<()>, func: Func, params: P) -> Result<()> {
+///     func.typed::<P, ()>(&*store)?.call(store, params)
+/// }
+///
+/// # fn main() -> Result<()> {
+/// let mut store = Store::new(&Engine::default(), ());
+/// let func = Func::wrap(&mut store, |_: i32, _: f64| {});
+/// run(&mut store, func, (1, 0.5))?;
+/// assert!(run(&mut store, func, 1).is_err());
+/// # Ok(())
+/// # }
+/// ```
 pub trait WasmParams: sealed::Sealed + Send {
     #[doc(hidden)]
     const TYPES: &'static [ValType];
@@ -99,6 +129,23 @@ pub trait WasmParams: sealed::Sealed + Send {
 }
 
 /// Results of a function: one [`WasmTy`] or a tuple of them.
+///
+/// ```
+/// use waft::*;
+///
+/// /// Calls a function without parameters, of whatever results.
+/// fn ask<R: WasmResults>(store: &mut Store<()>, func: Func) -> Result<R> {
+///     func.typed::<(), R>(&*store)?.call(store, ())
+/// }
+///
+/// # fn main() -> Result<()> {
+/// let mut store = Store::new(&Engine::default(), ());
+/// let func = Func::wrap(&mut store, || (1, 0.5));
+/// assert_eq!(ask::<(i32, f64)>(&mut store, func)?, (1, 0.5));
+/// assert!(ask::<i32>(&mut store, func).is_err());
+/// # Ok(())
+/// # }
+/// ```
 pub trait WasmResults: sealed::Sealed + Send {
     #[doc(hidden)]
     const TYPES: &'static [ValType];
@@ -217,6 +264,16 @@ impl<Params: WasmParams, Results: WasmResults> TypedFunc<Params, Results> {
     }
 
     /// The function without its signature.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let mut store = Store::new(&Engine::default(), ());
+    /// let double = Func::wrap(&mut store, |x: i32| x * 2).typed::<i32, i32>(&store)?;
+    /// // To pass it on where functions of any signature go.
+    /// let value = Val::from(*double.func());
+    /// assert_eq!(value.ty(), ValType::FUNCREF);
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn func(&self) -> &Func {
         &self.func
     }
@@ -226,6 +283,16 @@ impl<Params: WasmParams, Results: WasmResults> TypedFunc<Params, Results> {
     /// # Errors
     ///
     /// If the guest traps, or a host function that it calls fails.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let mut store = Store::new(&Engine::default(), ());
+    /// let divide = Func::wrap(&mut store, |a: u32, b: u32| a.checked_div(b).context("division by zero"));
+    /// let divide = divide.typed::<(u32, u32), u32>(&store)?;
+    /// assert_eq!(divide.call(&mut store, (6, 3))?, 2);
+    /// assert!(divide.call(&mut store, (6, 0)).is_err());
+    /// # Ok::<(), Error>(())
+    /// ```
     #[inline]
     pub fn call(&self, mut store: impl AsContextMut, params: Params) -> Result<Results> {
         let store = store.as_context_mut();

@@ -219,6 +219,8 @@ pub(crate) enum GuestExit {
 
 /// Calls guest code: the only way in.
 ///
+/// `caller` is what a host function sees as its caller until guest code says otherwise: null for the host itself.
+///
 /// The frame holds the arguments and gets the results. `stack_bytes_max` is what the guest may use of the stack, from
 /// here, if the store is not entered yet (an inner entry shares the outer one's); it is less if the thread has less.
 /// `uses_floats`: whether an argument or result travels in a vector register.
@@ -230,6 +232,7 @@ pub(crate) enum GuestExit {
 /// # Safety
 ///
 /// * `store` is live, and no other thread uses it.
+/// * `caller` is null or the context of an instance of that store.
 /// * `code` is guest code or an exit stub of that store, by the convention, and stays alive during the call.
 /// * `frame` holds what the signature of `code` wants, the context first; its stack arguments are readable and their
 ///   bytes a multiple of 16.
@@ -237,6 +240,7 @@ pub(crate) enum GuestExit {
 #[inline]
 pub(crate) unsafe fn enter_guest(
     store: *mut VmStoreContext,
+    caller: *mut VmContext,
     code: *const u8,
     frame: &mut VmCallFrame,
     stack_bytes_max: usize,
@@ -256,8 +260,7 @@ pub(crate) unsafe fn enter_guest(
         store.interrupts.start(thread.tid());
     }
     store.activation.set(&raw mut activation);
-    // Until guest code says otherwise, it is the host that calls.
-    store.caller.set(ptr::null_mut());
+    store.caller.set(caller);
     thread.set_innermost(&raw mut activation);
     // A handler that sees the activation sees all of it, and a request that its handler found no activation for
     // was made before the check below (see `interrupt.rs`).

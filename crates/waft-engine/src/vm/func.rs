@@ -8,6 +8,7 @@
 use super::activation::{GuestExit, enter_guest};
 use super::context::{StorePtr, VmFuncRef};
 use super::frame::{ArgWriter, CallShape, OutgoingCall, ResultReader};
+use super::instance::InstanceRecord;
 use super::store::StoreOpaque;
 use anyhow::Result;
 use std::sync::Arc;
@@ -39,15 +40,39 @@ impl Callee {
         write: impl FnOnce(&mut StoreOpaque, &mut ArgWriter<'_>) -> Result<()>,
         read: impl FnOnce(&StoreOpaque, &mut ResultReader<'_>) -> R,
     ) -> Result<R> {
+        self.call_as(None, store, write, read)
+    }
+
+    /// The same on behalf of an instance, which a host function then sees as its caller.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::call`].
+    #[inline]
+    pub(crate) fn call_as<R>(
+        &self,
+        caller: Option<StorePtr<InstanceRecord>>,
+        store: &mut StoreOpaque,
+        write: impl FnOnce(&mut StoreOpaque, &mut ArgWriter<'_>) -> Result<()>,
+        read: impl FnOnce(&StoreOpaque, &mut ResultReader<'_>) -> R,
+    ) -> Result<R> {
         let func = *store.at(self.func);
         let mut call = OutgoingCall::new(self.shape);
         write(store, &mut call.args())?;
         call.frame.ints[0] = func.context as u64;
+        let caller = caller.map_or(std::ptr::null_mut(), |caller| store.at(caller).context());
         let stack_bytes_max = store.engine().config().max_wasm_stack;
         // SAFETY: the function belongs to this store, which nobody else uses (`&mut`), and the frame is of the shape
         // that its code expects (L1).
         let outcome = unsafe {
-            enter_guest(store.context(), func.code, &mut call.frame, stack_bytes_max, self.shape.uses_floats)
+            enter_guest(
+                store.context(),
+                caller,
+                func.code,
+                &mut call.frame,
+                stack_bytes_max,
+                self.shape.uses_floats,
+            )
         };
         match outcome {
             Ok(()) => Ok(read(store, &mut call.results())),

@@ -59,6 +59,7 @@ pub(crate) struct InstanceRecord {
     imported_memories: Vec<PartOf<DefinedMemoryIndex>>,
     imported_tables: Vec<PartOf<DefinedTableIndex>>,
     imported_globals: Vec<PartOf<DefinedGlobalIndex>>,
+    exported_memory: Option<StorePtr<VmMemory>>,
     pub(super) dropped_elems: IndexVec<ElemIndex, bool>,
     pub(super) dropped_datas: IndexVec<DataIndex, bool>,
 }
@@ -92,6 +93,7 @@ impl InstanceRecord {
             imported_memories: Vec::new(),
             imported_tables: Vec::new(),
             imported_globals: Vec::new(),
+            exported_memory: None,
             dropped_elems: shape.elems.values().map(|_| false).collect(),
             dropped_datas: shape.datas.values().map(|_| false).collect(),
             module,
@@ -175,6 +177,11 @@ impl InstanceRecord {
         for index in self.tables.keys() {
             self.publish_table(index);
         }
+        let exported = shape.memory_export.map(|memory| self.memory(memory));
+        // SAFETY: the owner lives as long as the store (S1).
+        let exported = exported.map(|part| unsafe { (*part.owner.as_ptr()).defined_memory(part.index) });
+        self.exported_memory =
+            exported.and_then(NonNull::new).map(|memory| StorePtr::new(ptr.store(), memory));
     }
 
     /// Writes `value` at `offset` of the context.
@@ -205,11 +212,17 @@ impl InstanceRecord {
         self.me.expect("set in create")
     }
 
+    /// Its context.
+    pub(super) fn context(&self) -> *mut VmContext {
+        self.context.as_ptr()
+    }
+
     /// The instance that a context belongs to.
     ///
     /// # Safety
     ///
     /// * `context` is the context of an instance whose store is alive.
+    #[inline]
     pub(super) unsafe fn of(context: *mut VmContext) -> NonNull<Self> {
         // SAFETY: the caller promises a live context, whose head is filled (I1).
         let record = unsafe { (*context).instance };
@@ -222,6 +235,11 @@ impl InstanceRecord {
             Some(index) => PartOf { owner: self.me(), index },
             None => self.imported_memories[memory.index()],
         }
+    }
+    /// The memory that it exports by the name `memory`, as code sees it.
+    #[inline]
+    pub(crate) fn exported_memory(&self) -> Option<StorePtr<VmMemory>> {
+        self.exported_memory
     }
     /// Which instance defines a table of this one.
     pub(crate) fn table(&self, table: TableIndex) -> PartOf<DefinedTableIndex> {

@@ -144,6 +144,20 @@ impl InterruptHandle {
     /// It traps with `Trap::Interrupt` as soon as it executes guest code or a host function returns to it; a system call
     /// in which a host function waits returns with `EINTR`. If no guest is running, the next call into the store traps.
     /// Each request stops one call, and requests before it is delivered are one request.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let engine = Engine::default();
+    /// # let mut store = Store::new(&engine, ());
+    /// # let module = Module::new(&engine, r#"(module (func (export "f")))"#)?;
+    /// # let instance = Instance::new(&mut store, &module, &[])?;
+    /// # let f = instance.get_typed_func::<(), ()>(&mut store, "f")?;
+    /// store.interrupt_handle().interrupt();
+    /// let error = f.call(&mut store, ()).unwrap_err();
+    /// assert_eq!(error.downcast_ref(), Some(&Trap::Interrupt));
+    /// f.call(&mut store, ())?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn interrupt(&self) {
         self.0.request();
     }

@@ -68,6 +68,16 @@ impl Module {
     /// # Errors
     ///
     /// If the module is damaged, or was compiled by another version, with another setup or for another processor.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let engine = Engine::default();
+    /// let bytes = Module::new(&engine, r#"(module (func (export "f")))"#)?.serialize()?;
+    /// // SAFETY: the bytes come from `serialize` and nobody altered them.
+    /// let module = unsafe { Module::deserialize(&engine, &bytes)? };
+    /// assert!(module.get_export("f").is_some());
+    /// # Ok::<(), Error>(())
+    /// ```
     pub unsafe fn deserialize(engine: &Engine, bytes: impl AsRef<[u8]>) -> Result<Self> {
         let artifact = Artifact::open(engine, Arc::new(bytes.as_ref().to_vec()))?;
         Self::from_artifact(engine, artifact)
@@ -83,6 +93,18 @@ impl Module {
     /// # Errors
     ///
     /// As [`Module::deserialize`], or if the file cannot be opened or mapped.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let engine = Engine::default();
+    /// # let file = std::env::temp_dir().join(format!("waft-example-{}-deserialize.cwasm", std::process::id()));
+    /// std::fs::write(&file, Module::new(&engine, "(module (func))")?.serialize()?)?;
+    /// // SAFETY: the file holds what `serialize` made, and nobody else writes to it.
+    /// let module = unsafe { Module::deserialize_file(&engine, &file)? };
+    /// # std::fs::remove_file(&file)?;
+    /// assert_eq!(module.defined_functions(), 1);
+    /// # Ok::<(), Error>(())
+    /// ```
     pub unsafe fn deserialize_file(engine: &Engine, path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
@@ -100,6 +122,21 @@ impl Module {
     /// # Errors
     ///
     /// If the file is somebody else's or open to others; and as [`Module::deserialize_file`].
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let engine = Engine::default();
+    /// # let file = std::env::temp_dir().join(format!("waft-example-{}-trusted.cwasm", std::process::id()));
+    /// use std::os::unix::fs::PermissionsExt;
+    ///
+    /// std::fs::write(&file, Module::new(&engine, "(module)")?.serialize()?)?;
+    /// std::fs::set_permissions(&file, PermissionsExt::from_mode(0o644))?;
+    /// Module::from_trusted_file(&engine, &file)?;
+    /// std::fs::set_permissions(&file, PermissionsExt::from_mode(0o666))?;
+    /// assert!(Module::from_trusted_file(&engine, &file).is_err());
+    /// # std::fs::remove_file(&file)?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn from_trusted_file(engine: &Engine, path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;

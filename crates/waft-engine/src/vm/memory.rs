@@ -106,6 +106,14 @@ impl StoreOpaque {
         unsafe { std::slice::from_raw_parts_mut(vm.base, vm.len) }
     }
 
+    /// The bytes of a memory that code sees, to be changed.
+    #[inline]
+    pub(crate) fn seen_memory_bytes_mut(&mut self, memory: StorePtr<VmMemory>) -> &mut [u8] {
+        let vm = *self.at(memory);
+        // SAFETY: what code sees is what the object says, hence accessible by M1; `&mut self` rules out any other access.
+        unsafe { std::slice::from_raw_parts_mut(vm.base, vm.len) }
+    }
+
     /// Grows a memory by `delta` pages; the pages that it had before, or `None` if it stays as it is.
     ///
     /// # Errors

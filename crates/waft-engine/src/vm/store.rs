@@ -115,6 +115,7 @@ impl StoreOpaque {
     /// # Panics
     ///
     /// If it belongs to another store: a mistake of the embedder, which no guest can make.
+    #[inline]
     pub(crate) fn at<T>(&self, ptr: StorePtr<T>) -> &T {
         self.check(ptr);
         // SAFETY: the store is the right one, so by S1 the target is alive, and by S2 nobody writes to it.
@@ -132,6 +133,7 @@ impl StoreOpaque {
         unsafe { &mut *ptr.as_ptr() }
     }
 
+    #[inline]
     pub(super) fn check<T>(&self, ptr: StorePtr<T>) {
         assert!(
             ptr.store() == self.id,

@@ -65,14 +65,14 @@ impl Store {
     }
     fn enter(&self, code: *const u8, frame: &mut VmCallFrame) -> Result<(), GuestExit> {
         // SAFETY: the tests give code of their own, with the frame that it wants.
-        unsafe { enter_guest(self.0, code, frame, STACK, true) }
+        unsafe { enter_guest(self.0, ptr::null_mut(), code, frame, STACK, true) }
     }
     /// Calls with integer arguments; the first integer result.
     fn call(&self, code: *const u8, args: &[u64]) -> Result<u64, GuestExit> {
         let mut frame = VmCallFrame::zeroed();
         frame.ints[..args.len()].copy_from_slice(args);
         // SAFETY: as above, without floats.
-        unsafe { enter_guest(self.0, code, &mut frame, STACK, false) }?;
+        unsafe { enter_guest(self.0, ptr::null_mut(), code, &mut frame, STACK, false) }?;
         Ok(frame.int_results[0])
     }
 }

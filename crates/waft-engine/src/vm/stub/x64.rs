@@ -427,8 +427,12 @@ impl<'a> Machine<'a> {
             0x48 if byte(1) == 0x89 && byte(2) == 0xe5 => 8,
             // The end of an exit stub that removes stack arguments: `pop r10`, then `add rsp, rdi` and `jmp r10`.
             0x41 if super::contains(pc) && byte(1) == 0x5a => 0,
-            0x48 if super::contains(pc) && byte(1) == 0x01 && byte(2) == 0xfc => return self.removing_arguments(),
-            0x41 if super::contains(pc) && byte(1) == 0xff && byte(2) == 0xe2 => return self.removing_arguments(),
+            0x48 if super::contains(pc) && byte(1) == 0x01 && byte(2) == 0xfc => {
+                return self.removing_arguments();
+            }
+            0x41 if super::contains(pc) && byte(1) == 0xff && byte(2) == 0xe2 => {
+                return self.removing_arguments();
+            }
             _ => return None,
         };
         // SAFETY: at these instructions the convention has the return address there, on the live stack.

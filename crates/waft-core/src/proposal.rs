@@ -64,9 +64,9 @@ proposals! {
     /// Arithmetic in constant expressions.
     ExtendedConst "extended-const" "3.0" On [EXTENDED_CONST];
     /// Calls that replace their caller.
-    TailCall "tail-call" "3.0" Missing [TAIL_CALL];
+    TailCall "tail-call" "3.0" On [TAIL_CALL];
     /// Several memories in a module.
-    MultiMemory "multi-memory" "3.0" Missing [MULTI_MEMORY];
+    MultiMemory "multi-memory" "3.0" On [MULTI_MEMORY];
     /// 64-bit memories and tables.
     Memory64 "memory64" "3.0" Missing [MEMORY64];
     /// Typed function references.

@@ -20,9 +20,18 @@ struct Callee {
     context: Value,
 }
 
+/// What becomes of the caller.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum CallKind {
+    /// It goes on with the results.
+    Returning,
+    /// The callee takes its place: the results are its own.
+    Tail,
+}
+
 impl FuncTranslator<'_, '_> {
-    /// `call`.
-    pub(crate) fn call(&mut self, func: u32) {
+    /// `call` and `return_call`.
+    pub(crate) fn call(&mut self, func: u32, kind: CallKind) {
         let func = FuncIndex::from_u32(func);
         let ty = self.shape.funcs[func].ty;
         match (self.shape.defined_func(func), self.request.linkage) {
@@ -31,24 +40,27 @@ impl FuncTranslator<'_, '_> {
                 let at = self.layout.func_import(func);
                 let code = self.load_constant(I64, self.vm.context, at + func_import::CODE);
                 let context = self.load_constant(I64, self.vm.context, at + func_import::CONTEXT);
-                self.call_pointer(ty, &Callee { code, context });
+                self.call_pointer(ty, &Callee { code, context }, kind);
             }
             (Some(_), Linkage::Direct) => {
                 let neighbour = self.neighbour(func);
-                let args = self.args(ty, self.vm.context);
-                let call = self.builder.ins().call(neighbour, &args);
-                self.results(ty, call);
+                let args = self.args(ty, self.vm.context, kind);
+                let call = match kind {
+                    CallKind::Returning => self.builder.ins().call(neighbour, &args),
+                    CallKind::Tail => self.builder.ins().return_call(neighbour, &args),
+                };
+                self.go_on(ty, call, kind);
             }
             (Some(defined), Linkage::Slots) => {
                 let code = self.load_slot(defined);
                 let context = self.vm.context;
-                self.call_pointer(ty, &Callee { code, context });
+                self.call_pointer(ty, &Callee { code, context }, kind);
             }
         }
     }
 
-    /// `call_indirect`.
-    pub(crate) fn call_indirect(&mut self, ty: u32, table: u32) {
+    /// `call_indirect` and `return_call_indirect`.
+    pub(crate) fn call_indirect(&mut self, ty: u32, table: u32, kind: CallKind) {
         let ty = TypeIndex::from_u32(ty);
         let reference = self.load_element(TableIndex::from_u32(table));
         self.check_type(reference, ty);
@@ -56,7 +68,7 @@ impl FuncTranslator<'_, '_> {
         let flags = self.trusted(Region::Code).with_readonly();
         let code = self.builder.ins().load(I64, flags, reference, func_ref::CODE as i32);
         let context = self.builder.ins().load(I64, flags, reference, func_ref::CONTEXT as i32);
-        self.call_pointer(ty, &Callee { code, context });
+        self.call_pointer(ty, &Callee { code, context }, kind);
     }
 
     /// Traps unless the `VmFuncRef` at `reference` is one of type `ty`. Loading the signature of null faults, so null
@@ -84,23 +96,41 @@ impl FuncTranslator<'_, '_> {
         self.builder.ins().store(flags, self.vm.context, store, store_context::CALLER as i32);
     }
 
-    fn call_pointer(&mut self, ty: TypeIndex, callee: &Callee) {
+    fn call_pointer(&mut self, ty: TypeIndex, callee: &Callee, kind: CallKind) {
         let signature = self.type_signature(ty);
-        let args = self.args(ty, callee.context);
-        let call = self.builder.ins().call_indirect(signature, callee.code, &args);
-        self.results(ty, call);
+        let args = self.args(ty, callee.context, kind);
+        let call = match kind {
+            CallKind::Returning => self.builder.ins().call_indirect(signature, callee.code, &args),
+            CallKind::Tail => self.builder.ins().return_call_indirect(signature, callee.code, &args),
+        };
+        self.go_on(ty, call, kind);
+    }
+
+    /// After a call: with its results, or not at all.
+    fn go_on(&mut self, ty: TypeIndex, call: Inst, kind: CallKind) {
+        match kind {
+            CallKind::Returning => self.results(ty, call),
+            CallKind::Tail => self.reachable = false,
+        }
     }
 
     /// Pops the arguments of a call to a function of type `ty` and puts before them what the convention wants.
-    fn args(&mut self, ty: TypeIndex, context: Value) -> Vec<Value> {
+    fn args(&mut self, ty: TypeIndex, context: Value, kind: CallKind) -> Vec<Value> {
         let sig = &self.shape.types[ty];
         let count = sig.params().len();
         self.canonicalise(count);
         let mut args = Vec::with_capacity(count + 2);
         args.push(context);
         if Results::of(sig.results()) == Results::Area {
-            let slot = self.result_slot(sig.results().len());
-            args.push(self.builder.ins().stack_addr(I64, slot, 0));
+            let area = match (kind, self.vm.result_area) {
+                // Validation gives a callee in our place our results, so it writes where we were to write.
+                (CallKind::Tail, Some(area)) => area,
+                _ => {
+                    let slot = self.result_slot(sig.results().len());
+                    self.builder.ins().stack_addr(I64, slot, 0)
+                }
+            };
+            args.push(area);
         }
         args.extend_from_slice(self.peek_many(count));
         self.truncate(self.height() - count);

@@ -118,17 +118,17 @@ impl<'a> FuncTranslator<'a, '_> {
     /// `if`.
     pub(crate) fn if_(&mut self, ty: BlockType) {
         let condition = self.pop();
+        // The parameters are needed again by `else`.
+        let (params, _) = self.block_types(ty);
+        self.canonicalise(params.len());
+        let again = self.peek_many(params.len()).to_vec();
         let then = self.builder.create_block();
         let otherwise = self.builder.create_block();
         let branch = self.builder.ins().brif(condition, then, &[], otherwise, &[]);
         self.builder.seal_block(then);
         self.push_frame(FrameKind::If { branch, otherwise }, ty, None);
-        // The parameters are needed again by `else`.
-        let (params, _) = self.block_types(ty);
-        self.canonicalise(params.len());
-        let again = self.peek_many(params.len()).to_vec();
-        self.push_all(&again);
         self.builder.switch_to_block(then);
+        self.push_all(&again);
     }
 
     /// `else`, whether or not what came before can reach it: `if` itself was reached.

@@ -20,17 +20,27 @@ use cranelift_codegen::ir::{
 use wasmparser::{FunctionBody, Operator};
 
 /// The most locals that are variables. Of 130,000 functions of CPython, Ruby, PHP, SQLite, clang, lld and Go programs
-/// the largest has 791; 2,000 that live across as many calls take a tenth of a second, and time grows with the square.
+/// the largest has 791.
 const KEPT_LOCALS: u64 = 2_000;
 
-/// The most operands that are values alone. The highest stack of the same functions is 75.
-pub(crate) const KEPT_OPERANDS: usize = 256;
+/// How many locals are variables where there are more than [`KEPT_LOCALS`]: enough for the usual few hot ones.
+const KEPT_OF_TOO_MANY: u64 = 128;
 
-/// The most pairs of a variable and a block. The same functions have up to 1.4 million.
+/// The most operands that are values alone. The highest stack of the same functions is 75.
+pub(crate) const KEPT_OPERANDS: usize = 128;
+
+/// The most pairs of a variable and a block or call. The same functions have up to 2.6 million.
 const PAIRS: u64 = 4_000_000;
 
 /// The weight of a loop in the number of blocks: each variable used in it is a parameter of its header at first.
-const LOOP_WEIGHT: u64 = 4;
+const LOOP_WEIGHT: u64 = 16;
+
+/// The most variables times loops times loops: a variable that many loops carry takes time in the square of their
+/// number. The same functions have up to 8 million.
+const LOOP_SQUARES: u64 = 100_000_000;
+
+/// The most blocks and calls, weighed, of a function with variables. The same functions have up to 26,628.
+const MOST_WEIGHT: u64 = 100_000;
 
 /// Bodies past this size are compiled without optimisation, which makes common values live long. The largest of the
 /// same functions has 251,044 bytes.
@@ -39,7 +49,7 @@ const OPTIMISED_BYTES: usize = 512 << 10;
 /// What decides on the form of the code, for the tier's fingerprint.
 pub(crate) fn limits() -> String {
     format!(
-        "locals={KEPT_LOCALS} operands={KEPT_OPERANDS} pairs={PAIRS} loop={LOOP_WEIGHT} bytes={OPTIMISED_BYTES}"
+        "locals={KEPT_LOCALS}/{KEPT_OF_TOO_MANY} operands={KEPT_OPERANDS} pairs={PAIRS} loop={LOOP_WEIGHT} squares={LOOP_SQUARES} weight={MOST_WEIGHT} bytes={OPTIMISED_BYTES}"
     )
 }
 
@@ -84,27 +94,40 @@ impl Homes {
 
 /// How many of the `locals` of `body`, parameters included, become variables.
 pub(crate) fn kept_locals(locals: u64, body: &FunctionBody<'_>) -> wasmparser::Result<u32> {
-    let kept = locals.min(KEPT_LOCALS);
-    let bytes = body.as_bytes().len() as u64;
-    // A block takes more than a byte, a loop with its end at least three.
-    let kept = if kept * bytes * 2 <= PAIRS { kept } else { kept.min(PAIRS / weighed_blocks(body)?) };
-    Ok(kept as u32)
+    let wanted = if locals > KEPT_LOCALS { KEPT_OF_TOO_MANY } else { locals };
+    // No operator weighs more for its bytes than a loop, which has at least three with its end.
+    let most_weight = body.as_bytes().len() as u64 * LOOP_WEIGHT.div_ceil(3);
+    if most_weight <= MOST_WEIGHT && wanted * most_weight <= PAIRS {
+        return Ok(wanted as u32);
+    }
+    let (weight, loops) = weigh(body)?;
+    if weight > MOST_WEIGHT {
+        return Ok(0);
+    }
+    Ok(wanted.min(PAIRS / weight).min(LOOP_SQUARES / (loops * loops).max(1)) as u32)
 }
 
-/// How many blocks the body becomes, at most and roughly.
-fn weighed_blocks(body: &FunctionBody<'_>) -> wasmparser::Result<u64> {
-    let mut weight = 1;
+/// How many blocks and calls the body becomes, at most, roughly and weighed, and how many loops it has.
+fn weigh(body: &FunctionBody<'_>) -> wasmparser::Result<(u64, u64)> {
+    let (mut weight, mut loops) = (1, 0);
     let mut operators = body.get_operators_reader()?;
     while !operators.eof() {
         weight += match operators.read()? {
-            Operator::Loop { .. } => LOOP_WEIGHT,
+            Operator::Loop { .. } => {
+                loops += 1;
+                LOOP_WEIGHT
+            }
             Operator::If { .. } => 2,
-            Operator::Block { .. } | Operator::Else | Operator::BrIf { .. } => 1,
+            Operator::Block { .. }
+            | Operator::Else
+            | Operator::BrIf { .. }
+            | Operator::Call { .. }
+            | Operator::CallIndirect { .. } => 1,
             Operator::BrTable { targets } => u64::from(targets.len()) + 1,
             _ => 0,
         };
     }
-    Ok(weight)
+    Ok((weight, loops))
 }
 
 /// The flags of accesses to homes: they cannot fail, and vectors there are aligned as integers are.

@@ -1,5 +1,6 @@
 //! The table of operators: which method translates which.
 
+use crate::call::CallKind;
 use crate::translator::{FuncTranslator, TranslateResult};
 use cranelift_codegen::ir::InstBuilder;
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
@@ -25,8 +26,14 @@ impl FuncTranslator<'_, '_> {
             Op::BrIf { relative_depth } => self.br_if(relative_depth),
             Op::BrTable { ref targets } => self.br_table(targets)?,
             Op::Return => self.return_(),
-            Op::Call { function_index } => self.call(function_index),
-            Op::CallIndirect { type_index, table_index } => self.call_indirect(type_index, table_index),
+            Op::Call { function_index } => self.call(function_index, CallKind::Returning),
+            Op::CallIndirect { type_index, table_index } => {
+                self.call_indirect(type_index, table_index, CallKind::Returning);
+            }
+            Op::ReturnCall { function_index } => self.call(function_index, CallKind::Tail),
+            Op::ReturnCallIndirect { type_index, table_index } => {
+                self.call_indirect(type_index, table_index, CallKind::Tail);
+            }
             // Parametric, variables, references.
             Op::Drop => {
                 self.pop();

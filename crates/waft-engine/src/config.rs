@@ -137,6 +137,8 @@ impl Config {
         wasm_sign_extension SignExtension "(func (param i32) (drop (i32.extend8_s (local.get 0))))";
         wasm_saturating_float_to_int SaturatingFloatToInt "(func (param f32) (drop (i32.trunc_sat_f32_s (local.get 0))))";
         wasm_mutable_global MutableGlobal r#"(global (export "g") (mut i32) (i32.const 0))"#;
+        wasm_tail_call TailCall "(func (return_call 0))";
+        wasm_multi_memory MultiMemory "(memory 1) (memory 1)";
         wasm_extended_const ExtendedConst "(global i32 (i32.add (i32.const 1) (i32.const 2)))";
     }
 

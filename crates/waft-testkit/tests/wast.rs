@@ -5,7 +5,7 @@
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use waft::{Engine, Result};
+use waft::{Config, Engine, Result};
 use waft_cli::wast::{Options, Report, run_script};
 use waft_testkit::expect::ExpectFail;
 use waft_testkit::matrix::{MATRIX, Row};
@@ -62,12 +62,11 @@ struct Totals {
 }
 
 fn run_row(row: &Row, list: &ExpectFail, scripts: &[&Script]) -> Result<bool> {
-    let engine = (row.engine)()?;
     let totals = Mutex::new(Totals::default());
     let next = AtomicUsize::new(0);
     let worker = || {
         while let Some(script) = scripts.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let report = run(&engine, script);
+            let report = run(row, script).expect("every row can make an engine");
             judge(list.reason(&script.name), &report, &mut totals.lock().expect("no worker panics"));
         }
     };
@@ -87,8 +86,11 @@ fn run_row(row: &Row, list: &ExpectFail, scripts: &[&Script]) -> Result<bool> {
     Ok(failed == 0)
 }
 
-fn run(engine: &Engine, script: &Script) -> Report {
-    run_script(engine, &script.name, &script.source, &Options::default())
+fn run(row: &Row, script: &Script) -> Result<Report> {
+    let mut config = Config::new();
+    script.configure(&mut config);
+    let engine: Engine = (row.engine)(config)?;
+    Ok(run_script(&engine, &script.name, &script.source, &Options::default()))
 }
 
 fn judge(expected: Option<&str>, report: &Report, totals: &mut Totals) {

@@ -1,7 +1,7 @@
 //! Modules with too much of something: each is refused, or compiled in bounded time.
 
 use crate::{call, soon};
-use waft::{Engine, Instance, Module, Store};
+use waft::{Config, Engine, Instance, Module, Store};
 use waft_testkit::binary::{ModuleBytes, write_u64};
 
 #[test]
@@ -12,6 +12,69 @@ fn fifty_thousand_locals_are_the_most() {
     assert!(
         call(ModuleBytes::with_one_func(&[(u32::MAX, i32_type), (u32::MAX, i32_type)], &[0x0b])).is_err()
     );
+}
+
+#[test]
+fn fifty_thousand_locals_live_across_a_hundred_calls() {
+    let count = 50_000;
+    let numbered = |each: &dyn Fn(usize) -> String| (0..count).map(each).collect::<String>();
+    // Local n is n; the calls between write the same places of the stack.
+    let text = format!(
+        r#"(module
+            (func $deep (param i64) (result i64) (if (result i64) (i64.eqz (local.get 0))
+                (then (i64.const 0))
+                (else (i64.add (i64.const 1) (call $deep (i64.sub (local.get 0) (i64.const 1)))))))
+            (func (export "f") (result i64) (local {types}) {sets} {calls} (i64.const 0) {sums}))"#,
+        types = "i64 ".repeat(count),
+        // The last one stays zero.
+        sets = (0..count - 1).map(|at| format!("(local.set {at} (i64.const {at}))")).collect::<String>(),
+        calls = "(drop (call $deep (i64.const 1000)))".repeat(100),
+        sums = numbered(&|at| format!("(i64.xor (i64.add (local.get {at})) (i64.const {at}))")),
+    );
+    let mut config = Config::new();
+    config.max_wasm_stack(1 << 20);
+    let engine = Engine::new(&config).unwrap();
+    let module = soon(|| Module::new(&engine, &text)).unwrap();
+    let mut store = Store::new(&engine, ());
+    let instance = Instance::new(&mut store, &module, &[]).unwrap();
+    let f = instance.get_typed_func::<(), i64>(&mut store, "f").unwrap();
+    let expected =
+        (0..count as i64).fold(0, |sum, at| (sum + if at == count as i64 - 1 { 0 } else { at }) ^ at);
+    assert_eq!(soon(|| f.call(&mut store, ())).unwrap(), expected);
+}
+
+#[test]
+fn operands_and_locals_in_the_frame_keep_their_values() {
+    // A thousand operands of each type below structures that carry some of them on, and locals of all types.
+    let push = (0..1_000).map(|at| format!("(call $id (i64.const {at})) (i32x4.splat (i32.const {at}))"));
+    let fold =
+        "(i64.add (i64.extend_i32_u (i32x4.extract_lane 3))) (local.set $sum (i64.add (local.get $sum)))";
+    let text = format!(
+        r#"(module
+            (type $two (func (param i64 v128) (result i64 v128)))
+            (func $id (param i64) (result i64) (local.get 0))
+            (func (export "f") (param i32) (result i64) (local $sum i64) (local {locals})
+                (local $v v128) (local $f f32) (local $r externref)
+                {push}
+                (local.get 0) (if (type $two) (then (local.set $v) (i64.const 7) (i64.add) (local.get $v))
+                    (else (i32x4.add (i32x4.splat (i32.const 1)))))
+                (block (type $two) (br_if 0 (local.get 0)) (br_table 0 0 (i32.const 3)))
+                (loop (type $two) (local.tee $v) (br_if 0 (i32.const 0)))
+                {folds}
+                (local.set $f (f32.add (local.get $f) (f32.const 0.5)))
+                (i64.add (local.get $sum) (i64.extend_i32_u (i32.add
+                    (ref.is_null (local.get $r)) (f32.eq (local.get $f) (f32.const 0.5)))))))"#,
+        locals = "i64 ".repeat(5_000),
+        push = push.collect::<String>(),
+        folds = fold.repeat(1_000),
+    );
+    let engine = Engine::default();
+    let module = Module::new(&engine, &text).unwrap();
+    let mut store = Store::new(&engine, ());
+    let instance = Instance::new(&mut store, &module, &[]).unwrap();
+    let f = instance.get_typed_func::<i32, i64>(&mut store, "f").unwrap();
+    assert_eq!(f.call(&mut store, 1).unwrap(), 999_000 + 7 + 2);
+    assert_eq!(f.call(&mut store, 0).unwrap(), 999_000 + 1 + 2);
 }
 
 #[test]
@@ -39,9 +102,8 @@ fn nesting_of_a_hundred_thousand_compiles_or_is_refused() {
 
 #[test]
 fn loops_and_ifs_nest_deep() {
-    // Fewer than blocks, because these are blocks of the compiled code too, where time grows with the square of depth.
-    let _ = soon(|| call(nested(20_000, &[0x03, 0x40])));
-    let _ = soon(|| call(nested(20_000, &[0x41, 0x01, 0x04, 0x40])));
+    let _ = soon(|| call(nested(100_000, &[0x03, 0x40])));
+    let _ = soon(|| call(nested(100_000, &[0x41, 0x01, 0x04, 0x40])));
 }
 
 #[test]

@@ -26,8 +26,8 @@ fn endless_recursion_is_a_trap() {
 
 #[test]
 fn one_frame_larger_than_the_stack_is_a_trap() {
-    // Locals of 8 bytes that all live across calls: one frame of 40 KB, which jumps over every guard page.
-    let count = 5_000u32;
+    // Locals of 8 bytes that all live across calls: one frame of 400 KB, which jumps over every guard page.
+    let count = 50_000u32;
     let sets: String = (0..count).map(|local| format!("(local.set {local} (call $f))")).collect();
     let sums: String = (0..count).map(|local| format!("(i64.add (local.get {local}))")).collect();
     let text = format!(
@@ -35,7 +35,7 @@ fn one_frame_larger_than_the_stack_is_a_trap() {
         "i64 ".repeat(count as usize)
     );
     let mut config = Config::new();
-    config.max_wasm_stack(32 << 10);
+    config.max_wasm_stack(256 << 10);
     let engine = Engine::new(&config).unwrap();
     let mut store = Store::new(&engine, ());
     let module = soon(|| Module::new(&engine, &text)).unwrap();

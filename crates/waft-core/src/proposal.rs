@@ -80,13 +80,13 @@ proposals! {
     /// Shared memories and atomics.
     Threads "threads" "proposal" Missing [THREADS];
     /// 128-bit integer arithmetic.
-    WideArithmetic "wide-arithmetic" "proposal" Missing [WIDE_ARITHMETIC];
+    WideArithmetic "wide-arithmetic" "proposal" On [WIDE_ARITHMETIC];
     /// Memories with pages of one byte.
     CustomPageSizes "custom-page-sizes" "proposal" Missing [CUSTOM_PAGE_SIZES];
     /// The first form of exceptions.
     LegacyExceptions "legacy-exceptions" "proposal" Missing [LEGACY_EXCEPTIONS];
     /// Import sections without repetition.
-    CompactImports "compact-imports" "proposal" Missing [COMPACT_IMPORTS];
+    CompactImports "compact-imports" "proposal" On [COMPACT_IMPORTS];
     /// Continuations.
     StackSwitching "stack-switching" "proposal" Missing [STACK_SWITCHING];
 }

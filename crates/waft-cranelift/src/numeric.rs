@@ -46,6 +46,31 @@ impl<'b> FuncTranslator<'_, 'b> {
         self.push(result);
     }
 
+    /// `i64.add128` and `i64.sub128`: two numbers of two halves, the low one first.
+    pub(crate) fn binary128(&mut self, emit: impl FnOnce(FuncInstBuilder<'_, 'b>, Value, Value) -> Value) {
+        let (b_low, b_high) = self.pop2();
+        let (a_low, a_high) = self.pop2();
+        let a = self.builder.ins().iconcat(a_low, a_high);
+        let b = self.builder.ins().iconcat(b_low, b_high);
+        let result = emit(self.builder.ins(), a, b);
+        self.push_halves(result);
+    }
+
+    /// `i64.mul_wide_s` and `i64.mul_wide_u`: `extend` gives the factors 128 bits.
+    pub(crate) fn mul_wide(&mut self, extend: impl Fn(FuncInstBuilder<'_, 'b>, Value) -> Value) {
+        let (a, b) = self.pop2();
+        let a = extend(self.builder.ins(), a);
+        let b = extend(self.builder.ins(), b);
+        let product = self.builder.ins().imul(a, b);
+        self.push_halves(product);
+    }
+
+    fn push_halves(&mut self, value: Value) {
+        let (low, high) = self.builder.ins().isplit(value);
+        self.push(low);
+        self.push(high);
+    }
+
     /// `i32.eqz` and `i64.eqz`.
     pub(crate) fn eqz(&mut self) {
         let a = self.pop();

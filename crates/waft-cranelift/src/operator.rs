@@ -4,7 +4,7 @@ use crate::call::CallKind;
 use crate::translator::{FuncTranslator, TranslateResult};
 use cranelift_codegen::ir::InstBuilder;
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
-use cranelift_codegen::ir::types::{F32, F64, I8, I16, I32, I64};
+use cranelift_codegen::ir::types::{F32, F64, I8, I16, I32, I64, I128};
 use wasmparser::Operator;
 
 impl FuncTranslator<'_, '_> {
@@ -126,6 +126,10 @@ impl FuncTranslator<'_, '_> {
             Op::I32ShrU | Op::I64ShrU => self.binary(|ins, a, b| ins.ushr(a, b)),
             Op::I32Rotl | Op::I64Rotl => self.binary(|ins, a, b| ins.rotl(a, b)),
             Op::I32Rotr | Op::I64Rotr => self.binary(|ins, a, b| ins.rotr(a, b)),
+            Op::I64Add128 => self.binary128(|ins, a, b| ins.iadd(a, b)),
+            Op::I64Sub128 => self.binary128(|ins, a, b| ins.isub(a, b)),
+            Op::I64MulWideS => self.mul_wide(|ins, a| ins.sextend(I128, a)),
+            Op::I64MulWideU => self.mul_wide(|ins, a| ins.uextend(I128, a)),
             // Floats.
             Op::F32Abs | Op::F64Abs => self.unary(|ins, a| ins.fabs(a)),
             Op::F32Neg | Op::F64Neg => self.unary(|ins, a| ins.fneg(a)),

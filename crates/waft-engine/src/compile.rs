@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use waft_core::index::{DefinedFuncIndex, TypedIndex};
 use waft_core::layout::VmLayout;
 use waft_core::module::{BodyToValidate, BodyValidator, Shape, decode};
+use waft_core::proposal::{Status, proposals_used};
 use waft_core::tier::{CompileRequest, CompiledFunc, Linkage};
 
 /// Compiles a whole module.
@@ -22,6 +23,28 @@ pub(crate) fn module(engine: &Engine, wasm: Arc<[u8]>) -> Result<ModuleInner> {
 
 /// Decodes and validates a module.
 pub(crate) fn validate(engine: &Engine, wasm: &[u8]) -> Result<Shape> {
+    decode_and_validate(engine, wasm).map_err(|error| name_proposals(engine, wasm, error))
+}
+
+/// Adds to an error which proposals would have made the module valid, if any would.
+#[cold]
+fn name_proposals(engine: &Engine, wasm: &[u8], error: anyhow::Error) -> anyhow::Error {
+    let enabled = engine.config().proposals;
+    let lacking: Vec<String> = proposals_used(wasm)
+        .into_iter()
+        .filter(|proposal| !enabled.contains(*proposal))
+        .map(|proposal| match proposal.status() {
+            Status::On => format!("`{}`, which is switched off", proposal.name()),
+            Status::Missing => format!("`{}`, which Waft does not support yet", proposal.name()),
+        })
+        .collect();
+    if lacking.is_empty() {
+        return error;
+    }
+    error.context(format!("the module needs a proposal: {}", lacking.join("; ")))
+}
+
+fn decode_and_validate(engine: &Engine, wasm: &[u8]) -> Result<Shape> {
     let decoded = decode(wasm, engine.config().proposals)?;
     let bodies: Vec<Mutex<Option<BodyToValidate<'_>>>> =
         decoded.bodies.into_iter().map(|body| Mutex::new(Some(body))).collect();

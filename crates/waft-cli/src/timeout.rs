@@ -8,9 +8,6 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::time::Duration;
 use waft::InterruptHandle;
 
-/// How often the interrupt is repeated: a signal that arrives just before a system call blocks is lost.
-const REPEAT: Duration = Duration::from_millis(20);
-
 /// How long an interrupted guest may take to come back before the process ends without it.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -33,11 +30,9 @@ impl Timeout {
                 return;
             }
             seen.store(true, Ordering::Release);
-            for _ in 0..PATIENCE.as_millis() / REPEAT.as_millis() {
-                guest.interrupt();
-                if stopped.recv_timeout(REPEAT) != Err(RecvTimeoutError::Timeout) {
-                    return;
-                }
+            guest.interrupt();
+            if stopped.recv_timeout(PATIENCE) != Err(RecvTimeoutError::Timeout) {
+                return;
             }
             exit::say(format_args!(
                 "error: the guest ran for {}, and then did not stop when told to",

@@ -76,9 +76,9 @@ libcalls! {
     /// Grows a memory by `delta` pages; the pages it had before.
     MemoryGrow memory_grow(memory: I32, delta: I64) -> I64 / LibcallFailed;
     /// Copies `len` bytes between addresses whose ranges the caller has checked; they may overlap.
-    MemoryMove memory_move(dst: I64, src: I64, len: I64) -> () / MemoryOutOfBounds;
+    MemoryMove memory_move(dst: I64, src: I64, len: I64) -> () / LibcallFailed;
     /// Sets `len` bytes from an address on, whose range the caller has checked, to the low byte of `value`.
-    MemorySet memory_set(dst: I64, value: I32, len: I64) -> () / MemoryOutOfBounds;
+    MemorySet memory_set(dst: I64, value: I32, len: I64) -> () / LibcallFailed;
     /// Copies from a passive data segment.
     MemoryInit memory_init(memory: I32, data: I32, dst: I64, src: I32, len: I32) -> Ok / MemoryOutOfBounds;
     /// Drops a data segment.

@@ -18,7 +18,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
-use waft::{Engine, Error, ExternType, Instance, Linker, Module, Result, Store, Trap, Val, bail};
+use waft::{
+    Engine, Error, ExternType, Instance, InstancePre, Linker, Module, Result, Store, Trap, Val, bail,
+};
 use waft_wasi::{Access, I32Exit, WasiCtx};
 
 /// Run a program
@@ -89,10 +91,12 @@ impl Run {
         let mut store = self.store(engine)?;
         let mut linker = Linker::new(engine);
         waft_wasi::p1::add_to_linker(&mut linker, |host: &mut Host| &mut host.wasi)?;
-        self.check_imports(&mut store, &linker, module)?;
+        let pre = linker
+            .instantiate_pre(module)
+            .map_err(|error| self.explain_imports(&mut store, &linker, module, error))?;
 
         let timeout = self.timeout.map(|limit| Timeout::start(store.interrupt_handle(), limit, exit::TRAP));
-        let result = self.call_guest(&mut store, &linker, module);
+        let result = self.call_guest(&mut store, &pre);
         let expired = timeout.as_ref().is_some_and(Timeout::expired);
         drop(timeout);
         match result {
@@ -129,8 +133,14 @@ impl Run {
         Ok(builder.build())
     }
 
-    /// Says all that is missing at once, and why, where the linker would stop at the first.
-    fn check_imports(&self, store: &mut Store<Host>, linker: &Linker<Host>, module: &Module) -> Result<()> {
+    /// Says all that is missing at once, and why, where the linker stops at the first.
+    fn explain_imports(
+        &self,
+        store: &mut Store<Host>,
+        linker: &Linker<Host>,
+        module: &Module,
+        error: Error,
+    ) -> Error {
         let mut missing = String::new();
         for import in module.imports() {
             if linker.get(&mut *store, import.module(), import.name()).is_none() {
@@ -143,14 +153,15 @@ impl Run {
                 ));
             }
         }
-        if !missing.is_empty() {
-            bail!("{}: it imports what waft run does not provide:{missing}", self.name());
+        if missing.is_empty() {
+            return error.context(self.name());
         }
-        Ok(())
+        Error::msg(format!("{}: it imports what waft run does not provide:{missing}", self.name()))
     }
 
-    fn call_guest(&self, store: &mut Store<Host>, linker: &Linker<Host>, module: &Module) -> Result<()> {
-        let instance = linker.instantiate(&mut *store, module)?;
+    fn call_guest(&self, store: &mut Store<Host>, pre: &InstancePre<Host>) -> Result<()> {
+        let module = pre.module();
+        let instance = pre.instantiate(&mut *store)?;
         if let Some(name) = &self.invoke {
             return self.invoke_export(store, module, instance, name);
         }

@@ -1,5 +1,6 @@
 //! `waft wast`: runs scripts of the specification's test format.
 
+use crate::stack::with_stack;
 use crate::wast::{Options, Report, run_script};
 use crate::{exit, output};
 use clap::Args;
@@ -27,12 +28,8 @@ impl Wast {
         for file in &self.files {
             collect(file, &mut scripts)?;
         }
-        // A thread, because scripts recurse until the stack ends: theirs must be of a known size.
-        let thread = std::thread::Builder::new().stack_size(super::THREAD_STACK_BYTES);
-        match thread.spawn(move || run_all(&scripts))?.join() {
-            Ok(result) => result,
-            Err(panic) => std::panic::resume_unwind(panic),
-        }
+        // Scripts recurse until the stack ends: theirs must be of a known size.
+        with_stack(super::THREAD_STACK_BYTES, || run_all(&scripts))?
     }
 }
 

@@ -85,9 +85,7 @@ impl Callee {
 #[cold]
 fn raise(exit: GuestExit) -> anyhow::Error {
     match exit {
-        GuestExit::Trap { code, backtrace, .. } => {
-            crate::backtrace::attach(anyhow::Error::new(code), &backtrace)
-        }
+        GuestExit::Trap { code, backtrace } => crate::backtrace::attach(anyhow::Error::new(code), &backtrace),
         GuestExit::Error { error, backtrace } => crate::backtrace::attach(error, &backtrace),
         GuestExit::Panic(payload) => std::panic::resume_unwind(payload),
     }

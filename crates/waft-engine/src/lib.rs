@@ -25,9 +25,10 @@ mod limits;
 mod linker;
 mod memory;
 mod module;
-mod sigs;
 mod store;
 mod table;
+mod tag;
+mod type_registry;
 mod types;
 mod val;
 mod vm;
@@ -63,9 +64,10 @@ pub use memory::{Memory, MemoryAccessError};
 pub use module::Module;
 pub use store::{AsContext, AsContextMut, Store, StoreContext, StoreContextMut};
 pub use table::Table;
+pub use tag::Tag;
 pub use types::{
-    ExportType, ExternType, FuncType, GlobalType, HeapType, ImportType, MemoryType, Mutability, RefType,
-    TableType, ValType,
+    ArrayType, ExportType, ExternType, FieldType, Finality, FuncType, GlobalType, HeapType, ImportType, MemoryType,
+    Mutability, RefType, StorageType, StructType, TableType, TagType, ValType,
 };
 pub use val::{Ref, V128, Val};
 pub use vm::InterruptHandle;

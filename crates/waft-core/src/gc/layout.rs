@@ -5,6 +5,7 @@
 //! * The layout of a type's fields is a prefix of the layout of every subtype's: offsets depend on earlier fields only.
 
 use super::{GUARD_BYTES, object};
+use crate::types::{FieldTy, StorageTy, ValType};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
@@ -29,6 +30,30 @@ pub enum FieldType {
     GcRef,
     /// A function, by its number in the store.
     FuncRef,
+}
+
+impl From<StorageTy> for FieldType {
+    fn from(storage: StorageTy) -> Self {
+        match storage {
+            StorageTy::I8 => Self::I8,
+            StorageTy::I16 => Self::I16,
+            StorageTy::Val(ty) => ty.into(),
+        }
+    }
+}
+
+impl From<ValType> for FieldType {
+    fn from(ty: ValType) -> Self {
+        match ty {
+            ValType::I32 => Self::I32,
+            ValType::I64 => Self::I64,
+            ValType::F32 => Self::F32,
+            ValType::F64 => Self::F64,
+            ValType::V128 => Self::V128,
+            ValType::Ref(ty) if ty.is_func() => Self::FuncRef,
+            ValType::Ref(_) => Self::GcRef,
+        }
+    }
 }
 
 impl FieldType {
@@ -92,6 +117,16 @@ pub struct StructLayout {
 }
 
 impl StructLayout {
+    /// The layout of a structure with these fields.
+    pub fn of_struct(fields: &[FieldTy]) -> Self {
+        Self::new(fields.iter().map(|field| field.storage.into()))
+    }
+
+    /// The layout of an exception that carries values of these types.
+    pub fn of_exception(payload: &[ValType]) -> Self {
+        Self::exception(payload.iter().map(|ty| (*ty).into()))
+    }
+
     /// The layout of a struct.
     ///
     /// # Panics

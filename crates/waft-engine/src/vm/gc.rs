@@ -10,3 +10,5 @@
 //! Layouts, and what a type's row holds: `waft_core::gc`.
 
 mod type_table;
+
+pub(crate) use type_table::{TypeTable, TypeTableWriter};

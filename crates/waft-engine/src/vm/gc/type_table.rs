@@ -112,6 +112,11 @@ pub(crate) struct TypeTableWriter {
 }
 
 impl TypeTableWriter {
+    /// The table that it changes.
+    pub(crate) fn table(&self) -> &TypeTable {
+        &self.table
+    }
+
     /// Adds the row of a type, `supertypes` being the ids of its supertypes from the root on. The id is the type's until
     /// it is removed.
     ///

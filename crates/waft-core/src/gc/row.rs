@@ -191,7 +191,7 @@ impl RowHead {
     pub const fn fixed_bytes(self) -> Option<u32> {
         let kind = matches!(self.kind(), Some(Kind::Func | Kind::Struct | Kind::ExternBox));
         // A size of 0 wraps to one that is too large.
-        let size = self.size.wrapping_sub(1) < GUARD_BYTES - 1 && self.size % object::ALIGN == 0;
+        let size = self.size.wrapping_sub(1) < GUARD_BYTES - 1 && self.size.is_multiple_of(object::ALIGN);
         if kind && size { Some(self.size) } else { None }
     }
 

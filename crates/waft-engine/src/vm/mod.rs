@@ -11,6 +11,8 @@ mod code_memory;
 mod context;
 mod frame;
 mod func;
+#[expect(dead_code, reason = "the types and the code that use it come next")]
+mod gc;
 mod host;
 mod instance;
 mod interrupt;

@@ -9,4 +9,15 @@
 //!
 //! Layouts, and what a type's row holds: `waft_core::gc`.
 
+mod access;
+mod collect;
+mod externs;
+mod heap;
+mod regions;
+mod remember;
+mod sizing;
+mod state;
+mod stats;
+#[cfg(test)]
+mod tests;
 mod type_table;

@@ -72,7 +72,7 @@ proposals! {
     /// Typed function references.
     FunctionReferences "function-references" "3.0" On [FUNCTION_REFERENCES];
     /// Structs, arrays and casts.
-    Gc "gc" "3.0" Missing [GC];
+    Gc "gc" "3.0" On [GC];
     /// Exceptions with `exnref`.
     Exceptions "exceptions" "3.0" Missing [EXCEPTIONS];
     /// Vector operators with results that depend on the machine.

@@ -4,6 +4,13 @@ use std::sync::Arc;
 use waft_core::proposal::{Proposal, ProposalSet, Status};
 use waft_core::tier::{Tier, Tunables};
 
+/// ```
+/// use waft::*;
+///
+/// assert_eq!(GcStress::default(), GcStress::Off);
+/// ```
+pub use crate::vm::GcStress;
+
 /// The setup of an [`Engine`](crate::Engine).
 ///
 /// ```
@@ -23,6 +30,7 @@ pub struct Config {
     pub(crate) proposals: ProposalSet,
     pub(crate) tunables: Tunables,
     pub(crate) tier: Option<Arc<dyn Tier>>,
+    pub(crate) gc_stress: GcStress,
 }
 
 impl std::fmt::Debug for Config {
@@ -32,6 +40,7 @@ impl std::fmt::Debug for Config {
             .field("parallel_compilation", &self.parallel_compilation)
             .field("proposals", &self.proposals)
             .field("tunables", &self.tunables)
+            .field("gc_stress", &self.gc_stress)
             .field("tier", &self.tier.as_ref().map(|tier| tier.name()))
             .finish()
     }
@@ -79,6 +88,7 @@ impl Config {
             proposals: ProposalSet::on_by_default(),
             tunables: Tunables::default(),
             tier: None,
+            gc_stress: GcStress::Off,
         }
     }
 
@@ -126,6 +136,25 @@ impl Config {
     /// ```
     pub fn tier(&mut self, tier: Arc<dyn Tier>) -> &mut Self {
         self.tier = Some(tier);
+        self
+    }
+
+    /// Whether every allocation in a store's GC heap collects first, to find references that no collection sees; for tests.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// let engine = Engine::new(Config::new().gc_stress(GcStress::Full))?;
+    /// let mut store = Store::new(&engine, ());
+    /// let text = r#"(module (type $pair (struct (field i32) (field (ref null $pair))))
+    ///     (func (export "f") (result i32)
+    ///         (struct.get $pair 0 (struct.get $pair 1 (struct.new $pair (i32.const 1)
+    ///             (struct.new $pair (i32.const 2) (ref.null $pair)))))))"#;
+    /// let instance = Instance::new(&mut store, &Module::new(&engine, text)?, &[])?;
+    /// assert_eq!(instance.get_typed_func::<(), i32>(&mut store, "f")?.call(&mut store, ())?, 2);
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn gc_stress(&mut self, stress: GcStress) -> &mut Self {
+        self.gc_stress = stress;
         self
     }
 

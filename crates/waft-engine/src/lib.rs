@@ -9,6 +9,7 @@
 
 #![deny(unsafe_code)]
 
+mod anyref;
 mod artifact;
 mod backtrace;
 mod code;
@@ -16,6 +17,7 @@ mod compile;
 mod config;
 mod door;
 mod engine;
+mod exnref;
 mod extern_;
 mod externref;
 mod func;
@@ -25,6 +27,7 @@ mod limits;
 mod linker;
 mod memory;
 mod module;
+mod rooted;
 mod store;
 mod table;
 mod tag;
@@ -49,10 +52,12 @@ mod vm;
 /// assert_eq!(format!("{error:#}"), "cannot halve: 3 is odd");
 /// ```
 pub use anyhow::{Context, Error, Result, bail, ensure};
+pub use anyref::{AnyRef, I31};
 pub use backtrace::{FrameInfo, FrameSymbol, WasmBacktrace};
-pub use config::Config;
+pub use config::{Config, GcStress};
 pub use door::{Doorkeeper, HostCall, Verdict};
 pub use engine::Engine;
+pub use exnref::ExnRef;
 pub use extern_::Extern;
 pub use externref::ExternRef;
 pub use func::{Caller, Func, IntoFunc, TypedFunc, WasmParams, WasmResults, WasmRet, WasmTy};
@@ -62,6 +67,7 @@ pub use limits::{ResourceLimiter, StoreLimits, StoreLimitsBuilder};
 pub use linker::{InstancePre, Linker};
 pub use memory::{Memory, MemoryAccessError};
 pub use module::Module;
+pub use rooted::{GcRef, OwnedRooted, RootScope, Rooted};
 pub use store::{AsContext, AsContextMut, Store, StoreContext, StoreContextMut};
 pub use table::Table;
 pub use tag::Tag;

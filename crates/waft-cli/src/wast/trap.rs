@@ -13,6 +13,7 @@ const TEXTS: &[(&str, &[Trap])] = &[
     ("invalid conversion to integer", &[Trap::BadConversionToInteger]),
     ("out of bounds memory access", &[Trap::MemoryOutOfBounds]),
     ("out of bounds table access", &[Trap::TableOutOfBounds]),
+    ("out of bounds array access", &[Trap::ArrayOutOfBounds]),
     ("out of bounds", &[Trap::MemoryOutOfBounds, Trap::TableOutOfBounds]),
     ("undefined", &[Trap::TableOutOfBounds]),
     ("uninitialized", &[Trap::IndirectCallToNull]),
@@ -20,6 +21,7 @@ const TEXTS: &[(&str, &[Trap])] = &[
     ("null function reference", &[Trap::NullReference, Trap::IndirectCallToNull]),
     ("null", &[Trap::NullReference]),
     ("call stack exhausted", &[Trap::StackOverflow]),
+    ("cast failure", &[Trap::CastFailure]),
 ];
 
 /// The kinds of trap that `text` stands for; none for a text that is not known.

@@ -22,7 +22,7 @@ pub(crate) use backtrace::RawBacktrace;
 #[cfg(test)]
 use backtrace::RawFrame;
 pub(super) use backtrace::WalkStart;
-pub(super) use frames::visit_frames;
+pub(super) use frames::{StoreCodes, visit_frames};
 pub(super) use thread::{THREAD, Thread};
 
 use super::code_memory::arena_contains;

@@ -154,7 +154,7 @@ impl StoreOpaque {
     ) -> bool {
         let record = self.at(instance);
         let module = record.module().clone();
-        let segment = if record.dropped_datas[data] { &[] } else { module.data(data) };
+        let segment = record.data_of(&module, data);
         let bytes = self.memory_bytes_mut(part);
         let (Some(to), Some(from)) = (range(dst, len, bytes.len()), range(src, len, segment.len())) else {
             return false;

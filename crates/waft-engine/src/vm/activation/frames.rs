@@ -17,7 +17,7 @@ use std::sync::atomic::Ordering;
 
 /// The code of a store, to look stack maps up without a lock.
 #[derive(Default)]
-pub(crate) struct StoreCodes(Vec<StoreCode>);
+pub(in crate::vm) struct StoreCodes(Vec<StoreCode>);
 
 struct StoreCode {
     start: usize,
@@ -26,7 +26,7 @@ struct StoreCode {
 
 impl StoreCodes {
     /// Adds the code of a module that has instances in the store now.
-    pub(crate) fn add(&mut self, code: &crate::code::CompiledCode) {
+    pub(in crate::vm) fn add(&mut self, code: &crate::code::CompiledCode) {
         let start = code.text().as_ptr().addr();
         let at = self.0.partition_point(|code| code.start < start);
         if code.text().is_empty() || self.0.get(at).is_some_and(|known| known.start == start) {

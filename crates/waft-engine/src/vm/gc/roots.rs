@@ -13,7 +13,7 @@
 
 use super::collect::CorruptHeap;
 use super::externs::HostValue;
-use super::heap::{CollectionKind, GcError, GcHeap, GcHost, GcStress};
+use super::heap::{CollectionKind, GcError, GcHeap, GcHost};
 use super::state::VmGcState;
 use super::stats::GcStats;
 use crate::limits::GrowthRequest;

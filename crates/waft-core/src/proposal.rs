@@ -68,7 +68,7 @@ proposals! {
     /// Several memories in a module.
     MultiMemory "multi-memory" "3.0" On [MULTI_MEMORY];
     /// 64-bit memories and tables.
-    Memory64 "memory64" "3.0" Missing [MEMORY64];
+    Memory64 "memory64" "3.0" On [MEMORY64];
     /// Typed function references.
     FunctionReferences "function-references" "3.0" Missing [FUNCTION_REFERENCES];
     /// Structs, arrays and casts.

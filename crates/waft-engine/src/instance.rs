@@ -10,14 +10,14 @@ use crate::memory::Memory;
 use crate::module::{Module, ModuleInner, WasmBytes};
 use crate::store::{AsContext, AsContextMut, StoreContextMut};
 use crate::table::Table;
-use crate::types::ExternType;
+use crate::types::{ExternType, check_limits, check_memory};
 use crate::vm::{Binding, Callee, InstanceRecord, StoreOpaque, StorePtr};
 use anyhow::{Context as _, Result, bail, ensure};
 use std::sync::Arc;
 use waft_core::index::{DefinedGlobalIndex, DefinedTableIndex, GlobalIndex, TableIndex, TypedIndex};
 use waft_core::module::{DataMode, ElemMode, EntityIndex, Import, Shape};
 use waft_core::trap::TrapCode;
-use waft_core::types::MemoryTy;
+use waft_core::types::TableTy;
 
 /// An instance of a module in a store.
 ///
@@ -314,11 +314,12 @@ pub(crate) fn check_import(
         (EntityIndex::Table(table), Extern::Table(given)) => {
             let object = store.at(given.part().owner).table_object(given.part().index);
             let wanted = shape.tables[table];
-            object.ty().element == wanted.element && object.ty().limits.fits(object.len(), &wanted.limits)
+            let kind = |ty: &TableTy| (ty.element, ty.index);
+            kind(&object.ty()) == kind(&wanted) && object.ty().limits.fits(object.len(), &wanted.limits)
         }
         (EntityIndex::Memory(memory), Extern::Memory(given)) => {
             let object = store.at(given.part().owner).memory_object(given.part().index);
-            object.ty().limits.fits(object.pages(), &shape.memories[memory].limits)
+            object.ty().fits(object.pages(), &shape.memories[memory])
         }
         _ => false,
     };
@@ -377,7 +378,7 @@ fn initialise(store: &mut StoreOpaque, instance: StorePtr<InstanceRecord>) -> Re
     for (elem, segment) in shape.elems.iter() {
         if let ElemMode::Active { table, offset } = &segment.mode {
             let part = store.at(instance).table(*table);
-            let offset = u64::from(store.evaluate(instance, offset).0 as u32);
+            let offset = shape.tables[*table].index.index(store.evaluate(instance, offset).0);
             let fits = store.table_init(instance, part, elem, offset, 0, segment.items.len() as u64);
             ensure!(fits, TrapCode::TableOutOfBounds);
         }
@@ -388,7 +389,7 @@ fn initialise(store: &mut StoreOpaque, instance: StorePtr<InstanceRecord>) -> Re
     for (data, segment) in shape.datas.iter() {
         if let DataMode::Active { memory, offset } = &segment.mode {
             let part = store.at(instance).memory(*memory);
-            let offset = u64::from(store.evaluate(instance, offset).0 as u32);
+            let offset = shape.memories[*memory].index.index(store.evaluate(instance, offset).0);
             let fits = store.memory_init(instance, part, data, offset, 0, segment.range.len() as u64);
             ensure!(fits, TrapCode::MemoryOutOfBounds);
             store.data_drop(instance, data);
@@ -404,13 +405,8 @@ pub(crate) fn synthetic<T>(
     shape: Shape,
 ) -> Result<StorePtr<InstanceRecord>> {
     // What validation checks of a module's own.
-    let memories = shape.memories.values().map(|ty| (ty.limits, MemoryTy::PAGES_MAX));
-    let tables = shape.tables.values().map(|ty| (ty.limits, u64::from(u32::MAX)));
-    for (limits, bound) in memories.chain(tables) {
-        let max = limits.max.unwrap_or(bound);
-        ensure!(max <= bound, "the maximum size {max} exceeds {bound}");
-        ensure!(limits.min <= max, "the minimum size {} exceeds the maximum {max}", limits.min);
-    }
+    shape.memories.values().try_for_each(check_memory)?;
+    shape.tables.values().try_for_each(|ty| check_limits(ty.limits, ty.elements_max()))?;
     let opaque = &mut store.0.opaque;
     let wasm = WasmBytes::Whole(Arc::default());
     let module = ModuleInner::new(opaque.engine(), shape, wasm, CompiledCode::none());

@@ -255,7 +255,7 @@ enum Noun {
 impl GrowthRequest {
     /// A memory's, in pages.
     pub(crate) fn memory(ty: MemoryTy, current: u64, desired: u64) -> Self {
-        let bytes = |pages: u64| (pages * MemoryTy::PAGE_BYTES) as usize;
+        let bytes = |pages: u64| ty.bytes(pages) as usize;
         let maximum = ty.limits.max.map(bytes);
         Self { noun: Noun::Memory, current: bytes(current), desired: bytes(desired), maximum }
     }

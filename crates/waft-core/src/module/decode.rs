@@ -6,7 +6,7 @@ use super::{
 };
 use crate::index::{FuncIndex, FuncRefIndex, GlobalIndex, MemoryIndex, TableIndex, TypeIndex};
 use crate::proposal::ProposalSet;
-use crate::types::{FuncSig, GlobalTy, HeapType, Limits, MemoryTy, RefType, TableTy, ValType};
+use crate::types::{FuncSig, GlobalTy, HeapType, IndexType, Limits, MemoryTy, RefType, TableTy, ValType};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
@@ -398,11 +398,21 @@ pub(super) fn heap_type(ty: wasmparser::HeapType, at: u64) -> Result<HeapType, D
 
 fn table_ty(ty: wasmparser::TableType, at: u64) -> Result<TableTy, DecodeError> {
     let limits = Limits { min: ty.initial, max: ty.maximum };
-    Ok(TableTy { element: ref_type(ty.element_type, at)?, limits })
+    Ok(TableTy { element: ref_type(ty.element_type, at)?, limits, index: index_type(ty.table64) })
 }
 
 fn memory_ty(ty: wasmparser::MemoryType) -> MemoryTy {
-    MemoryTy { limits: Limits { min: ty.initial, max: ty.maximum } }
+    MemoryTy {
+        limits: Limits { min: ty.initial, max: ty.maximum },
+        index: index_type(ty.memory64),
+        shared: ty.shared,
+        // Validation allows 0 and 16.
+        page_bytes_log2: ty.page_size_log2.map_or(MemoryTy::PAGE_BYTES_LOG2, |log2| log2 as u8),
+    }
+}
+
+fn index_type(is_64: bool) -> IndexType {
+    if is_64 { IndexType::I64 } else { IndexType::I32 }
 }
 
 fn global_ty(ty: wasmparser::GlobalType, at: u64) -> Result<GlobalTy, DecodeError> {

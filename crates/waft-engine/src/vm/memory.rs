@@ -2,9 +2,10 @@
 //!
 //! # Invariants
 //!
-//! * **M1** `0..pages * 64 KiB` of the reservation is accessible, the rest of it faults.
-//! * **M2** `pages` only grows, and only in [`MemoryObject::grow`], which has `&mut self`; the base never moves.
-//! * **M3** The reservation is as long as the tunables say that compiled code may assume.
+//! * **M1** `0..bytes()` of the reservation is accessible; after it, everything from the next page of the machine on
+//!   faults, for [`MEMORY_GUARD_BYTES`] at least. If the type's pages have 64 KiB, that is everything after the memory.
+//! * **M2** `pages` only grows, and only in [`MemoryObject::grow_to`], which has `&mut self`; the base never moves.
+//! * **M3** The reservation of a guarded memory is as long as the tunables say that compiled code may assume.
 //!
 //! # Elsewhere
 //!
@@ -12,72 +13,137 @@
 
 use super::context::{StorePtr, VmMemory};
 use super::instance::{InstanceRecord, PartOf};
-use super::mmap::Reservation;
+use super::mmap::{Reservation, page_bytes};
 use super::store::StoreOpaque;
 use crate::limits::GrowthRequest;
 use anyhow::{Context as _, Result};
 use waft_core::index::{DataIndex, DefinedMemoryIndex};
+use waft_core::limits::{CHECKED_MEMORY_BYTES_MAX, MEMORY_GUARD_BYTES};
 use waft_core::tier::Tunables;
 use waft_core::types::MemoryTy;
 
+/// Address space for a memory of one type, of which more and more is accessible.
+pub(super) struct MemorySpace {
+    reservation: Reservation,
+    ty: MemoryTy,
+}
+
+impl MemorySpace {
+    /// Space of which nothing is accessible yet, and that holds at least the type's minimum.
+    fn new(ty: MemoryTy, tunables: &Tunables) -> Result<Self> {
+        let reservation = if ty.is_guarded() {
+            let bytes = usize::try_from(tunables.memory_reservation_bytes)?;
+            Reservation::new(bytes)
+                .with_context(|| format!("cannot reserve {bytes} bytes of address space for a memory"))?
+        } else {
+            reserve_checked(ty)?
+        };
+        Ok(Self { reservation, ty })
+    }
+
+    /// The pages that fit.
+    fn pages_max(&self) -> u64 {
+        let guard = if self.ty.is_guarded() { 0 } else { MEMORY_GUARD_BYTES };
+        (self.reservation.len() as u64 - guard) >> self.ty.page_bytes_log2
+    }
+
+    /// Makes the pages between `before`, which are accessible, and `after` accessible, and so many bytes in all.
+    ///
+    /// # Errors
+    ///
+    /// If they do not fit, or the machine has no more memory.
+    fn commit(&self, before: u64, after: u64) -> Result<usize> {
+        anyhow::ensure!(
+            after <= self.pages_max(),
+            "a memory of {after} pages does not fit the {} bytes that are reserved for it",
+            self.reservation.len()
+        );
+        // What fits the reservation fits the machine's numbers.
+        let bytes = |pages: u64| self.ty.bytes(pages) as usize;
+        let whole_pages = |pages: u64| bytes(pages).next_multiple_of(page_bytes());
+        self.reservation
+            .commit(whole_pages(before)..whole_pages(after))
+            .with_context(|| format!("cannot give a memory {after} pages"))?;
+        Ok(bytes(after))
+    }
+}
+
+/// Reserves for a memory that is not guarded: as much as it may ever need, up to [`CHECKED_MEMORY_BYTES_MAX`], or as much
+/// as the process gets.
+fn reserve_checked(ty: MemoryTy) -> Result<Reservation> {
+    let wanted = |pages: u64| {
+        let bytes = ty.bytes(pages).checked_next_multiple_of(page_bytes() as u64)?;
+        usize::try_from(bytes.checked_add(MEMORY_GUARD_BYTES)?).ok()
+    };
+    let declared_max = ty.limits.max.unwrap_or(u64::MAX).min(ty.pages_max());
+    let most = declared_max.min(CHECKED_MEMORY_BYTES_MAX >> ty.page_bytes_log2);
+    let mut pages = most.max(ty.limits.min);
+    loop {
+        let reserved = wanted(pages).map(Reservation::new);
+        match reserved {
+            Some(Ok(reservation)) => return Ok(reservation),
+            // Where address space is rationed, the memory may grow less far.
+            Some(Err(_)) if pages > ty.limits.min => pages = (pages / 2).max(ty.limits.min),
+            Some(Err(error)) => return Err(error).with_context(|| no_space(ty)),
+            None => anyhow::bail!(no_space(ty)),
+        }
+    }
+}
+
+fn no_space(ty: MemoryTy) -> String {
+    format!(
+        "cannot reserve address space for a memory of {} pages of {} bytes",
+        ty.limits.min,
+        ty.page_bytes()
+    )
+}
+
 /// A memory that an instance defines.
 pub(crate) struct MemoryObject {
-    reservation: Reservation,
+    space: MemorySpace,
     pages: u64,
-    ty: MemoryTy,
 }
 
 impl MemoryObject {
     /// A zeroed memory of its type's initial size.
     pub(super) fn new(ty: MemoryTy, tunables: &Tunables) -> Result<Self> {
-        let bytes = usize::try_from(tunables.memory_reservation_bytes)?;
-        let reservation = Reservation::new(bytes)
-            .with_context(|| format!("cannot reserve {bytes} bytes of address space for a memory"))?;
-        let mut memory = Self { reservation, pages: 0, ty };
+        let mut memory = Self { space: MemorySpace::new(ty, tunables)?, pages: 0 };
         memory.grow_to(ty.limits.min)?;
         Ok(memory)
     }
 
     /// Its type as declared.
     pub(crate) fn ty(&self) -> MemoryTy {
-        self.ty
+        self.space.ty
     }
     /// Its size in pages.
     pub(crate) fn pages(&self) -> u64 {
         self.pages
     }
-    /// The pages that it can ever have.
+    /// The pages that it may ever have.
     pub(crate) fn pages_max(&self) -> u64 {
-        self.ty.limits.max.unwrap_or(MemoryTy::PAGES_MAX).min(MemoryTy::PAGES_MAX)
+        let ty = self.ty();
+        ty.limits.max.unwrap_or(u64::MAX).min(ty.pages_max())
     }
     /// Its accessible bytes.
     pub(crate) fn bytes(&self) -> usize {
-        (self.pages * MemoryTy::PAGE_BYTES) as usize
+        self.ty().bytes(self.pages) as usize
     }
 
-    /// Makes it `pages` long.
+    /// Makes it `pages` long, which is not less than it is.
     ///
     /// # Errors
     ///
-    /// If the machine has no more memory; the size is as before then.
+    /// If that is more than is reserved, or the machine has no more memory; the size is as before then.
     pub(super) fn grow_to(&mut self, pages: u64) -> Result<()> {
-        assert!(
-            pages >= self.pages && pages <= MemoryTy::PAGES_MAX,
-            "checked against the maximum by the caller"
-        );
-        let end = (pages * MemoryTy::PAGE_BYTES) as usize;
-        if pages > self.pages {
-            self.reservation
-                .commit(self.bytes()..end)
-                .with_context(|| format!("cannot give a memory {pages} pages"))?;
-        }
+        self.space.commit(self.pages, pages)?;
         self.pages = pages;
         Ok(())
     }
 
     /// What compiled code sees of it.
     pub(super) fn vm(&self) -> VmMemory {
-        VmMemory { base: self.reservation.base(), len: self.bytes() }
+        VmMemory { base: self.space.reservation.base(), len: self.bytes() }
     }
 }
 

@@ -82,7 +82,7 @@ proposals! {
     /// 128-bit integer arithmetic.
     WideArithmetic "wide-arithmetic" "proposal" On [WIDE_ARITHMETIC];
     /// Memories with pages of one byte.
-    CustomPageSizes "custom-page-sizes" "proposal" Missing [CUSTOM_PAGE_SIZES];
+    CustomPageSizes "custom-page-sizes" "proposal" On [CUSTOM_PAGE_SIZES];
     /// The first form of exceptions.
     LegacyExceptions "legacy-exceptions" "proposal" Missing [LEGACY_EXCEPTIONS];
     /// Import sections without repetition.

@@ -78,7 +78,7 @@ proposals! {
     /// Vector operators with results that depend on the machine.
     RelaxedSimd "relaxed-simd" "3.0" Missing [RELAXED_SIMD];
     /// Shared memories and atomics.
-    Threads "threads" "proposal" Missing [THREADS];
+    Threads "threads" "proposal" On [THREADS];
     /// 128-bit integer arithmetic.
     WideArithmetic "wide-arithmetic" "proposal" On [WIDE_ARITHMETIC];
     /// Memories with pages of one byte.

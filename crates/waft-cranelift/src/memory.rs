@@ -43,6 +43,16 @@ impl FuncTranslator<'_, '_> {
     /// Pops an index and gives the flags, the address and the offset for an access of `access_bytes` bytes.
     pub(crate) fn heap_access(&mut self, memarg: &MemArg, access_bytes: u32) -> (MemFlagsData, Value, i32) {
         let index = self.pop();
+        self.heap_access_at(index, memarg, access_bytes)
+    }
+
+    /// The same with an index that was popped.
+    pub(crate) fn heap_access_at(
+        &mut self,
+        index: Value,
+        memarg: &MemArg,
+        access_bytes: u32,
+    ) -> (MemFlagsData, Value, i32) {
         let memory = memory_of(memarg);
         let flags = MemFlagsData::new()
             .with_endianness(Endianness::Little)
@@ -420,7 +430,8 @@ fn pieces(bytes: u64) -> impl Iterator<Item = (i32, Type)> {
     })
 }
 
-fn memory_of(memarg: &MemArg) -> MemoryIndex {
+/// The memory that an operator accesses.
+pub(crate) fn memory_of(memarg: &MemArg) -> MemoryIndex {
     match memarg.target {
         MemArgTarget::Memory(memory) => MemoryIndex::from_u32(memory),
         ref other => unreachable!("validation refuses accesses to {other:?}"),

@@ -25,6 +25,7 @@ mod limits;
 mod linker;
 mod memory;
 mod module;
+mod shared_memory;
 mod sigs;
 mod store;
 mod table;
@@ -61,6 +62,7 @@ pub use limits::{ResourceLimiter, StoreLimits, StoreLimitsBuilder};
 pub use linker::{InstancePre, Linker};
 pub use memory::{Memory, MemoryAccessError};
 pub use module::Module;
+pub use shared_memory::{SharedMemory, WaitResult};
 pub use store::{AsContext, AsContextMut, Store, StoreContext, StoreContextMut};
 pub use table::Table;
 pub use types::{

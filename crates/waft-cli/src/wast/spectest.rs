@@ -1,13 +1,13 @@
 //! The module `spectest` that the specification's scripts import from.
 
 use waft::{
-    Global, GlobalType, Linker, Memory, MemoryType, Mutability, Ref, RefType, Result, Store, Table,
-    TableType, Val, ValType,
+    Global, GlobalType, Linker, Memory, MemoryType, Mutability, Ref, RefType, Result, SharedMemory, Store,
+    Table, TableType, Val, ValType,
 };
 
 const MODULE: &str = "spectest";
 
-/// Defines every item of `spectest` except `shared_memory`, which comes with threads.
+/// Defines every item of `spectest`.
 pub(super) fn define<T: 'static>(linker: &mut Linker<T>, store: &mut Store<T>) -> Result<()> {
     define_functions(linker)?;
     let globals = [
@@ -30,6 +30,8 @@ pub(super) fn define<T: 'static>(linker: &mut Linker<T>, store: &mut Store<T>) -
     }
     let memory = Memory::new(&mut *store, MemoryType::new(1, Some(2)))?;
     linker.define(&mut *store, MODULE, "memory", memory)?;
+    let shared = SharedMemory::new(store.engine(), MemoryType::shared(1, 2))?;
+    linker.define(&mut *store, MODULE, "shared_memory", shared)?;
     Ok(())
 }
 

@@ -44,6 +44,19 @@ impl MemoryType {
         let limits = Limits { min: minimum, max: maximum };
         Self(MemoryTy { limits, index: IndexType::I64, ..MemoryTypeBuilder::default().0 })
     }
+    /// The same with 32-bit addresses, for a memory that many threads use at once: see
+    /// [`SharedMemory`](crate::SharedMemory).
+    ///
+    /// ```
+    /// # use waft::*;
+    /// let ty = MemoryType::shared(1, 4);
+    /// assert!(ty.is_shared() && !MemoryType::new(1, Some(4)).is_shared());
+    /// assert_eq!(ty.to_string(), "(memory 1 4 shared)");
+    /// ```
+    pub fn shared(minimum: u32, maximum: u32) -> Self {
+        let limits = Limits { min: minimum.into(), max: Some(maximum.into()) };
+        Self(MemoryTy { limits, shared: true, ..MemoryTypeBuilder::default().0 })
+    }
     /// Builds a type of any kind.
     pub fn builder() -> MemoryTypeBuilder {
         MemoryTypeBuilder::default()
@@ -61,6 +74,10 @@ impl MemoryType {
     pub fn is_64(&self) -> bool {
         self.0.index.is_64()
     }
+    /// Whether many threads may use it at once.
+    pub fn is_shared(&self) -> bool {
+        self.0.shared
+    }
     /// Bytes in a page.
     pub fn page_size(&self) -> u64 {
         self.0.page_bytes()
@@ -74,6 +91,9 @@ impl MemoryType {
 impl fmt::Display for MemoryType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "(memory {}", LimitsText(self.0.index, self.0.limits))?;
+        if self.0.shared {
+            f.write_str(" shared")?;
+        }
         if self.0.page_bytes_log2 != MemoryTy::PAGE_BYTES_LOG2 {
             write!(f, " (pagesize {})", self.0.page_bytes())?;
         }
@@ -124,6 +144,11 @@ impl MemoryTypeBuilder {
         self.0.index = if is_64 { IndexType::I64 } else { IndexType::I32 };
         self
     }
+    /// Whether many threads may use it at once.
+    pub fn shared(&mut self, shared: bool) -> &mut Self {
+        self.0.shared = shared;
+        self
+    }
     /// The logarithm, to the base 2, of the bytes in a page: 16 or 0.
     pub fn page_size_log2(&mut self, log2: u8) -> &mut Self {
         self.0.page_bytes_log2 = log2;
@@ -133,8 +158,8 @@ impl MemoryTypeBuilder {
     ///
     /// # Errors
     ///
-    /// If there is no such memory: the minimum exceeds the maximum, either exceeds what addresses reach, or pages have
-    /// another size than a byte or 64 KiB.
+    /// If there is no such memory: the minimum exceeds the maximum, either exceeds what addresses reach, pages have
+    /// another size than a byte or 64 KiB, or a shared one has no maximum.
     pub fn build(&self) -> Result<MemoryType> {
         check_memory(&self.0)?;
         Ok(MemoryType(self.0))
@@ -148,6 +173,7 @@ pub(crate) fn check_memory(ty: &MemoryTy) -> Result<()> {
         log2 == 0 || log2 == MemoryTy::PAGE_BYTES_LOG2,
         "pages of 2^{log2} bytes: it must be 2^0 or 2^16"
     );
+    ensure!(!ty.shared || ty.limits.max.is_some(), "a shared memory must have a maximum size");
     check_limits(ty.limits, ty.pages_max())
 }
 

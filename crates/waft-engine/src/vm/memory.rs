@@ -4,33 +4,37 @@
 //!
 //! * **M1** `0..bytes()` of the reservation is accessible; after it, everything from the next page of the machine on
 //!   faults, for [`MEMORY_GUARD_BYTES`] at least. If the type's pages have 64 KiB, that is everything after the memory.
-//! * **M2** `pages` only grows, and only in [`MemoryObject::grow_to`], which has `&mut self`; the base never moves.
+//! * **M2** The size only grows, and only in [`MemoryObject::grow`], which has `&mut self`, or in that of a shared memory;
+//!   the base never moves.
 //! * **M3** The reservation of a guarded memory is as long as the tunables say that compiled code may assume.
 //!
 //! # Elsewhere
 //!
-//! What each instruction means: `memory.rs` in each tier. Public handle: `waft::Memory`.
+//! What each instruction means: `memory.rs` in each tier. Shared memories: `shared_memory.rs`. Public handle:
+//! `waft::Memory`.
 
 use super::context::{StorePtr, VmMemory};
 use super::instance::{InstanceRecord, PartOf};
 use super::mmap::{Reservation, page_bytes};
+use super::shared_memory::SharedMemoryObject;
 use super::store::StoreOpaque;
 use crate::limits::GrowthRequest;
 use anyhow::{Context as _, Result};
+use std::sync::Arc;
 use waft_core::index::{DataIndex, DefinedMemoryIndex};
 use waft_core::limits::{CHECKED_MEMORY_BYTES_MAX, MEMORY_GUARD_BYTES};
 use waft_core::tier::Tunables;
 use waft_core::types::MemoryTy;
 
 /// Address space for a memory of one type, of which more and more is accessible.
-pub(super) struct MemorySpace {
+pub(crate) struct MemorySpace {
     reservation: Reservation,
     ty: MemoryTy,
 }
 
 impl MemorySpace {
     /// Space of which nothing is accessible yet, and that holds at least the type's minimum.
-    fn new(ty: MemoryTy, tunables: &Tunables) -> Result<Self> {
+    pub(super) fn new(ty: MemoryTy, tunables: &Tunables) -> Result<Self> {
         let reservation = if ty.is_guarded() {
             let bytes = usize::try_from(tunables.memory_reservation_bytes)?;
             Reservation::new(bytes)
@@ -39,6 +43,15 @@ impl MemorySpace {
             reserve_checked(ty)?
         };
         Ok(Self { reservation, ty })
+    }
+
+    /// The type that it is for.
+    pub(super) fn ty(&self) -> MemoryTy {
+        self.ty
+    }
+    /// The first byte.
+    pub(super) fn base(&self) -> *mut u8 {
+        self.reservation.base()
     }
 
     /// The pages that fit.
@@ -52,7 +65,7 @@ impl MemorySpace {
     /// # Errors
     ///
     /// If they do not fit, or the machine has no more memory.
-    fn commit(&self, before: u64, after: u64) -> Result<usize> {
+    pub(super) fn commit(&self, before: u64, after: u64) -> Result<usize> {
         anyhow::ensure!(
             after <= self.pages_max(),
             "a memory of {after} pages does not fit the {} bytes that are reserved for it",
@@ -98,27 +111,43 @@ fn no_space(ty: MemoryTy) -> String {
     )
 }
 
-/// A memory that an instance defines.
-pub(crate) struct MemoryObject {
-    space: MemorySpace,
-    pages: u64,
+/// A memory that an instance defines, or a shared one that the store has taken in.
+pub(crate) enum MemoryObject {
+    /// One that only the store uses.
+    Own {
+        /// Where it is.
+        space: MemorySpace,
+        /// Its size.
+        pages: u64,
+    },
+    /// One that other stores may use as well.
+    Shared(Arc<SharedMemoryObject>),
 }
 
 impl MemoryObject {
     /// A zeroed memory of its type's initial size.
     pub(super) fn new(ty: MemoryTy, tunables: &Tunables) -> Result<Self> {
-        let mut memory = Self { space: MemorySpace::new(ty, tunables)?, pages: 0 };
-        memory.grow_to(ty.limits.min)?;
-        Ok(memory)
+        if ty.shared {
+            return Ok(Self::Shared(Arc::new(SharedMemoryObject::new(ty, tunables)?)));
+        }
+        let space = MemorySpace::new(ty, tunables)?;
+        space.commit(0, ty.limits.min)?;
+        Ok(Self::Own { space, pages: ty.limits.min })
     }
 
     /// Its type as declared.
     pub(crate) fn ty(&self) -> MemoryTy {
-        self.space.ty
+        match self {
+            Self::Own { space, .. } => space.ty,
+            Self::Shared(shared) => shared.ty(),
+        }
     }
     /// Its size in pages.
     pub(crate) fn pages(&self) -> u64 {
-        self.pages
+        match self {
+            Self::Own { pages, .. } => *pages,
+            Self::Shared(shared) => shared.pages(),
+        }
     }
     /// The pages that it may ever have.
     pub(crate) fn pages_max(&self) -> u64 {
@@ -127,23 +156,49 @@ impl MemoryObject {
     }
     /// Its accessible bytes.
     pub(crate) fn bytes(&self) -> usize {
-        self.ty().bytes(self.pages) as usize
+        self.ty().bytes(self.pages()) as usize
+    }
+    /// The shared memory, if it is one.
+    pub(crate) fn as_shared(&self) -> Option<&Arc<SharedMemoryObject>> {
+        match self {
+            Self::Own { .. } => None,
+            Self::Shared(shared) => Some(shared),
+        }
     }
 
-    /// Makes it `pages` long, which is not less than it is.
+    /// Makes it `after` pages long if it has `before`; whether it had, which only another thread can change.
     ///
     /// # Errors
     ///
     /// If that is more than is reserved, or the machine has no more memory; the size is as before then.
-    pub(super) fn grow_to(&mut self, pages: u64) -> Result<()> {
-        self.space.commit(self.pages, pages)?;
-        self.pages = pages;
-        Ok(())
+    fn grow(&mut self, before: u64, after: u64) -> Result<bool> {
+        match self {
+            Self::Own { space, pages } => {
+                debug_assert_eq!(*pages, before);
+                space.commit(before, after)?;
+                *pages = after;
+                Ok(true)
+            }
+            Self::Shared(shared) => shared.grow(before, after),
+        }
     }
 
     /// What compiled code sees of it.
     pub(super) fn vm(&self) -> VmMemory {
-        VmMemory { base: self.space.reservation.base(), len: self.bytes() }
+        match self {
+            Self::Own { space, .. } => VmMemory { base: space.base(), len: self.bytes() },
+            Self::Shared(shared) => shared.vm(),
+        }
+    }
+
+    /// Its bytes, as base and length.
+    ///
+    /// # Panics
+    ///
+    /// If it is shared: handles of hosts that give bytes are never of such a memory, so this is a mistake of the engine's.
+    fn own_bytes(&self) -> VmMemory {
+        assert!(self.as_shared().is_none(), "the bytes of a shared memory cannot be borrowed");
+        self.vm()
     }
 }
 
@@ -160,19 +215,19 @@ pub(super) fn range(start: u64, len: u64, bound: usize) -> Option<std::ops::Rang
 impl StoreOpaque {
     /// The bytes of a memory.
     pub(crate) fn memory_bytes(&self, part: PartOf<DefinedMemoryIndex>) -> &[u8] {
-        let vm = self.at(part.owner).memories[part.index].vm();
+        let vm = self.at(part.owner).memories[part.index].own_bytes();
         // SAFETY: accessible by M1; `&self` rules out running guests, which alone write to it (S2).
         unsafe { std::slice::from_raw_parts(vm.base, vm.len) }
     }
 
     /// The bytes of a memory, to be changed.
     pub(crate) fn memory_bytes_mut(&mut self, part: PartOf<DefinedMemoryIndex>) -> &mut [u8] {
-        let vm = self.at(part.owner).memories[part.index].vm();
+        let vm = self.at(part.owner).memories[part.index].own_bytes();
         // SAFETY: accessible by M1; `&mut self` rules out any other access.
         unsafe { std::slice::from_raw_parts_mut(vm.base, vm.len) }
     }
 
-    /// The bytes of a memory that code sees, to be changed.
+    /// The bytes of a memory that code sees and that is not shared, to be changed.
     #[inline]
     pub(crate) fn seen_memory_bytes_mut(&mut self, memory: StorePtr<VmMemory>) -> &mut [u8] {
         let vm = *self.at(memory);
@@ -190,22 +245,30 @@ impl StoreOpaque {
         part: PartOf<DefinedMemoryIndex>,
         delta: u64,
     ) -> Result<Option<u64>> {
-        let memory = self.at(part.owner).memory_object(part.index);
-        let (before, max) = (memory.pages(), memory.pages_max());
-        let Some(wanted) = before.checked_add(delta).filter(|wanted| *wanted <= max) else {
-            return Ok(None);
-        };
-        let request = GrowthRequest::memory(memory.ty(), before, wanted);
-        if !self.may_grow(request)? {
-            return Ok(None);
+        loop {
+            let memory = self.at(part.owner).memory_object(part.index);
+            let (before, max) = (memory.pages(), memory.pages_max());
+            let Some(wanted) = before.checked_add(delta).filter(|wanted| *wanted <= max) else {
+                return Ok(None);
+            };
+            let request = GrowthRequest::memory(memory.ty(), before, wanted);
+            if !self.may_grow(request)? {
+                return Ok(None);
+            }
+            let record = self.at_mut(part.owner);
+            match record.memories[part.index].grow(before, wanted) {
+                Ok(true) => {
+                    record.publish_memory(part.index);
+                    return Ok(Some(before));
+                }
+                // Another thread was faster: what was allowed was to grow from a size that it has no longer.
+                Ok(false) => {}
+                Err(error) => {
+                    self.grow_failed(request, error)?;
+                    return Ok(None);
+                }
+            }
         }
-        let record = self.at_mut(part.owner);
-        if let Err(error) = record.memories[part.index].grow_to(wanted) {
-            self.grow_failed(request, error)?;
-            return Ok(None);
-        }
-        record.publish_memory(part.index);
-        Ok(Some(before))
     }
 
     /// Copies `len` bytes from data segment `data` of `instance`, which is empty once it is dropped.
@@ -221,10 +284,12 @@ impl StoreOpaque {
         let record = self.at(instance);
         let module = record.module().clone();
         let segment = if record.dropped_datas[data] { &[] } else { module.data(data) };
+        let Some(from) = range(src, len, segment.len()) else { return false };
+        if let Some(shared) = self.at(part.owner).memories[part.index].as_shared() {
+            return shared.write(dst, &segment[from]);
+        }
         let bytes = self.memory_bytes_mut(part);
-        let (Some(to), Some(from)) = (range(dst, len, bytes.len()), range(src, len, segment.len())) else {
-            return false;
-        };
+        let Some(to) = range(dst, len, bytes.len()) else { return false };
         bytes[to].copy_from_slice(&segment[from]);
         true
     }

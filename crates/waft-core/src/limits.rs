@@ -14,3 +14,9 @@ pub const CHECKED_MEMORY_BYTES_MAX: u64 = 64 << 30;
 
 /// Bytes of address space after the longest extent of every memory that fault.
 pub const MEMORY_GUARD_BYTES: u64 = 64 << 10;
+
+/// The most fields of a structure, and the most supertypes in a chain: what the specification's appendix (A.1) has
+/// validation enforce holds for types that the host makes, too.
+pub const STRUCT_FIELDS_MAX: usize = 10_000;
+/// The most supertypes that a type may have, directly or not.
+pub const SUBTYPING_DEPTH_MAX: u32 = crate::gc::row::DEPTH_MAX;

@@ -56,12 +56,20 @@ traps! {
     Interrupt = 10, "interrupted by the host";
     /// A null reference was used where none may be.
     NullReference = 11, "null reference";
+    /// A cast found a value of another type.
+    CastFailure = 13, "cast failure";
+    /// An array was accessed outside of its elements.
+    ArrayOutOfBounds = 14, "out of bounds array access";
+    /// An array or the heap would be larger than it may be.
+    AllocationTooLarge = 15, "allocation size too large";
+    /// The GC heap holds what no guest put there; a bug, or an attack that was stopped.
+    CorruptHeap = 16, "corrupt GC heap";
     /// A library call failed and left an error with the engine; never shown to a user.
     LibcallFailed = 12, "a library call failed";
     /// The address of an atomic access is not a multiple of its size.
-    HeapMisaligned = 13, "unaligned atomic";
+    HeapMisaligned = 18, "unaligned atomic";
     /// A memory that is not shared was waited on.
-    AtomicWaitNonSharedMemory = 14, "expected shared memory: a wait on a memory that is not shared";
+    AtomicWaitNonSharedMemory = 19, "expected shared memory: a wait on a memory that is not shared";
 }
 
 impl core::fmt::Display for TrapCode {

@@ -4,7 +4,7 @@
 //! cannot be reached is not translated: only its nesting is counted.
 
 use crate::context::{Region, VmValues};
-use crate::signature::{clif_type, val_type};
+use crate::signature::clif_type;
 use crate::translator::{FuncTranslator, TranslateResult};
 use cranelift_codegen::ir::{Block, BlockArg, Inst, InstBuilder, JumpTableData, Value};
 use std::collections::HashMap;
@@ -17,7 +17,7 @@ use wasmparser::{BlockType, BrTable, Operator};
 pub(crate) struct Frame<'a> {
     kind: FrameKind,
     params: &'a [ValType],
-    results: &'a [ValType],
+    results: Types<'a>,
     /// What branches go to. A loop has its header from the start, others get a block with the first branch.
     label: Option<Block>,
     /// How many operands lie below the block's parameters.
@@ -47,9 +47,33 @@ impl Frame<'_> {
     fn label_types(&self) -> &[ValType] {
         match self.kind {
             FrameKind::Loop => self.params,
-            _ => self.results,
+            _ => self.results.as_slice(),
         }
     }
+}
+
+/// The types of a list of values.
+#[derive(Clone, Copy)]
+enum Types<'a> {
+    /// One, which no list of the module's says.
+    One(ValType),
+    /// A list of the module's.
+    Many(&'a [ValType]),
+}
+
+impl Types<'_> {
+    fn as_slice(&self) -> &[ValType] {
+        match self {
+            Self::One(ty) => std::slice::from_ref(ty),
+            Self::Many(types) => types,
+        }
+    }
+}
+
+/// The types of what a block takes and gives.
+struct BlockTypes<'a> {
+    params: &'a [ValType],
+    results: Types<'a>,
 }
 
 impl<'a> FuncTranslator<'a, '_> {
@@ -61,7 +85,7 @@ impl<'a> FuncTranslator<'a, '_> {
         let frame = Frame {
             kind: FrameKind::Block,
             params: &[],
-            results: self.sig.results(),
+            results: Types::Many(self.sig.results()),
             label: None,
             height: 0,
         };
@@ -83,52 +107,58 @@ impl<'a> FuncTranslator<'a, '_> {
         (entry, VmValues::new(entry, params[0], area))
     }
 
-    fn block_types(&self, ty: BlockType) -> (&'a [ValType], &'a [ValType]) {
-        match ty {
-            BlockType::Empty => (&[], &[]),
-            BlockType::Type(ty) => (&[], single(val_type(ty))),
+    fn block_types(&self, ty: BlockType) -> TranslateResult<BlockTypes<'a>> {
+        Ok(match ty {
+            BlockType::Empty => BlockTypes { params: &[], results: Types::Many(&[]) },
+            BlockType::Type(ty) => BlockTypes { params: &[], results: Types::One(self.val_type(ty)?) },
             BlockType::FuncType(ty) => {
-                let sig = &self.shape.types[TypeIndex::from_u32(ty)];
-                (sig.params(), sig.results())
+                let sig = self.shape.sig(TypeIndex::from_u32(ty));
+                BlockTypes { params: sig.params(), results: Types::Many(sig.results()) }
             }
-        }
+        })
     }
 
-    fn push_frame(&mut self, kind: FrameKind, ty: BlockType, label: Option<Block>) {
-        let (params, results) = self.block_types(ty);
+    fn push_frame(&mut self, kind: FrameKind, types: BlockTypes<'a>, label: Option<Block>) {
+        let BlockTypes { params, results } = types;
         let height = self.height() - params.len();
         self.frames.push(Frame { kind, params, results, label, height });
     }
 
     /// `block`.
-    pub(crate) fn block(&mut self, ty: BlockType) {
-        self.push_frame(FrameKind::Block, ty, None);
+    pub(crate) fn block(&mut self, ty: BlockType) -> TranslateResult {
+        let types = self.block_types(ty)?;
+        self.push_frame(FrameKind::Block, types, None);
+        Ok(())
     }
 
     /// `loop`.
-    pub(crate) fn loop_(&mut self, ty: BlockType) {
-        let (params, _) = self.block_types(ty);
+    pub(crate) fn loop_(&mut self, ty: BlockType) -> TranslateResult {
+        let types = self.block_types(ty)?;
+        let params = types.params;
         let header = self.label_block(params);
         self.jump(header, params.len());
-        self.push_frame(FrameKind::Loop, ty, Some(header));
+        self.push_frame(FrameKind::Loop, types, Some(header));
         self.truncate(self.height() - params.len());
         self.continue_in(header);
+        Ok(())
     }
 
     /// `if`.
-    pub(crate) fn if_(&mut self, ty: BlockType) {
+    pub(crate) fn if_(&mut self, ty: BlockType) -> TranslateResult {
         let condition = self.pop();
         // The parameters are needed again by `else`.
-        let (params, _) = self.block_types(ty);
+        let types = self.block_types(ty)?;
+        let params = types.params;
         self.canonicalise(params.len());
         let again = self.peek_many(params.len()).to_vec();
         let then = self.builder.create_block();
         let otherwise = self.builder.create_block();
         let branch = self.builder.ins().brif(condition, then, &[], otherwise, &[]);
         self.builder.seal_block(then);
-        self.push_frame(FrameKind::If { branch, otherwise }, ty, None);
+        self.push_frame(FrameKind::If { branch, otherwise }, types, None);
         self.builder.switch_to_block(then);
         self.push_all(&again);
+        Ok(())
     }
 
     /// `else`, whether or not what came before can reach it: `if` itself was reached.
@@ -221,10 +251,25 @@ impl<'a> FuncTranslator<'a, '_> {
     /// `br_if`.
     pub(crate) fn br_if(&mut self, depth: u32) {
         let condition = self.pop();
+        self.branch_if(condition, depth);
+    }
+
+    /// Branches if `condition` holds, and goes on otherwise.
+    pub(crate) fn branch_if(&mut self, condition: Value, depth: u32) {
         let (label, arity) = self.label(depth);
         let args = self.branch_args(arity);
         let next = self.builder.create_block();
         self.builder.ins().brif(condition, label, &args, next, &[]);
+        self.builder.seal_block(next);
+        self.builder.switch_to_block(next);
+    }
+
+    /// Branches if `condition` does not hold, and goes on otherwise.
+    pub(crate) fn branch_unless(&mut self, condition: Value, depth: u32) {
+        let (label, arity) = self.label(depth);
+        let args = self.branch_args(arity);
+        let next = self.builder.create_block();
+        self.builder.ins().brif(condition, next, &[], label, &args);
         self.builder.seal_block(next);
         self.builder.switch_to_block(next);
     }
@@ -317,7 +362,8 @@ impl<'a> FuncTranslator<'a, '_> {
         if let Some(label) = self.frames[at].label {
             return (label, arity);
         }
-        let label = self.label_block(self.frames[at].results);
+        let results = self.frames[at].results;
+        let label = self.label_block(results.as_slice());
         self.frames[at].label = Some(label);
         (label, arity)
     }
@@ -325,7 +371,8 @@ impl<'a> FuncTranslator<'a, '_> {
     fn label_block(&mut self, types: &[ValType]) -> Block {
         let block = self.builder.create_block();
         for ty in types {
-            self.builder.append_block_param(block, clif_type(*ty));
+            let value = self.builder.append_block_param(block, clif_type(*ty));
+            self.root_if_ref(value, *ty);
         }
         block
     }
@@ -358,17 +405,4 @@ struct Edges {
     last: Option<(u32, Block)>,
     /// Those that take values: blocks still to be filled, in the order of their making.
     split: Vec<(u32, Block)>,
-}
-
-/// The list of one type.
-fn single(ty: ValType) -> &'static [ValType] {
-    match ty {
-        ValType::I32 => &[ValType::I32],
-        ValType::I64 => &[ValType::I64],
-        ValType::F32 => &[ValType::F32],
-        ValType::F64 => &[ValType::F64],
-        ValType::V128 => &[ValType::V128],
-        ty if ty == ValType::FUNCREF => &[ValType::FUNCREF],
-        _ => &[ValType::EXTERNREF],
-    }
 }

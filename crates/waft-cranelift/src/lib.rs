@@ -13,6 +13,7 @@
 
 mod atomic;
 mod call;
+mod cast;
 mod context;
 mod control;
 mod convert;
@@ -26,6 +27,7 @@ mod numeric;
 mod operator;
 mod signature;
 mod simd;
+mod stack_map;
 mod table;
 mod tier;
 mod translator;

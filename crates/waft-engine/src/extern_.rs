@@ -7,7 +7,8 @@ use crate::memory::Memory;
 use crate::shared_memory::SharedMemory;
 use crate::store::AsContext;
 use crate::table::Table;
-use crate::types::{ExternType, FuncType, GlobalType, MemoryType, TableType};
+use crate::tag::Tag;
+use crate::types::{ExternType, FuncType, GlobalType, MemoryType, TableType, TagType};
 use crate::vm::{Binding, InstanceRecord, StoreId, StoreOpaque};
 use anyhow::Result;
 use waft_core::module::EntityIndex;
@@ -40,6 +41,8 @@ pub enum Extern {
     Memory(Memory),
     /// A memory that other stores may use as well.
     SharedMemory(SharedMemory),
+    /// A tag of exceptions.
+    Tag(Tag),
 }
 
 impl Extern {
@@ -72,6 +75,10 @@ impl Extern {
     pub fn into_shared_memory(self) -> Option<SharedMemory> {
         if let Self::SharedMemory(memory) = self { Some(memory) } else { None }
     }
+    /// The tag, if it is one.
+    pub fn into_tag(self) -> Option<Tag> {
+        if let Self::Tag(tag) = self { Some(tag) } else { None }
+    }
     /// Its type; of memories and tables, with the size that they have now as the minimum.
     ///
     /// ```
@@ -89,6 +96,7 @@ impl Extern {
             Self::Table(table) => ExternType::Table(table.ty(store)),
             Self::Memory(memory) => ExternType::Memory(memory.ty(store)),
             Self::SharedMemory(memory) => ExternType::Memory(memory.ty()),
+            Self::Tag(tag) => ExternType::Tag(tag.ty(store)),
         }
     }
 
@@ -103,21 +111,27 @@ impl Extern {
                 None => Self::Memory(Memory::new_handle(instance.memory(memory))),
             },
             EntityIndex::Global(global) => Self::Global(Global::new_handle(instance.global(global))),
+            EntityIndex::Tag(tag) => Self::Tag(Tag::new_handle(instance.me().store(), instance.tag(tag))),
         })
     }
 
     /// Its type as declared, for messages.
     pub(crate) fn describe(&self, store: &StoreOpaque) -> ExternType {
+        let types = store.engine().types();
         match self {
-            Self::Func(func) => ExternType::Func(FuncType(store.func_sig(func.func_ref()))),
-            Self::Global(global) => ExternType::Global(GlobalType(global.declared(store))),
-            Self::Table(table) => ExternType::Table(TableType(
+            Self::Func(func) => ExternType::Func(FuncType::claimed(types, store.func_type_id(func.func_ref()))),
+            Self::Global(global) => ExternType::Global(GlobalType::from_canonical(types, global.declared(store))),
+            Self::Table(table) => ExternType::Table(TableType::from_canonical(
+                types,
                 store.at(table.part().owner).table_object(table.part().index).ty(),
             )),
             Self::Memory(memory) => ExternType::Memory(MemoryType(
                 store.at(memory.part().owner).memory_object(memory.part().index).ty(),
             )),
             Self::SharedMemory(memory) => ExternType::Memory(MemoryType(memory.object().ty())),
+            Self::Tag(tag) => {
+                ExternType::Tag(TagType::new(FuncType::claimed(types, store.tag_type(tag.number()))))
+            }
         }
     }
 
@@ -129,6 +143,7 @@ impl Extern {
             Self::Table(table) => Some(table.part().owner.store()),
             Self::Memory(memory) => Some(memory.part().owner.store()),
             Self::SharedMemory(_) => None,
+            Self::Tag(tag) => Some(tag.store()),
         }
     }
 
@@ -139,6 +154,7 @@ impl Extern {
             Self::Global(global) => Binding::Global(global.part()),
             Self::Table(table) => Binding::Table(table.part()),
             Self::Memory(memory) => Binding::Memory(memory.part()),
+            Self::Tag(tag) => Binding::Tag(tag.number()),
             Self::SharedMemory(memory) => Binding::Memory(instance::take_in_shared(store, memory.object())?),
         })
     }
@@ -165,6 +181,12 @@ impl From<Table> for Extern {
 impl From<SharedMemory> for Extern {
     fn from(memory: SharedMemory) -> Self {
         Self::SharedMemory(memory)
+    }
+}
+
+impl From<Tag> for Extern {
+    fn from(tag: Tag) -> Self {
+        Self::Tag(tag)
     }
 }
 

@@ -1,16 +1,16 @@
 //! Instances: the order in which a module comes to life, and the handle to what lives.
 
-use crate::code::CompiledCode;
 use crate::engine::Engine;
 use crate::extern_::Extern;
 use crate::func::{Func, TypedFunc, WasmParams, WasmResults};
 use crate::global::Global;
 use crate::limits::GrowthRequest;
 use crate::memory::Memory;
-use crate::module::{Module, ModuleInner, WasmBytes};
+use crate::module::{Module, ModuleInner};
 use crate::shared_memory::SharedMemory;
 use crate::store::{AsContext, AsContextMut, StoreContextMut};
 use crate::table::Table;
+use crate::tag::Tag;
 use crate::types::{ExternType, check_limits, check_memory};
 use crate::vm::{
     Binding, Callee, InstanceRecord, MemoryObject, PartOf, SharedMemoryObject, StoreOpaque, StorePtr,
@@ -285,6 +285,21 @@ impl Instance {
     pub fn get_table(&self, store: impl AsContextMut, name: &str) -> Option<Table> {
         self.get_export(store, name)?.into_table()
     }
+    /// The tag that it exports by this name.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let engine = Engine::default();
+    /// # let mut store = Store::new(&engine, ());
+    /// let module = Module::new(&engine, r#"(module (tag (export "failure") (param i32)))"#)?;
+    /// let instance = Instance::new(&mut store, &module, &[])?;
+    /// let tag = instance.get_tag(&mut store, "failure").context("no tag")?;
+    /// assert_eq!(tag.ty(&store).to_string(), "(tag (param i32))");
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn get_tag(&self, store: impl AsContextMut, name: &str) -> Option<Tag> {
+        self.get_export(store, name)?.into_tag()
+    }
     /// The global that it exports by this name.
     ///
     /// ```
@@ -325,17 +340,23 @@ pub(crate) fn check_import(
         other => (other.store() == Some(store.id()), "store"),
     };
     ensure!(here, "the import `{}::{}` belongs to another {elsewhere}", import.module, import.name);
-    let shape = module.shape();
+    let (shape, types) = (module.shape(), module.engine().types());
     let fits = match (import.entity, given) {
         (EntityIndex::Func(func), Extern::Func(given)) => {
-            store.func_sig_id(given.func_ref()) == module.sigs()[shape.funcs[func].ty.index()]
+            types.is_subtype(store.func_type_id(given.func_ref()), module.type_id(shape.funcs[func].ty))
         }
         (EntityIndex::Global(global), Extern::Global(given)) => {
-            given.declared(store) == shape.globals[global]
+            let (ours, wanted) = (given.declared(store), module.global_ty(global));
+            let content_fits = if wanted.mutable {
+                ours.content == wanted.content
+            } else {
+                types.val_is_subtype(ours.content, wanted.content)
+            };
+            ours.mutable == wanted.mutable && content_fits
         }
         (EntityIndex::Table(table), Extern::Table(given)) => {
             let object = store.at(given.part().owner).table_object(given.part().index);
-            let wanted = shape.tables[table];
+            let wanted = module.table_ty(table);
             let kind = |ty: &TableTy| (ty.element, ty.index);
             kind(&object.ty()) == kind(&wanted) && object.ty().limits.fits(object.len(), &wanted.limits)
         }
@@ -346,12 +367,16 @@ pub(crate) fn check_import(
         (EntityIndex::Memory(memory), Extern::SharedMemory(given)) => {
             given.object().ty().fits(given.object().pages(), &shape.memories[memory])
         }
+        // Source: section 3.3.14: tags match if their types are equal.
+        (EntityIndex::Tag(tag), Extern::Tag(given)) => {
+            store.tag_type(given.number()) == module.type_id(shape.tags[tag])
+        }
         _ => false,
     };
     if fits {
         return Ok(());
     }
-    let wanted = ExternType::of(shape, import.entity);
+    let wanted = ExternType::of(module, import.entity);
     let found = given.describe(store);
     bail!(
         "incompatible import type for `{}::{}`: the module wants {wanted}, found {found}",
@@ -434,13 +459,8 @@ pub(crate) fn synthetic<T>(
     ensure!(!shape.memories.values().any(|ty| ty.shared), "a shared memory is made with `SharedMemory::new`");
     shape.tables.values().try_for_each(|ty| check_limits(ty.limits, ty.elements_max()))?;
     let opaque = &mut store.0.opaque;
-    let module = synthetic_module(opaque, shape);
-    allocate(opaque, module, &[])
-}
-
-fn synthetic_module(store: &StoreOpaque, shape: Shape) -> Arc<ModuleInner> {
-    let wasm = WasmBytes::Whole(Arc::default());
-    Arc::new(ModuleInner::new(store.engine(), shape, wasm, CompiledCode::none()))
+    let module = ModuleInner::synthetic(opaque.engine(), shape);
+    allocate(opaque, Arc::new(module), &[])
 }
 
 /// The part that stands for a shared memory in a store: it is taken in by the first use.
@@ -454,7 +474,7 @@ pub(crate) fn take_in_shared(
     store.may_add_instance(1, 0)?;
     let mut shape = Shape::default();
     shape.memories.push(memory.ty());
-    let module = synthetic_module(store, shape);
+    let module = Arc::new(ModuleInner::synthetic(store.engine(), shape));
     let memories = std::iter::once(MemoryObject::Shared(memory.clone())).collect();
     let record = InstanceRecord::create_with(store, module, &[], memories)?;
     let part = store.at(record).memory(MemoryIndex::from_u32(0));

@@ -36,6 +36,8 @@ use waft_core::types::{MemoryTy, TableTy};
 pub trait ResourceLimiter: Send {
     /// Whether a memory may grow from `current` to `desired`; `maximum` is what its type declares.
     ///
+    /// It is asked again if the memory is shared and another thread grew it before this one could.
+    ///
     /// # Errors
     ///
     /// An error is raised as a trap instead of letting `memory.grow` answer -1.

@@ -161,10 +161,9 @@ impl<'scope> Script<'scope> {
     }
 
     fn register(&mut self, name: &str, module: Option<Id<'_>>) -> Result<(), String> {
-        if let Some(module) = module.filter(|module| !self.instances.contains_key(module.name())) {
-            if let Some(memories) = self.shared.get(module.name()) {
-                return register_shared(&mut self.linker, &self.store, name, memories);
-            }
+        let elsewhere = module.filter(|module| !self.instances.contains_key(module.name()));
+        if let Some(memories) = elsewhere.and_then(|module| self.shared.get(module.name())) {
+            return register_shared(&mut self.linker, &self.store, name, memories);
         }
         let instance = plain(self.instance(module))?;
         self.linker.instance(&mut self.store, name, instance).map_err(|error| format!("{error:#}"))?;

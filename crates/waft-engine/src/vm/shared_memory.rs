@@ -51,6 +51,26 @@ impl Expected {
             Self::I64(_) => 8,
         }
     }
+
+    /// Whether it is what `place` holds now.
+    ///
+    /// # Safety
+    ///
+    /// * `place` is aligned to [`Self::bytes`], and so many bytes from there are in a shared memory that is alive.
+    unsafe fn is_at(self, place: *mut u8) -> bool {
+        match self {
+            Self::I32(value) => {
+                // SAFETY: the caller promises all of it, and H2 rules out other references.
+                let found = unsafe { AtomicU32::from_ptr(place.cast()) };
+                found.load(Ordering::SeqCst) == value
+            }
+            Self::I64(value) => {
+                // SAFETY: as above.
+                let found = unsafe { AtomicU64::from_ptr(place.cast()) };
+                found.load(Ordering::SeqCst) == value
+            }
+        }
+    }
 }
 
 impl SharedMemoryObject {
@@ -166,15 +186,9 @@ impl SharedMemoryObject {
         stopped: impl Fn() -> bool,
     ) -> Result<Waited, TrapCode> {
         let place = self.atomic_place(address, expected.bytes())?;
-        let as_expected = || match expected {
+        let as_expected = || {
             // SAFETY: `atomic_place` gives an aligned place in the memory, which lives as long as `self`.
-            Expected::I32(value) => {
-                value == unsafe { AtomicU32::from_ptr(place.cast()) }.load(Ordering::SeqCst)
-            }
-            // SAFETY: as above.
-            Expected::I64(value) => {
-                value == unsafe { AtomicU64::from_ptr(place.cast()) }.load(Ordering::SeqCst)
-            }
+            unsafe { expected.is_at(place) }
         };
         Ok(self.parking.wait(address, as_expected, timeout, stopped))
     }

@@ -224,7 +224,7 @@ impl FuncTranslator<'_, '_> {
             Op::F32ReinterpretI32 => self.reinterpret(F32),
             Op::F64ReinterpretI64 => self.reinterpret(F64),
             ref other => {
-                if !self.translate_simd(other) {
+                if !self.translate_simd(other) && !self.translate_atomic(other) {
                     return Err(format!("operator {other:?} belongs to a proposal that is missing"));
                 }
             }

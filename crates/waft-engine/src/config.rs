@@ -167,8 +167,11 @@ impl Config {
         wasm_saturating_float_to_int SaturatingFloatToInt "(func (param f32) (drop (i32.trunc_sat_f32_s (local.get 0))))";
         wasm_mutable_global MutableGlobal r#"(global (export "g") (mut i32) (i32.const 0))"#;
         wasm_tail_call TailCall "(func (return_call 0))";
+        wasm_memory64 Memory64 "(memory i64 1) (table i64 1 funcref)";
         wasm_multi_memory MultiMemory "(memory 1) (memory 1)";
+        wasm_threads Threads "(memory 1 1 shared)";
         wasm_wide_arithmetic WideArithmetic "(func (param i64 i64) (result i64 i64) (i64.mul_wide_u (local.get 0) (local.get 1)))";
+        wasm_custom_page_sizes CustomPageSizes "(memory 1 (pagesize 1))";
         wasm_compact_imports CompactImports r#"(import "m" (item "a" (func)) (item "b" (func)))"#;
         wasm_extended_const ExtendedConst "(global i32 (i32.add (i32.const 1) (i32.const 2)))";
     }

@@ -28,6 +28,7 @@ mod linker;
 mod memory;
 mod module;
 mod rooted;
+mod shared_memory;
 mod store;
 mod table;
 mod tag;
@@ -68,12 +69,13 @@ pub use linker::{InstancePre, Linker};
 pub use memory::{Memory, MemoryAccessError};
 pub use module::Module;
 pub use rooted::{GcRef, OwnedRooted, RootScope, Rooted};
+pub use shared_memory::{SharedMemory, WaitResult};
 pub use store::{AsContext, AsContextMut, Store, StoreContext, StoreContextMut};
 pub use table::Table;
 pub use tag::Tag;
 pub use types::{
     ArrayType, ExportType, ExternType, FieldType, Finality, FuncType, GlobalType, HeapType, ImportType, MemoryType,
-    Mutability, RefType, StorageType, StructType, TableType, TagType, ValType,
+    MemoryTypeBuilder,     Mutability, RefType, StorageType, StructType, TableType, TagType, ValType,
 };
 pub use val::{Ref, V128, Val};
 pub use vm::InterruptHandle;

@@ -20,6 +20,8 @@ const TEXTS: &[(&str, &[Trap])] = &[
     ("indirect call", &[Trap::BadSignature]),
     ("null function reference", &[Trap::NullReference, Trap::IndirectCallToNull]),
     ("null", &[Trap::NullReference]),
+    ("unaligned atomic", &[Trap::HeapMisaligned]),
+    ("expected shared memory", &[Trap::AtomicWaitNonSharedMemory]),
     ("call stack exhausted", &[Trap::StackOverflow]),
     ("cast failure", &[Trap::CastFailure]),
 ];

@@ -16,6 +16,7 @@ use super::context::{
 };
 use super::libcall;
 use super::memory::MemoryObject;
+use super::shared_memory::SharedMemoryObject;
 use super::store::StoreOpaque;
 use super::table::TableObject;
 use crate::module::ModuleInner;
@@ -115,6 +116,21 @@ impl InstanceRecord {
         let defined_memories = &shape.memories.as_slice()[shape.imported_memories..];
         let memories =
             defined_memories.iter().map(|ty| MemoryObject::new(*ty, tunables)).collect::<Result<_>>()?;
+        Self::create_with(store, module, bindings, memories)
+    }
+
+    /// The same with memories that are there already, of the types that the module defines.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::create`].
+    pub(crate) fn create_with(
+        store: &mut StoreOpaque,
+        module: Arc<ModuleInner>,
+        bindings: &[Binding],
+        memories: IndexVec<DefinedMemoryIndex, MemoryObject>,
+    ) -> Result<StorePtr<Self>> {
+        let shape = module.shape();
         let defined_tables = shape.tables.keys().skip(shape.imported_tables);
         let tables = defined_tables.map(|table| TableObject::new(module.table_ty(table))).collect::<Result<_>>()?;
         let mut record = Box::new(Self {
@@ -240,7 +256,8 @@ impl InstanceRecord {
         for index in self.tables.keys() {
             self.publish_table(index);
         }
-        let exported = shape.memory_export.map(|memory| self.memory(memory));
+        let exported = shape.memory_export.filter(|memory| !shape.memories[*memory].shared);
+        let exported = exported.map(|memory| self.memory(memory));
         // SAFETY: the owner lives as long as the store (S1).
         let exported = exported.map(|part| unsafe { (*part.owner.as_ptr()).defined_memory(part.index) });
         self.exported_memory =
@@ -308,7 +325,14 @@ impl InstanceRecord {
             None => self.imported_memories[memory.index()],
         }
     }
-    /// The memory that it exports by the name `memory`, as code sees it.
+    /// A memory of this instance, if it is shared.
+    pub(crate) fn shared_memory(&self, memory: MemoryIndex) -> Option<Arc<SharedMemoryObject>> {
+        let part = self.memory(memory);
+        // SAFETY: the owner lives as long as the store (S1), which cannot be written while `&self` is held.
+        let owner = unsafe { &*part.owner.as_ptr() };
+        owner.memories[part.index].as_shared().cloned()
+    }
+    /// The memory that it exports by the name `memory`, as code sees it, unless it is shared.
     #[inline]
     pub(crate) fn exported_memory(&self) -> Option<StorePtr<VmMemory>> {
         self.exported_memory

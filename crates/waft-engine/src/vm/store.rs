@@ -12,8 +12,9 @@ use super::activation::{StoreCodes, VmStoreContext};
 use super::context::{StorePtr, VmFuncRef};
 use super::gc::{GcHeap, Handles};
 use super::host::HostFuncObject;
-use super::instance::InstanceRecord;
+use super::instance::{InstanceRecord, PartOf};
 use super::interrupt::{InterruptHandle, InterruptState};
+use super::shared_memory::SharedMemoryObject;
 use crate::door::Doorkeeper;
 use crate::engine::Engine;
 use crate::limits::{GrowthRequest, HostLimits};
@@ -24,6 +25,7 @@ use std::num::NonZeroU32;
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicU64, Ordering};
+use waft_core::index::DefinedMemoryIndex;
 use waft_core::types::SubType;
 
 /// Which store something belongs to.
@@ -70,6 +72,8 @@ pub(crate) struct StoreOpaque {
     host: Option<NonNull<dyn HostLimits>>,
     memories: usize,
     tables: usize,
+    /// The shared memories that were taken in.
+    shared_memories: Vec<PartOf<DefinedMemoryIndex>>,
     /// Who watches the door, if anybody does.
     pub(crate) doorkeeper: Option<Box<dyn Doorkeeper>>,
 }
@@ -102,6 +106,7 @@ impl StoreOpaque {
             host: None,
             memories: 0,
             tables: 0,
+            shared_memories: Vec::new(),
             doorkeeper: None,
         };
         store.publish_funcs();
@@ -180,6 +185,23 @@ impl StoreOpaque {
         let record = NonNull::from(Box::leak(record));
         self.instances.push(record);
         self.ptr(record)
+    }
+
+    /// The part that stands for a shared memory in this store, if it was taken in.
+    pub(crate) fn shared_memory(
+        &self,
+        memory: &Arc<SharedMemoryObject>,
+    ) -> Option<PartOf<DefinedMemoryIndex>> {
+        let same = |part: &&PartOf<DefinedMemoryIndex>| {
+            let object = self.at(part.owner).memory_object(part.index).as_shared();
+            object.is_some_and(|object| Arc::ptr_eq(object, memory))
+        };
+        self.shared_memories.iter().find(same).copied()
+    }
+
+    /// Remembers what stands for a shared memory.
+    pub(crate) fn adopt_shared_memory(&mut self, part: PartOf<DefinedMemoryIndex>) {
+        self.shared_memories.push(part);
     }
 
     pub(super) fn adopt_host_func(&mut self, func: HostFuncObject) {

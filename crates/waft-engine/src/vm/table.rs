@@ -54,7 +54,7 @@ impl TableObject {
     }
     /// How many it can ever have.
     pub(crate) fn len_max(&self) -> u64 {
-        self.ty.limits.max.unwrap_or(u64::from(u32::MAX))
+        self.ty.limits.max.unwrap_or(self.ty.elements_max())
     }
     /// The elements, raw (T1).
     pub(super) fn elements(&self) -> &[u64] {

@@ -76,7 +76,7 @@ proposals! {
     /// Exceptions with `exnref`.
     Exceptions "exceptions" "3.0" Missing [EXCEPTIONS];
     /// Vector operators with results that depend on the machine.
-    RelaxedSimd "relaxed-simd" "3.0" Missing [RELAXED_SIMD];
+    RelaxedSimd "relaxed-simd" "3.0" On [RELAXED_SIMD];
     /// Shared memories and atomics.
     Threads "threads" "proposal" Missing [THREADS];
     /// 128-bit integer arithmetic.

@@ -2,7 +2,7 @@
 
 use crate::home;
 use crate::signature::guest_signature;
-use crate::translator::FuncTranslator;
+use crate::translator::{FuncTranslator, Machine};
 use crate::trap::waft_trap;
 use cranelift_codegen::binemit::Reloc as ClifReloc;
 use cranelift_codegen::control::ControlPlane;
@@ -44,6 +44,7 @@ pub struct Cranelift {
     isa: OwnedTargetIsa,
     /// For functions that would take too long otherwise: no optimisation.
     plain: OwnedTargetIsa,
+    machine: Machine,
     idle: Mutex<Vec<Workshop>>,
 }
 
@@ -92,13 +93,15 @@ impl Cranelift {
             isa.finish(settings::Flags::new(flags.clone())).map_err(|error| error.to_string())
         };
         let (plain, isa) = (finish("none")?, finish("speed")?);
-        for feature in FEATURES_NEEDED {
-            let on = isa.isa_flags().iter().any(|flag| flag.name == *feature && flag.as_bool() == Some(true));
-            if !on {
-                return Err(format!("the processor lacks a feature that compiled code needs: {feature}"));
-            }
+        let on = |feature: &str| {
+            isa.isa_flags().iter().any(|flag| flag.name == feature && flag.as_bool() == Some(true))
+        };
+        if let Some(feature) = FEATURES_NEEDED.iter().find(|feature| !on(feature)) {
+            return Err(format!("the processor lacks a feature that compiled code needs: {feature}"));
         }
-        Ok(Self { isa, plain, idle: Mutex::new(Vec::new()) })
+        // With less, Cranelift would call a C library.
+        let machine = Machine { fma: on("has_avx") && on("has_fma") };
+        Ok(Self { isa, plain, machine, idle: Mutex::new(Vec::new()) })
     }
 
     /// The machine code of a function as text: what tests compare with golden listings.
@@ -142,7 +145,7 @@ impl Cranelift {
         func.signature = guest_signature(request.shape.func_sig(index));
         check_stack(func);
         let builder = FunctionBuilder::new(func, &mut workshop.builder);
-        let translated = FuncTranslator::translate(builder, request)?;
+        let translated = FuncTranslator::translate(builder, request, self.machine)?;
         translated.builder.finalize(self.isa.frontend_config());
         let isa = if translated.excessive { &self.plain } else { &self.isa };
         workshop

@@ -29,12 +29,21 @@ use wasmparser::{BinaryReader, FunctionBody};
 /// What translating gives: nothing but CLIF, or why the tier cannot.
 pub(crate) type TranslateResult<T = ()> = Result<T, String>;
 
+/// What the processor offers beyond what all code needs, where translation depends on it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Machine {
+    /// Multiplication and addition with one rounding.
+    pub(crate) fma: bool,
+}
+
 /// The state of translating one function.
 pub(crate) struct FuncTranslator<'a, 'b> {
     /// Where instructions go.
     pub(crate) builder: FunctionBuilder<'b>,
     /// What is compiled, and for what.
     pub(crate) request: &'a CompileRequest<'a>,
+    /// What it may use of the processor.
+    pub(crate) machine: Machine,
     /// The module.
     pub(crate) shape: &'a Shape,
     /// Where things stand in the context.
@@ -72,6 +81,7 @@ impl<'a, 'b> FuncTranslator<'a, 'b> {
     pub(crate) fn translate(
         mut builder: FunctionBuilder<'b>,
         request: &'a CompileRequest<'a>,
+        machine: Machine,
     ) -> TranslateResult<Translated<'b>> {
         let shape = request.shape;
         let sig = shape.func_sig(shape.func(request.func));
@@ -79,6 +89,7 @@ impl<'a, 'b> FuncTranslator<'a, 'b> {
         let mut this = Self {
             builder,
             request,
+            machine,
             shape,
             layout: request.layout,
             sig,

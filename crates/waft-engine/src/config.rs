@@ -129,11 +129,37 @@ impl Config {
         self
     }
 
+    /// Whether relaxed SIMD operators give the same results on every machine; off by default.
+    ///
+    /// What these operators make of NaNs, numbers out of range and mixed masks, and whether `relaxed_madd` rounds once
+    /// or twice, is left to the implementation: by default it is what this processor does fastest. Switched on, it is
+    /// what the standard's [deterministic profile] prescribes: the operator without *relaxed* in its name, two
+    /// roundings, and a dot product of signed numbers.
+    ///
+    /// [deterministic profile]: https://webassembly.github.io/spec/core/appendix/profiles.html
+    ///
+    /// ```
+    /// # use waft::*;
+    /// let engine = Engine::new(Config::new().relaxed_simd_deterministic(true))?;
+    /// let module = Module::new(&engine, r#"(module (func (export "f") (result i32)
+    ///     (i32x4.extract_lane 0 (i32x4.relaxed_trunc_f32x4_s (v128.const f32x4 nan 0 0 0)))))"#)?;
+    /// let mut store = Store::new(&engine, ());
+    /// let instance = Instance::new(&mut store, &module, &[])?;
+    /// // As `i32x4.trunc_sat_f32x4_s`. What x86 does fastest is `i32::MIN`.
+    /// assert_eq!(instance.get_typed_func::<(), i32>(&mut store, "f")?.call(&mut store, ())?, 0);
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn relaxed_simd_deterministic(&mut self, enable: bool) -> &mut Self {
+        self.tunables.relaxed_simd_deterministic = enable;
+        self
+    }
+
     switches! {
         wasm_multi_value MultiValue "(func (result i32 i32) i32.const 1 i32.const 2)";
         wasm_reference_types ReferenceTypes "(table 1 externref)";
         wasm_bulk_memory BulkMemory "(memory 1) (func (memory.fill (i32.const 0) (i32.const 7) (i32.const 9)))";
         wasm_simd Simd "(func (param v128))";
+        wasm_relaxed_simd RelaxedSimd "(func (param v128) (result v128) (i32x4.relaxed_trunc_f32x4_s (local.get 0)))";
         wasm_sign_extension SignExtension "(func (param i32) (drop (i32.extend8_s (local.get 0))))";
         wasm_saturating_float_to_int SaturatingFloatToInt "(func (param f32) (drop (i32.trunc_sat_f32_s (local.get 0))))";
         wasm_mutable_global MutableGlobal r#"(global (export "g") (mut i32) (i32.const 0))"#;

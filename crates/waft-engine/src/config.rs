@@ -129,7 +129,35 @@ impl Config {
         self
     }
 
-    /// Whether relaxed SIMD operators give the same results on every machine; off by default.
+    /// Whether the results of all operators are the same on every machine, as the standard's [deterministic profile]
+    /// prescribes; off by default.
+    ///
+    /// It settles what is otherwise left open: every NaN that is computed is the canonical one, positive (by default
+    /// its sign and payload are the processor's), and relaxed SIMD operators are deterministic
+    /// ([`Config::relaxed_simd_deterministic`]). It costs a comparison and a selection for each float operator.
+    /// Where growing a memory or table fails is still a matter of limits, and the host's answers are the host's.
+    ///
+    /// [deterministic profile]: https://webassembly.github.io/spec/core/appendix/profiles.html
+    ///
+    /// ```
+    /// # use waft::*;
+    /// let engine = Engine::new(Config::new().deterministic(true))?;
+    /// let module = Module::new(&engine, r#"(module (func (export "f") (param f32 f32) (result i32)
+    ///     (i32.reinterpret_f32 (f32.div (local.get 0) (local.get 1)))))"#)?;
+    /// let mut store = Store::new(&engine, ());
+    /// let instance = Instance::new(&mut store, &module, &[])?;
+    /// let divide = instance.get_typed_func::<(f32, f32), u32>(&mut store, "f")?;
+    /// // x86 makes the negative NaN of it, ARM the positive one.
+    /// assert_eq!(divide.call(&mut store, (0.0, 0.0))?, 0x7fc0_0000);
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn deterministic(&mut self, enable: bool) -> &mut Self {
+        self.tunables.canonical_nans = enable;
+        self.relaxed_simd_deterministic(enable)
+    }
+
+    /// Whether relaxed SIMD operators give the same results on every machine; off by default, and a part of
+    /// [`Config::deterministic`].
     ///
     /// What these operators make of NaNs, numbers out of range and mixed masks, and whether `relaxed_madd` rounds once
     /// or twice, is left to the implementation: by default it is what this processor does fastest. Switched on, it is

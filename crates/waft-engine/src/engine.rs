@@ -103,10 +103,12 @@ impl Engine {
     pub(crate) fn fingerprint(&self) -> String {
         let tier = self.tier();
         // All of them: a new one does not compile until it stands here.
-        let Tunables { memory_reservation_bytes, relaxed_simd_deterministic } = *self.tunables();
+        let Tunables { memory_reservation_bytes, relaxed_simd_deterministic, canonical_nans } =
+            *self.tunables();
         format!(
             "waft {} | {} | {} | memory reservation {memory_reservation_bytes} | \
-             deterministic relaxed SIMD: {relaxed_simd_deterministic} | proposals {:#x}",
+             canonical NaNs: {canonical_nans} | deterministic relaxed SIMD: {relaxed_simd_deterministic} | \
+             proposals {:#x}",
             env!("CARGO_PKG_VERSION"),
             tier.name(),
             tier.fingerprint(),

@@ -16,8 +16,15 @@ pub struct Row {
 }
 
 /// All of them.
-pub const MATRIX: &[Row] = &[Row { tier: "cranelift", policy: "on-demand", engine: cranelift_on_demand }];
+pub const MATRIX: &[Row] = &[
+    Row { tier: "cranelift", policy: "on-demand", engine: cranelift_on_demand },
+    Row { tier: "cranelift", policy: "on-demand, deterministic", engine: cranelift_deterministic },
+];
 
 fn cranelift_on_demand(config: Config) -> Result<Engine> {
     Engine::new(&config)
+}
+
+fn cranelift_deterministic(mut config: Config) -> Result<Engine> {
+    Engine::new(config.deterministic(true))
 }

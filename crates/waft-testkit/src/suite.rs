@@ -30,7 +30,7 @@ impl Script {
     /// Switches off what the script asserts to be invalid, since it is older, and on what it is about.
     pub fn configure(&self, config: &mut Config) {
         if self.name.starts_with(DETERMINISTIC) {
-            config.relaxed_simd_deterministic(true);
+            config.deterministic(true);
         }
         if ONE_MEMORY.iter().any(|folder| self.name.starts_with(folder)) {
             config.wasm_multi_memory(false);

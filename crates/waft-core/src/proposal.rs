@@ -2,6 +2,7 @@
 //!
 //! A proposal is supported by every part of Waft or it stands here as missing.
 
+use crate::module::decode;
 use alloc::vec::Vec;
 use wasmparser::WasmFeatures;
 
@@ -15,7 +16,7 @@ pub enum Status {
 }
 
 macro_rules! proposals {
-    ($($(#[$doc:meta])* $variant:ident $name:literal $since:literal $status:ident [$($feature:ident)|+];)*) => {
+    ($($(#[$doc:meta])* $variant:ident $name:literal $since:literal $status:ident [$($feature:ident)|*];)*) => {
         /// One WebAssembly proposal.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
         #[repr(u8)]
@@ -39,8 +40,9 @@ macro_rules! proposals {
             pub const fn status(self) -> Status {
                 match self { $(Self::$variant => Status::$status,)* }
             }
+            /// What validation must know of it; nothing for a proposal that changes no rule.
             const fn features(self) -> WasmFeatures {
-                match self { $(Self::$variant => WasmFeatures::empty()$(.union(WasmFeatures::$feature))+,)* }
+                match self { $(Self::$variant => WasmFeatures::empty()$(.union(WasmFeatures::$feature))*,)* }
             }
         }
     };
@@ -83,6 +85,8 @@ proposals! {
     WideArithmetic "wide-arithmetic" "proposal" On [WIDE_ARITHMETIC];
     /// Memories with pages of one byte.
     CustomPageSizes "custom-page-sizes" "proposal" Missing [CUSTOM_PAGE_SIZES];
+    /// Which way branches go nearly always, in a custom section.
+    BranchHinting "branch-hinting" "proposal" On [];
     /// The first form of exceptions.
     LegacyExceptions "legacy-exceptions" "proposal" Missing [LEGACY_EXCEPTIONS];
     /// Import sections without repetition.
@@ -145,7 +149,7 @@ impl ProposalSet {
 /// The proposals that `module` cannot do without: it stops being valid when any of them is switched off.
 ///
 /// Empty if the module is invalid whatever is switched on.
-pub fn proposals_used(module: &[u8]) -> Vec<Proposal> {
+pub fn proposals_needed(module: &[u8]) -> Vec<Proposal> {
     let valid = |set: ProposalSet| {
         wasmparser::Validator::new_with_features(set.features()).validate_all(module).is_ok()
     };
@@ -158,4 +162,14 @@ pub fn proposals_used(module: &[u8]) -> Vec<Proposal> {
         !valid(without)
     };
     Proposal::ALL.iter().copied().filter(needed).collect()
+}
+
+/// The proposals that a valid `module` uses: those that it needs, and those that it has data for.
+pub fn proposals_used(module: &[u8]) -> Vec<Proposal> {
+    let mut used = proposals_needed(module);
+    if decode(module, ProposalSet::all()).is_ok_and(|decoded| !decoded.shape.branch_hints.is_empty()) {
+        used.push(Proposal::BranchHinting);
+        used.sort();
+    }
+    used
 }

@@ -52,6 +52,8 @@ pub(crate) struct FuncTranslator<'a, 'b> {
     pub(crate) sig: &'a FuncSig,
     /// Whether the next operator can be reached.
     pub(crate) reachable: bool,
+    /// Whether branch hints say that control hardly ever comes here.
+    pub(crate) cold: bool,
     /// How many blocks were opened in unreachable code and not closed yet.
     pub(crate) dead_depth: u32,
     /// The open blocks, outermost first.
@@ -66,6 +68,8 @@ pub(crate) struct FuncTranslator<'a, 'b> {
     pub(crate) homes: Homes,
     /// The operands. Those from [`KEPT_OPERANDS`] on have homes: what stands here tells their types.
     stack: Vec<Value>,
+    /// Where the operator stands, in bytes from the start of the body.
+    at: u32,
 }
 
 /// A function in CLIF.
@@ -94,6 +98,7 @@ impl<'a, 'b> FuncTranslator<'a, 'b> {
             layout: request.layout,
             sig,
             reachable: true,
+            cold: false,
             dead_depth: 0,
             frames: Vec::new(),
             vm,
@@ -101,6 +106,7 @@ impl<'a, 'b> FuncTranslator<'a, 'b> {
             result_slot: None,
             homes: Homes::default(),
             stack: Vec::new(),
+            at: 0,
         };
         this.body(entry)?;
         let excessive = this.is_excessive();
@@ -128,7 +134,15 @@ impl<'a, 'b> FuncTranslator<'a, 'b> {
     }
 
     fn set_position(&mut self, offset: usize) {
+        self.at = (offset - self.request.body_offset) as u32;
         self.builder.set_srcloc(SourceLoc::new(offset as u32));
+    }
+
+    /// Whether the condition of the branch that is translated is likely to hold, if a hint says so.
+    pub(crate) fn hint(&self) -> Option<bool> {
+        let hints = self.shape.hints_of(self.request.func);
+        let found = hints.binary_search_by_key(&self.at, |hint| hint.offset).ok()?;
+        Some(hints[found].likely)
     }
 
     /// Pushes a value on the operand stack.

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use waft_core::index::{DefinedFuncIndex, TypedIndex};
 use waft_core::layout::VmLayout;
 use waft_core::module::{BodyToValidate, BodyValidator, Shape, decode};
-use waft_core::proposal::{Status, proposals_used};
+use waft_core::proposal::{Status, proposals_needed};
 use waft_core::tier::{CompileRequest, CompiledFunc, Linkage};
 
 /// Compiles a whole module.
@@ -30,7 +30,7 @@ pub(crate) fn validate(engine: &Engine, wasm: &[u8]) -> Result<Shape> {
 #[cold]
 fn name_proposals(engine: &Engine, wasm: &[u8], error: anyhow::Error) -> anyhow::Error {
     let enabled = engine.config().proposals;
-    let lacking: Vec<String> = proposals_used(wasm)
+    let lacking: Vec<String> = proposals_needed(wasm)
         .into_iter()
         .filter(|proposal| !enabled.contains(*proposal))
         .map(|proposal| match proposal.status() {

@@ -198,6 +198,25 @@ impl Config {
         wasm_extended_const ExtendedConst "(global i32 (i32.add (i32.const 1) (i32.const 2)))";
     }
 
+    /// Switches the `BranchHinting` proposal of WebAssembly: code is laid out so that branches go straight on where
+    /// the module's custom section `metadata.code.branch_hint` says that they nearly always go. On by default.
+    ///
+    /// No module is refused without it, or because its hints are malformed: those are ignored.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// let text = r#"(module (func (param i32)
+    ///     local.get 0 (@metadata.code.branch_hint "\00") if unreachable end))"#;
+    /// let module = Module::new(&Engine::default(), text)?;
+    /// assert_eq!(module.proposals_used().unwrap(), ["branch-hinting"]);
+    /// Module::new(&Engine::new(Config::new().wasm_branch_hinting(false))?, text)?;
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn wasm_branch_hinting(&mut self, enable: bool) -> &mut Self {
+        self.proposals.set(Proposal::BranchHinting, enable);
+        self
+    }
+
     /// What is wrong with the setup, if anything is.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
         anyhow::ensure!(

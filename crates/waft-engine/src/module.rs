@@ -408,8 +408,9 @@ impl Module {
         artifact::is_artifact(bytes)
     }
 
-    /// The names of the proposals that it cannot do without, found by validating it without each in turn. `None` for a
-    /// precompiled module, which does not keep the code that would tell.
+    /// The names of the proposals that it uses: those that it cannot do without, found by validating it without each in
+    /// turn, and those that it has data for, as branch hints. `None` for a precompiled module, which does not keep the
+    /// code that would tell.
     ///
     /// ```
     /// use waft::{Engine, Module};

@@ -1,9 +1,11 @@
 //! The one table of proposals: what there is, what Waft supports, and the run-time switches.
 //!
-//! A proposal is supported by every part of Waft or it stands here as missing.
+//! A proposal is supported by every part of Waft or it stands here as missing. The name of its switch follows from its
+//! own: `tail-call` is `Config::wasm_tail_call`, and `--proposal tail-call`.
 
 use crate::module::decode;
 use alloc::vec::Vec;
+use core::fmt;
 use wasmparser::WasmFeatures;
 
 /// How Waft stands to a proposal.
@@ -11,6 +13,8 @@ use wasmparser::WasmFeatures;
 pub enum Status {
     /// Supported, and on unless switched off.
     On,
+    /// Supported, and off unless switched on: what only old modules use.
+    Off,
     /// Not supported: modules that use it are refused.
     Missing,
 }
@@ -95,6 +99,13 @@ proposals! {
     StackSwitching "stack-switching" "proposal" Missing [STACK_SWITCHING];
 }
 
+impl Proposal {
+    /// The one of this name.
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|proposal| proposal.name() == name)
+    }
+}
+
 /// A set of proposals.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct ProposalSet(u32);
@@ -131,10 +142,6 @@ impl ProposalSet {
             self.0 &= !(1 << proposal as u32);
         }
     }
-    /// The set as a number, for fingerprints.
-    pub const fn bits(self) -> u32 {
-        self.0
-    }
     /// The proposals in the set, oldest first.
     pub fn iter(self) -> impl Iterator<Item = Proposal> {
         Proposal::ALL.iter().copied().filter(move |proposal| self.contains(*proposal))
@@ -143,6 +150,22 @@ impl ProposalSet {
     pub(crate) fn features(self) -> WasmFeatures {
         let base = WasmFeatures::FLOATS.union(WasmFeatures::GC_TYPES);
         self.iter().fold(base, |features, proposal| features.union(proposal.features()))
+    }
+}
+
+/// How the set differs from what is on by default: `default -simd +legacy-exceptions`. Part of fingerprints.
+impl fmt::Display for ProposalSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("default")?;
+        let default = Self::on_by_default();
+        for proposal in Proposal::ALL {
+            match (default.contains(*proposal), self.contains(*proposal)) {
+                (true, false) => write!(f, " -{}", proposal.name())?,
+                (false, true) => write!(f, " +{}", proposal.name())?,
+                _ => {}
+            }
+        }
+        Ok(())
     }
 }
 

@@ -1,5 +1,6 @@
 //! How an engine is set up: plain data, with the defaults that are right for most.
 
+use crate::proposal::is_switch;
 use std::sync::Arc;
 use waft_core::proposal::{Proposal, ProposalSet, Status};
 use waft_core::tier::{Tier, Tunables};
@@ -43,27 +44,53 @@ impl Default for Config {
     }
 }
 
+/// `on`, or what stands in a row of [`switches`].
+macro_rules! default_of {
+    () => {
+        "on"
+    };
+    (off) => {
+        "off"
+    };
+}
+
+/// A method for each proposal; `off` stands before the example if it is off by default.
 macro_rules! switches {
-    ($($name:ident $proposal:ident $example:literal;)*) => {$(
-        #[doc = concat!("Switches the `", stringify!($proposal), "` proposal of WebAssembly; on by default.")]
-        ///
-        /// ```
-        /// # use waft::*;
-        #[doc = concat!("let text = r#\"(module ", $example, ")\"#;")]
-        /// Module::new(&Engine::default(), text)?;
-        #[doc = concat!("let without = Engine::new(Config::new().", stringify!($name), "(false))?;")]
-        /// assert!(Module::new(&without, text).is_err());
-        /// # Ok::<(), Error>(())
-        /// ```
-        pub fn $name(&mut self, enable: bool) -> &mut Self {
-            self.proposals.set(Proposal::$proposal, enable);
-            self
-        }
-    )*};
+    ($($name:ident $proposal:ident $($off:ident)? $example:literal;)*) => {
+        $(
+            #[doc = concat!(
+                "Switches the `", stringify!($proposal), "` proposal of WebAssembly; ", default_of!($($off)?),
+                " by default.",
+            )]
+            ///
+            /// ```
+            /// # use waft::*;
+            #[doc = concat!("let text = r#\"(module ", $example, ")\"#;")]
+            #[doc = concat!("let with = Engine::new(Config::new().", stringify!($name), "(true))?;")]
+            /// Module::new(&with, text)?;
+            #[doc = concat!("let without = Engine::new(Config::new().", stringify!($name), "(false))?;")]
+            /// assert!(Module::new(&without, text).is_err());
+            /// # Ok::<(), Error>(())
+            /// ```
+            pub fn $name(&mut self, enable: bool) -> &mut Self {
+                const {
+                    assert!(is_switch(stringify!($name), Proposal::$proposal.name()));
+                    let is_on = matches!(Proposal::$proposal.status(), Status::On);
+                    assert!(is_on == matches!(default_of!($($off)?).as_bytes(), b"on"));
+                }
+                self.wasm_proposal(Proposal::$proposal, enable)
+            }
+        )*
+
+        /// The proposals that have a method.
+        #[cfg(test)]
+        const SWITCHES: &[Proposal] = &[Proposal::BranchHinting, $(Proposal::$proposal),*];
+    };
 }
 
 impl Config {
-    /// The default setup: every supported proposal is on, compilation uses all processors.
+    /// The default setup: every proposal is on that is supported and not only for old modules, compilation uses all
+    /// processors.
     ///
     /// ```
     /// # use waft::*;
@@ -198,6 +225,22 @@ impl Config {
         wasm_extended_const ExtendedConst "(global i32 (i32.add (i32.const 1) (i32.const 2)))";
     }
 
+    /// Switches a proposal of WebAssembly that is known only at run time. The others have a method each.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// let proposal = Proposal::of_name("tail-call").context("no such proposal")?;
+    /// let engine = Engine::new(Config::new().wasm_proposal(proposal, false))?;
+    /// assert!(Module::new(&engine, "(module (func (return_call 0)))").is_err());
+    /// // What is not supported cannot be switched on.
+    /// assert!(Engine::new(Config::new().wasm_proposal(Proposal::StackSwitching, true)).is_err());
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn wasm_proposal(&mut self, proposal: Proposal, enable: bool) -> &mut Self {
+        self.proposals.set(proposal, enable);
+        self
+    }
+
     /// Switches the `BranchHinting` proposal of WebAssembly: code is laid out so that branches go straight on where
     /// the module's custom section `metadata.code.branch_hint` says that they nearly always go. On by default.
     ///
@@ -213,8 +256,7 @@ impl Config {
     /// # Ok::<(), Error>(())
     /// ```
     pub fn wasm_branch_hinting(&mut self, enable: bool) -> &mut Self {
-        self.proposals.set(Proposal::BranchHinting, enable);
-        self
+        self.wasm_proposal(Proposal::BranchHinting, enable)
     }
 
     /// What is wrong with the setup, if anything is.
@@ -232,5 +274,18 @@ impl Config {
             );
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_proposal_that_is_supported_has_a_switch() {
+        for proposal in Proposal::ALL {
+            let supported = proposal.status() != Status::Missing;
+            assert_eq!(Config::SWITCHES.contains(proposal), supported, "{}", proposal.name());
+        }
     }
 }

@@ -108,11 +108,11 @@ impl Engine {
         format!(
             "waft {} | {} | {} | memory reservation {memory_reservation_bytes} | \
              canonical NaNs: {canonical_nans} | deterministic relaxed SIMD: {relaxed_simd_deterministic} | \
-             proposals {:#x}",
+             proposals: {}",
             env!("CARGO_PKG_VERSION"),
             tier.name(),
             tier.fingerprint(),
-            self.config().proposals.bits()
+            self.config().proposals
         )
     }
 }

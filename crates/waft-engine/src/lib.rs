@@ -25,6 +25,7 @@ mod limits;
 mod linker;
 mod memory;
 mod module;
+mod proposal;
 mod sigs;
 mod store;
 mod table;
@@ -61,6 +62,7 @@ pub use limits::{ResourceLimiter, StoreLimits, StoreLimitsBuilder};
 pub use linker::{InstancePre, Linker};
 pub use memory::{Memory, MemoryAccessError};
 pub use module::Module;
+pub use proposal::ProposalsNeeded;
 pub use store::{AsContext, AsContextMut, Store, StoreContext, StoreContextMut};
 pub use table::Table;
 pub use types::{
@@ -69,6 +71,17 @@ pub use types::{
 };
 pub use val::{Ref, V128, Val};
 pub use vm::InterruptHandle;
+/// The proposals of WebAssembly: each has a name, a [`ProposalStatus`] and a switch in [`Config`].
+///
+/// ```
+/// use waft::*;
+///
+/// assert_eq!(Proposal::of_name("tail-call"), Some(Proposal::TailCall));
+/// assert_eq!(Proposal::TailCall.status(), ProposalStatus::On);
+/// assert!(Proposal::ALL.contains(&Proposal::Simd));
+/// ```
+pub use waft_core::proposal::Proposal;
+pub use waft_core::proposal::Status as ProposalStatus;
 /// Found on the errors of calls, with `downcast_ref`.
 ///
 /// ```

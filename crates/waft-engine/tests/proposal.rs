@@ -12,8 +12,12 @@ fn errors_name_the_proposal_that_is_missing_or_off() {
         (&default, "(module (type (struct)))", "`gc`, which Waft does not support yet"),
         (&default, "(module (memory i64 1))", "`memory64`, which Waft does not support yet"),
         (&default, "(module (tag))", "`exceptions`, which Waft does not support yet"),
-        (&no_simd, "(module (func (param v128)))", "`simd`, which is switched off"),
-        (&no_tail_call, "(module (func return_call 0))", "`tail-call`, which is switched off"),
+        (&no_simd, "(module (func (param v128)))", "`simd`, which is switched off (`Config::wasm_simd`)"),
+        (
+            &no_tail_call,
+            "(module (func return_call 0))",
+            "`tail-call`, which is switched off (`Config::wasm_tail_call`)",
+        ),
     ];
     for (engine, text, wanted) in cases {
         let error = format!("{:#}", Module::new(engine, text).unwrap_err());

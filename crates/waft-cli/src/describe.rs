@@ -1,7 +1,7 @@
 //! Types and values as people read them.
 
 use crate::units::format_size;
-use waft::{ExternType, FuncType, GlobalType, MemoryType, Mutability, TableType};
+use waft::{ExternType, FuncType, GlobalType, MemoryType, Mutability, TableType, TagType};
 
 /// One line for whatever can be imported or exported.
 pub(crate) fn extern_type(ty: &ExternType) -> String {
@@ -10,6 +10,7 @@ pub(crate) fn extern_type(ty: &ExternType) -> String {
         ExternType::Memory(ty) => memory_type(ty),
         ExternType::Table(ty) => table_type(ty),
         ExternType::Global(ty) => global_type(ty),
+        ExternType::Tag(ty) => tag_type(ty),
     }
 }
 
@@ -52,6 +53,11 @@ fn global_type(ty: &GlobalType) -> String {
         Mutability::Var => format!("global {}, mutable", ty.content()),
         Mutability::Const => format!("global {}", ty.content()),
     }
+}
+
+/// `tag (i32, i64)`
+fn tag_type(ty: &TagType) -> String {
+    func_type(ty.ty()).replacen("func", "tag", 1)
 }
 
 /// A time that somebody waited: `350 ms`, `13.1 s`.

@@ -45,11 +45,7 @@ fn null_of(ty: &waft::RefType) -> Result<Val, String> {
     if !ty.is_nullable() {
         return Err("it cannot be null, and nothing else can be written here".into());
     }
-    match ty.heap_type() {
-        waft::HeapType::Func => Ok(Val::FuncRef(None)),
-        waft::HeapType::Extern => Ok(Val::ExternRef(None)),
-        _ => Err(format!("values of type {ty} cannot be written here")),
-    }
+    Ok(Val::null_ref(ty.heap_type()))
 }
 
 /// An integer of `bits` bits, signed or not, decimal or `0x` hexadecimal; returned sign-extended.

@@ -14,8 +14,8 @@
 //! | frame | `rbp` chain; the stack is aligned to 16 before a call; the callee removes stack arguments |
 //! | what survives a call | `rbx rbp r12 r13 r14 r15` |
 //!
-//! `i32` arrives with undefined upper halves. `funcref` is a `VmFuncRef` pointer (64 bits, 0 is null); `externref` is a
-//! 32-bit handle (0 is null).
+//! `i32` arrives with undefined upper halves. References to functions are `VmFuncRef` pointers (64 bits, 0 is null); all
+//! other references are places in the store's GC heap or small integers, of 32 bits (0 is null): see [`crate::gc`].
 //!
 //! # Elsewhere
 //!

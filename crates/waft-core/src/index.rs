@@ -69,6 +69,8 @@ indices! {
     GlobalIndex;
     /// A global that the module defines.
     DefinedGlobalIndex;
+    /// A tag of a module, imported or defined.
+    TagIndex;
     /// An element segment.
     ElemIndex;
     /// A data segment.

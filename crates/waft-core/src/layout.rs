@@ -7,7 +7,7 @@
 
 use crate::index::{
     DefinedGlobalIndex, DefinedMemoryIndex, DefinedTableIndex, FuncIndex, FuncRefIndex, GlobalIndex,
-    MemoryIndex, TableIndex, TypedIndex,
+    MemoryIndex, TableIndex, TagIndex, TypedIndex,
 };
 use crate::module::Shape;
 
@@ -46,7 +46,7 @@ pub mod table {
     pub const LEN: u32 = 8;
     /// Bytes of the structure.
     pub const SIZE: u32 = 16;
-    /// Bytes of an element: a `VmFuncRef` pointer, or an `externref` handle in the lower half.
+    /// Bytes of an element: a `VmFuncRef` pointer, or a reference into the GC heap in the lower half.
     pub const ELEMENT_BYTES: u32 = 8;
 }
 
@@ -72,11 +72,16 @@ pub mod func_ref {
     pub const CODE: u32 = 0;
     /// `*mut VmContext`: what to pass as the context.
     pub const CONTEXT: u32 = 8;
-    /// `u32`: the engine's number for the signature.
-    pub const SIG: u32 = 16;
+    /// `u32`: the engine's number for the type.
+    pub const TYPE: u32 = 16;
+    /// `u32`: its number among the store's references to functions that the GC heap may hold; 0 as long as none.
+    pub const ID: u32 = 20;
     /// Bytes of the structure.
     pub const SIZE: u32 = 24;
 }
+
+/// Bytes of a tag's number in a context.
+const TAG_BYTES: u32 = 4;
 
 /// Where everything stands in the `VmContext` of a module's instances.
 #[derive(Clone, Debug)]
@@ -92,6 +97,7 @@ pub struct VmLayout {
     global_refs: u32,
     globals: u32,
     func_refs: u32,
+    tags: u32,
     size: u32,
 }
 
@@ -103,10 +109,14 @@ impl VmLayout {
     /// `*const AtomicPtr<u8>`: the code slot of each defined function.
     pub const CODE_SLOTS: u32 = 16;
     /// `*const u32`: the engine's number for each type of the module.
-    pub const SIGS: u32 = 24;
+    pub const TYPES: u32 = 24;
+    /// `*const u8`: the engine's table of types, whose rows the numbers are offsets of.
+    pub const TYPE_TABLE: u32 = 32;
+    /// `*mut u8`: the base of the store's GC heap, which never moves; null if no module of the store needs one.
+    pub const HEAP: u32 = 40;
     /// `*mut ()`: the engine's own record of the instance; machine code leaves it alone.
-    pub const INSTANCE: u32 = 32;
-    const HEADER_BYTES: u32 = 48;
+    pub const INSTANCE: u32 = 48;
+    const HEADER_BYTES: u32 = 64;
 
     /// The layout for instances of `shape`. Memories come first: they are used most and get the shortest offsets.
     pub fn new(shape: &Shape) -> Self {
@@ -127,6 +137,7 @@ impl VmLayout {
         let func_imports = array(shape.imported_funcs, func_import::SIZE);
         let global_refs = array(shape.imported_globals, POINTER_BYTES);
         let func_refs = array(shape.func_refs, func_ref::SIZE);
+        let tags = array(shape.tags.len(), TAG_BYTES);
         Self {
             imported_memories,
             imported_tables,
@@ -139,6 +150,7 @@ impl VmLayout {
             global_refs,
             globals,
             func_refs,
+            tags,
             size: next.next_multiple_of(16),
         }
     }
@@ -177,6 +189,10 @@ impl VmLayout {
     /// The `VmFuncImport` of an imported function.
     pub fn func_import(&self, func: FuncIndex) -> u32 {
         self.func_imports + func.as_u32() * func_import::SIZE
+    }
+    /// The number of a tag, imported or defined: a `u32` that no other tag of the store has.
+    pub fn tag(&self, tag: TagIndex) -> u32 {
+        self.tags + tag.as_u32() * TAG_BYTES
     }
     /// The `VmFuncRef` of a function that has one.
     pub fn func_ref(&self, func: FuncRefIndex) -> u32 {

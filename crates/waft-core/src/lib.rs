@@ -16,6 +16,7 @@
 extern crate alloc;
 
 pub mod convention;
+pub mod gc;
 pub mod index;
 pub mod layout;
 pub mod libcall;

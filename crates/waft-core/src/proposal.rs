@@ -76,7 +76,7 @@ proposals! {
     /// 64-bit memories and tables.
     Memory64 "memory64" "3.0" Missing [MEMORY64];
     /// Typed function references.
-    FunctionReferences "function-references" "3.0" Missing [FUNCTION_REFERENCES];
+    FunctionReferences "function-references" "3.0" On [FUNCTION_REFERENCES];
     /// Structs, arrays and casts.
     Gc "gc" "3.0" Missing [GC];
     /// Exceptions with `exnref`.

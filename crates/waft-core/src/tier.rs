@@ -98,6 +98,15 @@ pub struct CodePosition {
     pub wasm: u32,
 }
 
+/// Where the references into the GC heap are while a call of the function goes on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StackMap {
+    /// The instruction after the call, in bytes from the start of the function's code.
+    pub offset: u32,
+    /// The places of the references, each of 4 bytes, from the frame pointer.
+    pub slots: Vec<i32>,
+}
+
 /// A compiled function.
 #[derive(Clone, Debug, Default)]
 pub struct CompiledFunc {
@@ -111,6 +120,8 @@ pub struct CompiledFunc {
     pub traps: Vec<TrapSite>,
     /// Origins of the code, by ascending offset.
     pub positions: Vec<CodePosition>,
+    /// Calls during which references into the GC heap are live, by ascending offset.
+    pub stack_maps: Vec<StackMap>,
 }
 
 /// Why a tier could not compile a function: a limit of the tier, or a bug in it.

@@ -56,6 +56,14 @@ traps! {
     Interrupt = 10, "interrupted by the host";
     /// A null reference was used where none may be.
     NullReference = 11, "null reference";
+    /// A cast found a value of another type.
+    CastFailure = 13, "cast failure";
+    /// An array was accessed outside of its elements.
+    ArrayOutOfBounds = 14, "out of bounds array access";
+    /// An array or the heap would be larger than it may be.
+    AllocationTooLarge = 15, "allocation size too large";
+    /// The GC heap holds what no guest put there; a bug, or an attack that was stopped.
+    CorruptHeap = 16, "corrupt GC heap";
     /// A library call failed and left an error with the engine; never shown to a user.
     LibcallFailed = 12, "a library call failed";
 }

@@ -1,9 +1,32 @@
-//! WebAssembly's types, as far as the supported proposals know them.
+//! WebAssembly's types.
 //!
-//! Source: WebAssembly Core Specification 2.0, section 2.3.
+//! Source: WebAssembly Core Specification 3.0, section 2.3.
 
 use alloc::boxed::Box;
 use core::fmt;
+
+/// What sort of type a type section defines.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum CompositeKind {
+    /// A function type.
+    Func,
+    /// A structure type.
+    Struct,
+    /// An array type.
+    Array,
+}
+
+/// A type that a type section defines, by its number, with its kind so that nobody has to look that up.
+///
+/// In a [`Shape`](crate::module::Shape) the number is an index of the module's type section, in canonical types it is
+/// the engine's number for the type. [`SubType::map_types`] leads from one to the other.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct ConcreteType {
+    /// Its kind.
+    pub kind: CompositeKind,
+    /// Its number.
+    pub index: u32,
+}
 
 /// What a reference may refer to.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -11,8 +34,89 @@ use core::fmt;
 pub enum HeapType {
     /// Any function.
     Func,
+    /// No function: the type of null alone.
+    NoFunc,
     /// Any host value.
     Extern,
+    /// No host value.
+    NoExtern,
+    /// Anything that guests can make: structures, arrays, small integers, and host values made internal.
+    Any,
+    /// Anything that can be compared.
+    Eq,
+    /// An integer of 31 bits.
+    I31,
+    /// Any structure.
+    Struct,
+    /// Any array.
+    Array,
+    /// Nothing of `any`.
+    None,
+    /// Any exception.
+    Exn,
+    /// No exception.
+    NoExn,
+    /// A type of a type section.
+    Concrete(ConcreteType),
+}
+
+/// The four families of references; no value is in two of them.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum TopType {
+    /// Functions.
+    Func,
+    /// Host values.
+    Extern,
+    /// What guests make.
+    Any,
+    /// Exceptions.
+    Exn,
+}
+
+impl HeapType {
+    /// The family that it belongs to.
+    pub const fn top(self) -> TopType {
+        match self {
+            Self::Func | Self::NoFunc => TopType::Func,
+            Self::Extern | Self::NoExtern => TopType::Extern,
+            Self::Exn | Self::NoExn => TopType::Exn,
+            Self::Any | Self::Eq | Self::I31 | Self::Struct | Self::Array | Self::None => TopType::Any,
+            Self::Concrete(ty) => match ty.kind {
+                CompositeKind::Func => TopType::Func,
+                CompositeKind::Struct | CompositeKind::Array => TopType::Any,
+            },
+        }
+    }
+
+    /// Whether it is a subtype of `other`, where `concrete` tells that of two types of type sections.
+    ///
+    /// Source: Core Specification 3.0, section 3.3.3 (matching of heap types).
+    pub fn is_subtype(self, other: Self, concrete: impl FnOnce(ConcreteType, ConcreteType) -> bool) -> bool {
+        use HeapType as H;
+        match (self, other) {
+            (H::Concrete(sub), H::Concrete(sup)) => sub == sup || concrete(sub, sup),
+            (sub, sup) if sub == sup => true,
+            (H::NoFunc, sup) => sup.top() == TopType::Func,
+            (H::NoExtern, sup) => sup.top() == TopType::Extern,
+            (H::NoExn, sup) => sup.top() == TopType::Exn,
+            (H::None, sup) => sup.top() == TopType::Any,
+            (H::Eq | H::I31 | H::Struct | H::Array, H::Any) => true,
+            (H::I31 | H::Struct | H::Array, H::Eq) => true,
+            (H::Concrete(ty), sup) => match ty.kind {
+                CompositeKind::Func => sup == H::Func,
+                CompositeKind::Struct => matches!(sup, H::Struct | H::Eq | H::Any),
+                CompositeKind::Array => matches!(sup, H::Array | H::Eq | H::Any),
+            },
+            _ => false,
+        }
+    }
+
+    fn map_types(self, map: &mut impl FnMut(ConcreteType) -> ConcreteType) -> Self {
+        match self {
+            Self::Concrete(ty) => Self::Concrete(map(ty)),
+            other => other,
+        }
+    }
 }
 
 /// A reference type.
@@ -27,6 +131,10 @@ impl RefType {
     pub const FUNCREF: Self = Self::new(true, HeapType::Func);
     /// `externref`: a nullable reference to a host value.
     pub const EXTERNREF: Self = Self::new(true, HeapType::Extern);
+    /// `anyref`: a nullable reference to anything that guests make.
+    pub const ANYREF: Self = Self::new(true, HeapType::Any);
+    /// `exnref`: a nullable reference to an exception.
+    pub const EXNREF: Self = Self::new(true, HeapType::Exn);
 
     /// A reference to `heap`, which may be null if `nullable`.
     pub const fn new(nullable: bool, heap: HeapType) -> Self {
@@ -40,20 +148,52 @@ impl RefType {
     pub const fn heap_type(self) -> HeapType {
         self.heap
     }
+    /// Whether it refers to functions: such references are pointers, all others are references into the GC heap.
+    pub const fn is_func(self) -> bool {
+        matches!(self.heap.top(), TopType::Func)
+    }
+    /// The same type with the numbers of types replaced.
+    #[must_use]
+    pub fn map_types(self, map: &mut impl FnMut(ConcreteType) -> ConcreteType) -> Self {
+        Self::new(self.nullable, self.heap.map_types(map))
+    }
+    /// Whether it is a subtype of `other`, where `concrete` tells that of two types of type sections.
+    pub fn is_subtype(self, other: Self, concrete: impl FnOnce(ConcreteType, ConcreteType) -> bool) -> bool {
+        (other.nullable || !self.nullable) && self.heap.is_subtype(other.heap, concrete)
+    }
 }
 
 impl fmt::Display for HeapType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Func => "func",
+            Self::NoFunc => "nofunc",
             Self::Extern => "extern",
+            Self::NoExtern => "noextern",
+            Self::Any => "any",
+            Self::Eq => "eq",
+            Self::I31 => "i31",
+            Self::Struct => "struct",
+            Self::Array => "array",
+            Self::None => "none",
+            Self::Exn => "exn",
+            Self::NoExn => "noexn",
+            Self::Concrete(ty) => return write!(f, "{}", ty.index),
         })
     }
 }
 
 impl fmt::Display for RefType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.nullable { write!(f, "{}ref", self.heap) } else { write!(f, "(ref {})", self.heap) }
+        match (self.nullable, self.heap) {
+            (true, HeapType::None) => f.write_str("nullref"),
+            (true, HeapType::NoFunc) => f.write_str("nullfuncref"),
+            (true, HeapType::NoExtern) => f.write_str("nullexternref"),
+            (true, HeapType::NoExn) => f.write_str("nullexnref"),
+            (true, HeapType::Concrete(ty)) => write!(f, "(ref null {})", ty.index),
+            (true, heap) => write!(f, "{heap}ref"),
+            (false, heap) => write!(f, "(ref {heap})"),
+        }
     }
 }
 
@@ -79,6 +219,10 @@ impl ValType {
     pub const FUNCREF: Self = Self::Ref(RefType::FUNCREF);
     /// `externref`.
     pub const EXTERNREF: Self = Self::Ref(RefType::EXTERNREF);
+    /// `anyref`.
+    pub const ANYREF: Self = Self::Ref(RefType::ANYREF);
+    /// `exnref`.
+    pub const EXNREF: Self = Self::Ref(RefType::EXNREF);
 
     /// Whether it is `i32`.
     pub const fn is_i32(&self) -> bool {
@@ -109,6 +253,28 @@ impl ValType {
         match self {
             Self::Ref(ty) => Some(*ty),
             _ => None,
+        }
+    }
+    /// Whether its values are references into the GC heap: what collectors have to know of.
+    pub const fn is_gc_ref(&self) -> bool {
+        match self {
+            Self::Ref(ty) => !ty.is_func(),
+            _ => false,
+        }
+    }
+    /// Whether it is a subtype of `other`, where `concrete` tells that of two types of type sections.
+    pub fn is_subtype(self, other: Self, concrete: impl FnOnce(ConcreteType, ConcreteType) -> bool) -> bool {
+        match (self, other) {
+            (Self::Ref(sub), Self::Ref(sup)) => sub.is_subtype(sup, concrete),
+            (sub, sup) => sub == sup,
+        }
+    }
+    /// The same type with the numbers of types replaced.
+    #[must_use]
+    pub fn map_types(self, map: &mut impl FnMut(ConcreteType) -> ConcreteType) -> Self {
+        match self {
+            Self::Ref(ty) => Self::Ref(ty.map_types(map)),
+            other => other,
         }
     }
 }
@@ -148,6 +314,152 @@ impl FuncSig {
     /// The types of the results.
     pub fn results(&self) -> &[ValType] {
         &self.results
+    }
+    /// The same signature with the numbers of types replaced.
+    #[must_use]
+    pub fn map_types(&self, map: &mut impl FnMut(ConcreteType) -> ConcreteType) -> Self {
+        let params = self.params.iter().map(|ty| ty.map_types(map)).collect();
+        let results = self.results.iter().map(|ty| ty.map_types(map)).collect();
+        Self { params, results }
+    }
+}
+
+/// What a field of a structure or an element of an array holds.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum StorageTy {
+    /// The low 8 bits of an `i32`.
+    I8,
+    /// The low 16 bits of an `i32`.
+    I16,
+    /// A value.
+    Val(ValType),
+}
+
+impl StorageTy {
+    /// The type of the value that is read and written.
+    pub const fn unpacked(self) -> ValType {
+        match self {
+            Self::I8 | Self::I16 => ValType::I32,
+            Self::Val(ty) => ty,
+        }
+    }
+}
+
+impl fmt::Display for StorageTy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::I8 => f.write_str("i8"),
+            Self::I16 => f.write_str("i16"),
+            Self::Val(ty) => ty.fmt(f),
+        }
+    }
+}
+
+/// A field of a structure, or the elements of an array.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct FieldTy {
+    /// What it holds.
+    pub storage: StorageTy,
+    /// Whether it can be written.
+    pub mutable: bool,
+}
+
+impl FieldTy {
+    fn map_types(self, map: &mut impl FnMut(ConcreteType) -> ConcreteType) -> Self {
+        let storage = match self.storage {
+            StorageTy::Val(ty) => StorageTy::Val(ty.map_types(map)),
+            packed => packed,
+        };
+        Self { storage, mutable: self.mutable }
+    }
+}
+
+impl fmt::Display for FieldTy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.mutable { write!(f, "(mut {})", self.storage) } else { self.storage.fmt(f) }
+    }
+}
+
+/// What a type of a type section is made of.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum CompositeTy {
+    /// A function.
+    Func(FuncSig),
+    /// A structure of these fields.
+    Struct(Box<[FieldTy]>),
+    /// An array of these elements.
+    Array(FieldTy),
+}
+
+impl CompositeTy {
+    /// Its kind.
+    pub const fn kind(&self) -> CompositeKind {
+        match self {
+            Self::Func(_) => CompositeKind::Func,
+            Self::Struct(_) => CompositeKind::Struct,
+            Self::Array(_) => CompositeKind::Array,
+        }
+    }
+    /// The signature, if it is a function's.
+    pub const fn as_func(&self) -> Option<&FuncSig> {
+        if let Self::Func(sig) = self { Some(sig) } else { None }
+    }
+    /// The fields, if it is a structure's.
+    pub fn as_struct(&self) -> Option<&[FieldTy]> {
+        if let Self::Struct(fields) = self { Some(fields) } else { None }
+    }
+    /// The elements, if it is an array's.
+    pub const fn as_array(&self) -> Option<FieldTy> {
+        if let Self::Array(element) = self { Some(*element) } else { None }
+    }
+}
+
+impl fmt::Display for CompositeTy {
+    /// As in the text format.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Func(sig) => sig.fmt(f),
+            Self::Array(element) => write!(f, "(array {element})"),
+            Self::Struct(fields) => {
+                f.write_str("(struct")?;
+                for field in fields {
+                    write!(f, " (field {field})")?;
+                }
+                f.write_str(")")
+            }
+        }
+    }
+}
+
+/// A type of a type section.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct SubType {
+    /// Whether no type may name it as its supertype.
+    pub is_final: bool,
+    /// The type that it declares itself a subtype of.
+    pub supertype: Option<ConcreteType>,
+    /// What it is made of.
+    pub composite: CompositeTy,
+}
+
+impl SubType {
+    /// A final type without a supertype: what every function type was before there was subtyping.
+    pub const fn plain(composite: CompositeTy) -> Self {
+        Self { is_final: true, supertype: None, composite }
+    }
+
+    /// The same type with the numbers of types replaced.
+    #[must_use]
+    pub fn map_types(&self, map: &mut impl FnMut(ConcreteType) -> ConcreteType) -> Self {
+        let supertype = self.supertype.map(&mut *map);
+        let composite = match &self.composite {
+            CompositeTy::Func(sig) => CompositeTy::Func(sig.map_types(map)),
+            CompositeTy::Struct(fields) => {
+                CompositeTy::Struct(fields.iter().map(|field| field.map_types(map)).collect())
+            }
+            CompositeTy::Array(element) => CompositeTy::Array(element.map_types(map)),
+        };
+        Self { is_final: self.is_final, supertype, composite }
     }
 }
 

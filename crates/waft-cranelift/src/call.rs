@@ -4,7 +4,6 @@ use crate::context::Region;
 use crate::signature::clif_type;
 use crate::translator::FuncTranslator;
 use crate::trap::clif_trap;
-use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I32, I64};
 use cranelift_codegen::ir::{Inst, InstBuilder, StackSlotData, StackSlotKind, Value};
 use waft_core::convention::{AREA_SLOT_BYTES, Results};
@@ -12,7 +11,7 @@ use waft_core::index::{DefinedFuncIndex, FuncIndex, TableIndex, TypeIndex};
 use waft_core::layout::{POINTER_BYTES, func_import, func_ref, store_context};
 use waft_core::tier::Linkage;
 use waft_core::trap::TrapCode;
-use waft_core::types::ValType;
+use waft_core::types::{HeapType, ValType};
 
 /// A function to call: its code, what it gets as its context.
 struct Callee {
@@ -61,25 +60,44 @@ impl FuncTranslator<'_, '_> {
 
     /// `call_indirect` and `return_call_indirect`.
     pub(crate) fn call_indirect(&mut self, ty: u32, table: u32, kind: CallKind) {
-        let ty = TypeIndex::from_u32(ty);
-        let reference = self.load_element(TableIndex::from_u32(table));
-        self.check_type(reference, ty);
+        let (ty, table) = (TypeIndex::from_u32(ty), TableIndex::from_u32(table));
+        let reference = self.load_element(table);
+        self.check_indirect(table, reference, ty);
+        self.call_reference(ty, reference, TrapCode::IndirectCallToNull, kind);
+    }
+
+    /// `call_ref` and `return_call_ref`.
+    pub(crate) fn call_ref(&mut self, ty: u32, kind: CallKind) {
+        let reference = self.pop();
+        self.call_reference(TypeIndex::from_u32(ty), reference, TrapCode::NullReference, kind);
+    }
+
+    /// Calls the `VmFuncRef` at `reference`, which is one of type `ty` or null. Loading from null faults, so null needs
+    /// no check of its own.
+    fn call_reference(&mut self, ty: TypeIndex, reference: Value, if_null: TrapCode, kind: CallKind) {
         self.note_caller();
-        let flags = self.trusted(Region::Code).with_readonly();
+        let flags = self.trusted(Region::Code).with_readonly().with_trap_code(Some(clif_trap(if_null)));
         let code = self.builder.ins().load(I64, flags, reference, func_ref::CODE as i32);
         let context = self.builder.ins().load(I64, flags, reference, func_ref::CONTEXT as i32);
         self.call_pointer(ty, &Callee { code, context }, kind);
     }
 
-    /// Traps unless the `VmFuncRef` at `reference` is one of type `ty`. Loading the signature of null faults, so null
-    /// needs no check of its own.
+    /// The check of `call_indirect`, which is none where the table holds nothing else.
+    fn check_indirect(&mut self, table: TableIndex, reference: Value, ty: TypeIndex) {
+        let element = self.shape.tables[table].element.heap_type();
+        if !self.shape.is_subtype(element, HeapType::Concrete(self.shape.concrete_type(ty))) {
+            self.check_type(reference, ty);
+        }
+    }
+
+    /// Traps unless the `VmFuncRef` at `reference` is one of type `ty` or a subtype. Loading the type of null faults, so
+    /// null needs no check of its own.
     fn check_type(&mut self, reference: Value, ty: TypeIndex) {
-        let numbers = self.signature_numbers();
-        let wanted = self.load_constant(I32, numbers, ty.as_u32() * 4);
+        let wanted = self.type_id(ty.as_u32());
         let flags = self.trusted(Region::Code).with_readonly();
         let flags = flags.with_trap_code(Some(clif_trap(TrapCode::IndirectCallToNull)));
-        let found = self.builder.ins().load(I32, flags, reference, func_ref::SIG as i32);
-        let matches = self.builder.ins().icmp(IntCC::Equal, found, wanted);
+        let found = self.builder.ins().load(I32, flags, reference, func_ref::TYPE as i32);
+        let matches = self.is_type(found, wanted, ty);
         self.trap_if_zero(matches, TrapCode::BadSignature);
     }
 
@@ -109,14 +127,17 @@ impl FuncTranslator<'_, '_> {
     /// After a call: with its results, or not at all.
     fn go_on(&mut self, ty: TypeIndex, call: Inst, kind: CallKind) {
         match kind {
-            CallKind::Returning => self.results(ty, call),
+            CallKind::Returning => {
+                self.map_homed_refs(call);
+                self.results(ty, call);
+            }
             CallKind::Tail => self.reachable = false,
         }
     }
 
     /// Pops the arguments of a call to a function of type `ty` and puts before them what the convention wants.
     fn args(&mut self, ty: TypeIndex, context: Value, kind: CallKind) -> Vec<Value> {
-        let sig = &self.shape.types[ty];
+        let sig = self.shape.sig(ty);
         let count = sig.params().len();
         self.canonicalise(count);
         let mut args = Vec::with_capacity(count + 2);
@@ -139,10 +160,11 @@ impl FuncTranslator<'_, '_> {
 
     /// Pushes the results of a call to a function of type `ty`.
     fn results(&mut self, ty: TypeIndex, call: Inst) {
-        let types: &[ValType] = self.shape.types[ty].results();
+        let types: &[ValType] = self.shape.sig(ty).results();
         if Results::of(types) == Results::Registers {
-            for at in 0..types.len() {
+            for (at, ty) in types.iter().enumerate() {
                 let value = self.builder.inst_results(call)[at];
+                self.root_if_ref(value, *ty);
                 self.push(value);
             }
             return;
@@ -152,6 +174,7 @@ impl FuncTranslator<'_, '_> {
         let flags = self.trusted(Region::Results);
         for (at, ty) in types.iter().enumerate() {
             let value = self.builder.ins().load(clif_type(*ty), flags, area, (at * AREA_SLOT_BYTES) as i32);
+            self.root_if_ref(value, *ty);
             self.push(value);
         }
     }

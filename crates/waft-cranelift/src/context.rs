@@ -4,7 +4,7 @@
 
 use crate::translator::FuncTranslator;
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
-use cranelift_codegen::ir::types::I64;
+use cranelift_codegen::ir::types::{I32, I64};
 use cranelift_codegen::ir::{
     AliasRegion, AliasRegionData, Block, Inst, InstBuilder, MemFlagsData, Type, Value,
 };
@@ -56,14 +56,14 @@ pub(crate) struct VmValues {
     pub(crate) result_area: Option<Value>,
     entry: Block,
     last_load: Option<Inst>,
-    header: [Option<Value>; 4],
+    header: [Option<Value>; 6],
     memory_base: Option<Value>,
 }
 
 impl VmValues {
     /// The values of a function that is entered at `entry`.
     pub(crate) fn new(entry: Block, context: Value, result_area: Option<Value>) -> Self {
-        Self { context, result_area, entry, last_load: None, header: [None; 4], memory_base: None }
+        Self { context, result_area, entry, last_load: None, header: [None; 6], memory_base: None }
     }
 }
 
@@ -122,9 +122,20 @@ impl FuncTranslator<'_, '_> {
         self.header_pointer(VmLayout::CODE_SLOTS)
     }
 
-    /// The engine's numbers for the module's types.
-    pub(crate) fn signature_numbers(&mut self) -> Value {
-        self.header_pointer(VmLayout::SIGS)
+    /// The engine's number of a type of the module.
+    pub(crate) fn type_id(&mut self, ty: u32) -> Value {
+        let ids = self.header_pointer(VmLayout::TYPES);
+        self.load_constant(I32, ids, ty * 4)
+    }
+
+    /// The engine's table of types.
+    pub(crate) fn type_table(&mut self) -> Value {
+        self.header_pointer(VmLayout::TYPE_TABLE)
+    }
+
+    /// The base of the store's GC heap.
+    pub(crate) fn heap(&mut self) -> Value {
+        self.header_pointer(VmLayout::HEAP)
     }
 
     /// The base of memory 0, which nearly every function uses many times: `load` gives it in the entry block.

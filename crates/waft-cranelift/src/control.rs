@@ -9,7 +9,7 @@
 //! a branch back.
 
 use crate::context::{Region, VmValues};
-use crate::signature::{clif_type, val_type};
+use crate::signature::clif_type;
 use crate::translator::{FuncTranslator, TranslateResult};
 use cranelift_codegen::ir::{Block, BlockArg, Inst, InstBuilder, JumpTableData, Value};
 use std::collections::HashMap;
@@ -22,7 +22,7 @@ use wasmparser::{BlockType, BrTable, Operator};
 pub(crate) struct Frame<'a> {
     kind: FrameKind,
     params: &'a [ValType],
-    results: &'a [ValType],
+    results: Types<'a>,
     /// What branches go to. A loop has its header from the start, others get a block with the first branch.
     label: Option<Block>,
     /// Whether any branch to the label, other than a back edge, is not cold.
@@ -58,9 +58,33 @@ impl Frame<'_> {
     fn label_types(&self) -> &[ValType] {
         match self.kind {
             FrameKind::Loop => self.params,
-            _ => self.results,
+            _ => self.results.as_slice(),
         }
     }
+}
+
+/// The types of a list of values.
+#[derive(Clone, Copy)]
+enum Types<'a> {
+    /// One, which no list of the module's says.
+    One(ValType),
+    /// A list of the module's.
+    Many(&'a [ValType]),
+}
+
+impl Types<'_> {
+    fn as_slice(&self) -> &[ValType] {
+        match self {
+            Self::One(ty) => std::slice::from_ref(ty),
+            Self::Many(types) => types,
+        }
+    }
+}
+
+/// The types of what a block takes and gives.
+struct BlockTypes<'a> {
+    params: &'a [ValType],
+    results: Types<'a>,
 }
 
 impl<'a> FuncTranslator<'a, '_> {
@@ -72,7 +96,7 @@ impl<'a> FuncTranslator<'a, '_> {
         let frame = Frame {
             kind: FrameKind::Block,
             params: &[],
-            results: self.sig.results(),
+            results: Types::Many(self.sig.results()),
             label: None,
             warm: false,
             height: 0,
@@ -96,54 +120,60 @@ impl<'a> FuncTranslator<'a, '_> {
         (entry, VmValues::new(entry, params[0], area))
     }
 
-    fn block_types(&self, ty: BlockType) -> (&'a [ValType], &'a [ValType]) {
-        match ty {
-            BlockType::Empty => (&[], &[]),
-            BlockType::Type(ty) => (&[], single(val_type(ty))),
+    fn block_types(&self, ty: BlockType) -> TranslateResult<BlockTypes<'a>> {
+        Ok(match ty {
+            BlockType::Empty => BlockTypes { params: &[], results: Types::Many(&[]) },
+            BlockType::Type(ty) => BlockTypes { params: &[], results: Types::One(self.val_type(ty)?) },
             BlockType::FuncType(ty) => {
-                let sig = &self.shape.types[TypeIndex::from_u32(ty)];
-                (sig.params(), sig.results())
+                let sig = self.shape.sig(TypeIndex::from_u32(ty));
+                BlockTypes { params: sig.params(), results: Types::Many(sig.results()) }
             }
-        }
+        })
     }
 
-    fn push_frame(&mut self, kind: FrameKind, ty: BlockType, label: Option<Block>) {
-        let (params, results) = self.block_types(ty);
+    fn push_frame(&mut self, kind: FrameKind, types: BlockTypes<'a>, label: Option<Block>) {
+        let BlockTypes { params, results } = types;
         let height = self.height() - params.len();
         let loops = self.innermost().loops + u32::from(matches!(kind, FrameKind::Loop));
         self.frames.push(Frame { kind, params, results, label, warm: false, height, loops });
     }
 
     /// `block`.
-    pub(crate) fn block(&mut self, ty: BlockType) {
-        self.push_frame(FrameKind::Block, ty, None);
+    pub(crate) fn block(&mut self, ty: BlockType) -> TranslateResult {
+        let types = self.block_types(ty)?;
+        self.push_frame(FrameKind::Block, types, None);
+        Ok(())
     }
 
     /// `loop`.
-    pub(crate) fn loop_(&mut self, ty: BlockType) {
-        let (params, _) = self.block_types(ty);
+    pub(crate) fn loop_(&mut self, ty: BlockType) -> TranslateResult {
+        let types = self.block_types(ty)?;
+        let params = types.params;
         let header = self.label_block(params);
         self.jump(header, params.len());
-        self.push_frame(FrameKind::Loop, ty, Some(header));
+        self.push_frame(FrameKind::Loop, types, Some(header));
         self.truncate(self.height() - params.len());
         self.continue_in(header, self.cold);
+        Ok(())
     }
 
     /// `if`.
-    pub(crate) fn if_(&mut self, ty: BlockType) {
+    pub(crate) fn if_(&mut self, ty: BlockType) -> TranslateResult {
         let condition = self.pop();
-        let (then_cold, cold) = self.cold_ways();
+        let (then_cold, cold) = self.cold_ways(self.hint());
         // The parameters are needed again by `else`.
-        let (params, _) = self.block_types(ty);
+        let types = self.block_types(ty)?;
+        let params = types.params;
         self.canonicalise(params.len());
         let again = self.peek_many(params.len()).to_vec();
         let then = self.builder.create_block();
         let otherwise = self.builder.create_block();
         let branch = self.builder.ins().brif(condition, then, &[], otherwise, &[]);
         self.builder.seal_block(then);
-        self.push_frame(FrameKind::If { branch, otherwise, cold }, ty, None);
+        self.push_frame(FrameKind::If { branch, otherwise, cold }, types, None);
         self.switch_to(then, then_cold);
         self.push_all(&again);
+        Ok(())
     }
 
     /// `else`, whether or not what came before can reach it: `if` itself was reached.
@@ -242,7 +272,22 @@ impl<'a> FuncTranslator<'a, '_> {
     /// `br_if`.
     pub(crate) fn br_if(&mut self, depth: u32) {
         let condition = self.pop();
-        let (mut taken_cold, mut next_cold) = self.cold_ways();
+        self.branch(condition, true, depth, self.hint());
+    }
+
+    /// Branches if `condition` holds, and goes on otherwise.
+    pub(crate) fn branch_if(&mut self, condition: Value, depth: u32) {
+        self.branch(condition, true, depth, None);
+    }
+
+    /// Branches if `condition` does not hold, and goes on otherwise.
+    pub(crate) fn branch_unless(&mut self, condition: Value, depth: u32) {
+        self.branch(condition, false, depth, None);
+    }
+
+    /// Branches if `condition` holds or does not, which is likely or not.
+    fn branch(&mut self, condition: Value, when: bool, depth: u32, likely: Option<bool>) {
+        let (mut taken_cold, mut next_cold) = self.cold_ways(likely);
         let target = &self.frames[self.frames.len() - 1 - depth as usize];
         if matches!(target.kind, FrameKind::Loop) {
             next_cold = self.cold;
@@ -253,16 +298,18 @@ impl<'a> FuncTranslator<'a, '_> {
         let (label, arity) = self.label(depth);
         let args = self.branch_args(arity);
         let next = self.builder.create_block();
-        self.builder.ins().brif(condition, label, &args, next, &[]);
+        if when {
+            self.builder.ins().brif(condition, label, &args, next, &[]);
+        } else {
+            self.builder.ins().brif(condition, next, &[], label, &args);
+        }
         self.builder.seal_block(next);
         self.switch_to(next, next_cold);
     }
 
-    /// Whether the two ways of the branch that is translated are cold: first the one that is taken if its condition
-    /// holds.
-    fn cold_ways(&self) -> (bool, bool) {
-        let hint = self.hint();
-        (self.cold || hint == Some(false), self.cold || hint == Some(true))
+    /// Whether the two ways of a branch from here are cold: first the one that is taken.
+    fn cold_ways(&self, likely: Option<bool>) -> (bool, bool) {
+        (self.cold || likely == Some(false), self.cold || likely == Some(true))
     }
 
     /// `br_table`. CLIF's takes no arguments, so branches with values go through a block for each label.
@@ -355,7 +402,8 @@ impl<'a> FuncTranslator<'a, '_> {
         if let Some(label) = self.frames[at].label {
             return (label, arity);
         }
-        let label = self.label_block(self.frames[at].results);
+        let results = self.frames[at].results;
+        let label = self.label_block(results.as_slice());
         self.frames[at].label = Some(label);
         (label, arity)
     }
@@ -363,7 +411,8 @@ impl<'a> FuncTranslator<'a, '_> {
     fn label_block(&mut self, types: &[ValType]) -> Block {
         let block = self.builder.create_block();
         for ty in types {
-            self.builder.append_block_param(block, clif_type(*ty));
+            let value = self.builder.append_block_param(block, clif_type(*ty));
+            self.root_if_ref(value, *ty);
         }
         block
     }
@@ -380,7 +429,7 @@ impl<'a> FuncTranslator<'a, '_> {
     }
 
     /// Goes on in `block`, which is cold or not.
-    fn switch_to(&mut self, block: Block, cold: bool) {
+    pub(crate) fn switch_to(&mut self, block: Block, cold: bool) {
         self.builder.switch_to_block(block);
         self.cold = cold;
         if cold {
@@ -405,17 +454,4 @@ struct Edges {
     last: Option<(u32, Block)>,
     /// Those that take values: blocks still to be filled, in the order of their making.
     split: Vec<(u32, Block)>,
-}
-
-/// The list of one type.
-fn single(ty: ValType) -> &'static [ValType] {
-    match ty {
-        ValType::I32 => &[ValType::I32],
-        ValType::I64 => &[ValType::I64],
-        ValType::F32 => &[ValType::F32],
-        ValType::F64 => &[ValType::F64],
-        ValType::V128 => &[ValType::V128],
-        ty if ty == ValType::FUNCREF => &[ValType::FUNCREF],
-        _ => &[ValType::EXTERNREF],
-    }
 }

@@ -13,8 +13,11 @@ impl FuncTranslator<'_, '_> {
         let global = GlobalIndex::from_u32(global);
         let ty = self.shape.globals[global];
         let (base, offset, flags) = self.global_place(global);
-        let flags = if ty.mutable { flags } else { flags.with_readonly().with_can_move() };
+        // A collection moves what a global refers to, whether the guest can write it or not.
+        let fixed = !ty.mutable && !ty.content.is_gc_ref();
+        let flags = if fixed { flags.with_readonly().with_can_move() } else { flags };
         let value = self.builder.ins().load(clif_type(ty.content), flags, base, offset);
+        self.root_if_ref(value, ty.content);
         self.push(value);
     }
 

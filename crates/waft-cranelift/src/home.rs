@@ -10,13 +10,18 @@
 //! * The home of an operand holds it from its push to its pop: the slot at a height belongs to that height alone, and
 //!   what lies below a block's operands does not change in the block.
 //! * Homes are read and written only here, at offsets that translation made up: no guest input reaches an address.
+//! * References into the GC heap have homes in a slot of their own, from its start without gaps: locals first, then the
+//!   operands that are there now. Each call's stack map says where the slot is and how many of its words are in use.
 
+use crate::signature::clif_type;
+use crate::stack_map::{HOMED_REFS, HOMED_REFS_COUNT_BIT};
 use crate::translator::FuncTranslator;
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::types::I64;
+use cranelift_codegen::ir::types::{I32, I64};
 use cranelift_codegen::ir::{
-    InstBuilder, MemFlagsData, StackSlot, StackSlotData, StackSlotKind, Type, Value,
+    Inst, InstBuilder, MemFlagsData, StackSlot, StackSlotData, StackSlotKind, Type, UserStackMapEntry, Value,
 };
+use waft_core::types::ValType;
 use wasmparser::{FunctionBody, Operator};
 
 /// The most locals that are variables. Of 130,000 functions of CPython, Ruby, PHP, SQLite, clang, lld and Go programs
@@ -56,17 +61,44 @@ pub(crate) fn limits() -> String {
 /// Where a value stands in the frame, and of which type it is.
 #[derive(Clone, Copy)]
 struct Home {
-    offset: u32,
+    place: HomePlace,
     ty: Type,
 }
 
-impl Home {
-    fn after(homes: &[Self], ty: Type) -> Self {
-        Self { offset: homes.last().map_or(0, Self::end), ty }
-    }
+#[derive(Clone, Copy)]
+enum HomePlace {
+    /// An offset in the slot of the locals or that of the operands.
+    Offset(u32),
+    /// The place among the references into the GC heap.
+    Ref(u32),
+}
 
-    fn end(&self) -> u32 {
-        self.offset + self.ty.bytes().max(I64.bytes())
+/// Homes of locals or of operands.
+#[derive(Default)]
+struct HomeList {
+    homes: Vec<Home>,
+    /// Bytes of the slot that are taken.
+    end: u32,
+    slot: Option<StackSlot>,
+}
+
+impl HomeList {
+    /// Takes the next home of a value that is no reference.
+    fn push(&mut self, ty: Type) -> Home {
+        let home = Home { place: HomePlace::Offset(self.end), ty };
+        self.end += home.bytes();
+        self.homes.push(home);
+        home
+    }
+}
+
+impl Home {
+    /// Bytes in the slot of the locals or the operands.
+    fn bytes(&self) -> u32 {
+        match self.place {
+            HomePlace::Offset(_) => self.ty.bytes().max(I64.bytes()),
+            HomePlace::Ref(_) => 0,
+        }
     }
 }
 
@@ -76,11 +108,12 @@ pub(crate) struct Homes {
     /// How many locals are variables.
     pub(crate) kept_locals: u32,
     variables: u32,
-    locals: Vec<Home>,
-    locals_slot: Option<StackSlot>,
+    locals: HomeList,
     /// Those of the operands past the first ones, by height.
-    operands: Vec<Home>,
-    operands_slot: Option<StackSlot>,
+    operands: HomeList,
+    /// How many references into the GC heap have homes now, and where.
+    refs: u32,
+    refs_slot: Option<StackSlot>,
 }
 
 impl Homes {
@@ -121,8 +154,28 @@ fn weigh(body: &FunctionBody<'_>) -> wasmparser::Result<(u64, u64)> {
             Operator::Block { .. }
             | Operator::Else
             | Operator::BrIf { .. }
+            | Operator::BrOnNull { .. }
+            | Operator::BrOnNonNull { .. }
+            | Operator::BrOnCast { .. }
+            | Operator::BrOnCastFail { .. }
+            | Operator::TryTable { .. }
+            | Operator::Try { .. }
+            | Operator::Catch { .. }
             | Operator::Call { .. }
-            | Operator::CallIndirect { .. } => 1,
+            | Operator::CallIndirect { .. }
+            | Operator::CallRef { .. } => 1,
+            // A call out of line, and where the ways meet again.
+            Operator::StructNew { .. }
+            | Operator::StructNewDefault { .. }
+            | Operator::ArrayNew { .. }
+            | Operator::ArrayNewDefault { .. }
+            | Operator::ArrayNewFixed { .. }
+            | Operator::ArrayNewData { .. }
+            | Operator::ArrayNewElem { .. }
+            | Operator::RefTestNonNull { .. }
+            | Operator::RefTestNullable { .. }
+            | Operator::RefCastNonNull { .. }
+            | Operator::RefCastNullable { .. } => 3,
             Operator::BrTable { targets } => u64::from(targets.len()) + 1,
             _ => 0,
         };
@@ -139,28 +192,42 @@ impl FuncTranslator<'_, '_> {
     /// Whether optimising the function could take long.
     pub(crate) fn is_excessive(&self) -> bool {
         // Optimisation would forward what is stored to where it is loaded, and so undo the homes.
-        self.homes.locals_slot.is_some()
-            || self.homes.operands_slot.is_some()
+        self.homes.locals.slot.is_some()
+            || self.homes.operands.slot.is_some()
+            || self.homes.refs_slot.is_some()
             || self.request.body.len() > OPTIMISED_BYTES
     }
 
     /// Gives the next local of type `ty` a home.
-    pub(crate) fn home_local(&mut self, ty: Type) -> u32 {
-        let home = Home::after(&self.homes.locals, ty);
-        self.homes.locals.push(home);
-        let slot = self.slot(self.homes.locals_slot, home.end());
-        self.homes.locals_slot = Some(slot);
-        self.homes.kept_locals + self.homes.locals.len() as u32 - 1
+    pub(crate) fn home_local(&mut self, ty: ValType) -> u32 {
+        if ty.is_gc_ref() {
+            let home = self.next_ref_home();
+            self.homes.locals.homes.push(home);
+        } else {
+            // Offsets in stack maps take room: the slot of the references, which they name, comes first.
+            self.refs_slot();
+            self.homes.locals.push(clif_type(ty));
+            self.homes.locals.slot = Some(self.slot(self.homes.locals.slot, self.homes.locals.end));
+        }
+        self.homes.kept_locals + self.homes.locals.homes.len() as u32 - 1
     }
 
-    /// Stores zeros into the homes of locals that are no parameters, in a loop: stores of their own would be much code.
+    /// Stores zeros into the homes of locals, in loops: stores of their own would be much code.
     pub(crate) fn zero_homes(&mut self) {
         let params = self.sig.params().len().saturating_sub(self.homes.kept_locals as usize);
-        let (Some(slot), Some(start)) = (self.homes.locals_slot, self.homes.locals.get(params)) else {
-            return;
-        };
-        let end = self.homes.locals.last().map_or(0, Home::end);
-        let start = self.builder.ins().stack_addr(I64, slot, start.offset as i32);
+        let start: u32 = self.homes.locals.homes.iter().take(params).map(Home::bytes).sum();
+        self.zero_slot(self.homes.locals.slot, start, self.homes.locals.end);
+        let is_ref = |home: &&Home| matches!(home.place, HomePlace::Ref(_));
+        let ref_params = self.homes.locals.homes.iter().take(params).filter(is_ref).count() as u32;
+        // A pair of references at a time: the slot has room for one more.
+        let (start, end) = (ref_params * I32.bytes(), self.homes.refs * I32.bytes());
+        self.zero_slot(self.homes.refs_slot.filter(|_| end > start), start, end);
+    }
+
+    /// Stores zeros from `start` to `end` and perhaps 4 bytes more.
+    fn zero_slot(&mut self, slot: Option<StackSlot>, start: u32, end: u32) {
+        let Some(slot) = slot.filter(|_| start < end) else { return };
+        let start = self.builder.ins().stack_addr(I64, slot, start as i32);
         let end = self.builder.ins().stack_addr(I64, slot, end as i32);
         let (header, after) = (self.builder.create_block(), self.builder.create_block());
         let at = self.builder.append_block_param(header, I64);
@@ -184,47 +251,98 @@ impl FuncTranslator<'_, '_> {
 
     /// Loads a local from its home.
     pub(crate) fn load_local(&mut self, at: usize) -> Value {
-        self.load_home(self.homes.locals_slot, self.homes.locals[at])
+        self.load_home(self.homes.locals.slot, self.homes.locals.homes[at])
     }
 
     /// Stores a local into its home.
     pub(crate) fn store_local(&mut self, at: usize, value: Value) {
-        self.store_home(self.homes.locals_slot, self.homes.locals[at], value);
+        self.store_home(self.homes.locals.slot, self.homes.locals.homes[at], value);
     }
 
     /// Stores the operand that comes to lie at the top of all that have homes.
     pub(crate) fn store_operand(&mut self, value: Value) {
-        let ty = self.builder.func.dfg.value_type(value);
-        let home = Home::after(&self.homes.operands, ty);
-        self.homes.operands.push(home);
-        let slot = self.slot(self.homes.operands_slot, home.end());
-        self.homes.operands_slot = Some(slot);
-        self.store_home(Some(slot), home, value);
+        let home = if self.is_root(value) {
+            let home = self.next_ref_home();
+            self.homes.operands.homes.push(home);
+            home
+        } else {
+            self.refs_slot();
+            let home = self.homes.operands.push(self.builder.func.dfg.value_type(value));
+            self.homes.operands.slot = Some(self.slot(self.homes.operands.slot, self.homes.operands.end));
+            home
+        };
+        self.store_home(self.homes.operands.slot, home, value);
     }
 
     /// Loads the operand at a height, if it has a home.
     pub(crate) fn load_operand(&mut self, height: usize) -> Option<Value> {
-        let home = *self.homes.operands.get(height.checked_sub(KEPT_OPERANDS)?)?;
-        Some(self.load_home(self.homes.operands_slot, home))
+        let home = *self.homes.operands.homes.get(height.checked_sub(KEPT_OPERANDS)?)?;
+        Some(self.load_home(self.homes.operands.slot, home))
     }
 
     /// Gives up the homes of operands from a height on.
     pub(crate) fn truncate_homes(&mut self, height: usize) {
-        self.homes.operands.truncate(height.saturating_sub(KEPT_OPERANDS));
+        let kept = height.saturating_sub(KEPT_OPERANDS);
+        let operands = &mut self.homes.operands;
+        for home in operands.homes.drain(kept.min(operands.homes.len())..) {
+            operands.end -= home.bytes();
+            self.homes.refs -= u32::from(matches!(home.place, HomePlace::Ref(_)));
+        }
+    }
+
+    /// Tells the stack map of a call which references have homes now.
+    pub(crate) fn map_homed_refs(&mut self, call: Inst) {
+        let (count, Some(slot)) = (self.homes.refs, self.homes.refs_slot) else { return };
+        if count == 0 {
+            return;
+        }
+        let mut note = |ty, offset| {
+            let entry = UserStackMapEntry { ty, slot, offset };
+            self.builder.func.dfg.append_user_stack_map_entry(call, entry);
+        };
+        note(HOMED_REFS, 0);
+        for bit in (0..u32::BITS).filter(|bit| count >> bit & 1 == 1) {
+            note(HOMED_REFS_COUNT_BIT, bit);
+        }
+    }
+
+    fn next_ref_home(&mut self) -> Home {
+        let slot = self.refs_slot();
+        let place = self.homes.refs;
+        self.homes.refs += 1;
+        // Room for one more, as they are zeroed in pairs.
+        self.slot(Some(slot), (self.homes.refs + 1) * I32.bytes());
+        Home { place: HomePlace::Ref(place), ty: I32 }
+    }
+
+    fn refs_slot(&mut self) -> StackSlot {
+        let slot = self.slot(self.homes.refs_slot, 0);
+        self.homes.refs_slot = Some(slot);
+        slot
+    }
+
+    /// The slot that a home is in, and where in it.
+    fn home_address(&mut self, slot: Option<StackSlot>, home: Home) -> Value {
+        let (slot, offset) = match home.place {
+            HomePlace::Offset(offset) => (slot, offset),
+            HomePlace::Ref(place) => (self.homes.refs_slot, place * I32.bytes()),
+        };
+        let slot = slot.expect("what has a home has a slot");
+        self.builder.ins().stack_addr(I64, slot, offset as i32)
     }
 
     fn load_home(&mut self, slot: Option<StackSlot>, home: Home) -> Value {
-        let slot = slot.expect("what has a home has a slot");
-        let flags = home_flags();
-        let address = self.builder.ins().stack_addr(I64, slot, home.offset as i32);
-        self.builder.ins().load(home.ty, flags, address, 0)
+        let address = self.home_address(slot, home);
+        let value = self.builder.ins().load(home.ty, home_flags(), address, 0);
+        if matches!(home.place, HomePlace::Ref(_)) {
+            self.root(value);
+        }
+        value
     }
 
     fn store_home(&mut self, slot: Option<StackSlot>, home: Home, value: Value) {
-        let slot = slot.expect("what has a home has a slot");
-        let flags = home_flags();
-        let address = self.builder.ins().stack_addr(I64, slot, home.offset as i32);
-        self.builder.ins().store(flags, value, address, 0);
+        let address = self.home_address(slot, home);
+        self.builder.ins().store(home_flags(), value, address, 0);
     }
 
     /// The slot, made at first and then enlarged, such that it has `bytes` bytes.

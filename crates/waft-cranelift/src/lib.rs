@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 mod call;
+mod cast;
 mod context;
 mod control;
 mod convert;
@@ -25,6 +26,7 @@ mod numeric;
 mod operator;
 mod signature;
 mod simd;
+mod stack_map;
 mod table;
 mod tier;
 mod translator;

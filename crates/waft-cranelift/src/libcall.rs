@@ -16,6 +16,7 @@ impl FuncTranslator<'_, '_> {
         all.push(self.vm.context);
         all.extend_from_slice(args);
         let inst = self.builder.ins().call_indirect(signature, code, &all);
+        self.map_homed_refs(inst);
         let result = self.builder.inst_results(inst).first().copied();
         match (call.result(), result) {
             (Some(LibcallType::Ok), Some(ok)) => {

@@ -2,11 +2,12 @@
 //! live in the frame: see `home.rs`.
 
 use crate::home::kept_locals;
-use crate::signature::{clif_type, val_type};
-use crate::translator::FuncTranslator;
+use crate::signature::clif_type;
+use crate::translator::{FuncTranslator, TranslateResult};
 use cranelift_codegen::ir::types::{F32, F64, I8X16};
 use cranelift_codegen::ir::{InstBuilder, Type, Value};
 use cranelift_frontend::Variable;
+use waft_core::types::ValType;
 use wasmparser::FunctionBody;
 
 impl FuncTranslator<'_, '_> {
@@ -25,21 +26,23 @@ impl FuncTranslator<'_, '_> {
     pub(crate) fn declare_params(&mut self, arrived: &[Value]) {
         let sig = self.sig;
         for (ty, value) in sig.params().iter().zip(arrived) {
-            let local = self.declare_local(clif_type(*ty));
+            self.root_if_ref(*value, *ty);
+            let local = self.declare_local(*ty);
             self.set_local(local, *value);
         }
     }
 
     /// Declares the locals of `body`, which start as zero.
-    pub(crate) fn declare_locals(&mut self, body: &FunctionBody<'_>) -> wasmparser::Result<()> {
-        let mut groups = body.get_locals_reader()?;
+    pub(crate) fn declare_locals(&mut self, body: &FunctionBody<'_>) -> TranslateResult {
+        let unreadable = |error: wasmparser::BinaryReaderError| error.to_string();
+        let mut groups = body.get_locals_reader().map_err(unreadable)?;
         for _ in 0..groups.get_count() {
-            let (count, ty) = groups.read()?;
+            let (count, ty) = groups.read().map_err(unreadable)?;
             if count == 0 {
                 continue;
             }
-            let ty = clif_type(val_type(ty));
-            let zero = self.zero(ty);
+            let ty = self.val_type(ty)?;
+            let zero = self.zero(clif_type(ty));
             for _ in 0..count {
                 let local = self.declare_local(ty);
                 if self.homed(local).is_none() {
@@ -52,11 +55,16 @@ impl FuncTranslator<'_, '_> {
     }
 
     /// Declares the next local, without a value.
-    fn declare_local(&mut self, ty: Type) -> u32 {
-        match self.homes.next_variable() {
-            true => self.builder.declare_var(ty).as_u32(),
-            false => self.home_local(ty),
+    fn declare_local(&mut self, ty: ValType) -> u32 {
+        if !self.homes.next_variable() {
+            return self.home_local(ty);
         }
+        let variable = self.builder.declare_var(clif_type(ty));
+        if ty.is_gc_ref() {
+            self.builder.declare_var_needs_stack_map(variable);
+            self.ref_locals.insert(variable);
+        }
+        variable.as_u32()
     }
 
     fn set_local(&mut self, local: u32, value: Value) {
@@ -85,6 +93,9 @@ impl FuncTranslator<'_, '_> {
             Some(at) => self.load_local(at),
             None => self.builder.use_var(Variable::from_u32(local)),
         };
+        if self.ref_locals.contains(Variable::from_u32(local)) {
+            self.root(value);
+        }
         self.push(value);
     }
 

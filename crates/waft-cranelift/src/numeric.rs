@@ -1,6 +1,6 @@
 //! Constants, arithmetic and comparisons. CLIF's instructions have WebAssembly's meaning, traps included.
 
-use crate::translator::FuncTranslator;
+use crate::translator::{FuncTranslator, TranslateResult};
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::immediates::{Ieee32, Ieee64};
 use cranelift_codegen::ir::types::{I32, I64};
@@ -98,11 +98,22 @@ impl<'b> FuncTranslator<'_, 'b> {
         self.push(holds);
     }
 
-    /// `select`, with or without a type.
+    /// `select` without a type: of numbers or vectors.
     pub(crate) fn select(&mut self) {
         let (a, b, condition) = self.pop3();
         let (a, b) = (self.canonical(a), self.canonical(b));
         let value = self.builder.ins().select(condition, a, b);
         self.push(value);
+    }
+
+    /// `select` with a type, which may be a reference's.
+    pub(crate) fn typed_select(&mut self, ty: wasmparser::ValType) -> TranslateResult {
+        let ty = self.val_type(ty)?;
+        let (a, b, condition) = self.pop3();
+        let (a, b) = (self.canonical(a), self.canonical(b));
+        let value = self.builder.ins().select(condition, a, b);
+        self.root_if_ref(value, ty);
+        self.push(value);
+        Ok(())
     }
 }

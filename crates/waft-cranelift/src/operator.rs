@@ -17,9 +17,9 @@ impl FuncTranslator<'_, '_> {
             // Control.
             Op::Nop => {}
             Op::Unreachable => self.unreachable(),
-            Op::Block { blockty } => self.block(blockty),
-            Op::Loop { blockty } => self.loop_(blockty),
-            Op::If { blockty } => self.if_(blockty),
+            Op::Block { blockty } => self.block(blockty)?,
+            Op::Loop { blockty } => self.loop_(blockty)?,
+            Op::If { blockty } => self.if_(blockty)?,
             Op::Else => self.else_(),
             Op::End => self.end(),
             Op::Br { relative_depth } => self.br(relative_depth),
@@ -34,18 +34,24 @@ impl FuncTranslator<'_, '_> {
             Op::ReturnCallIndirect { type_index, table_index } => {
                 self.call_indirect(type_index, table_index, CallKind::Tail);
             }
+            Op::CallRef { type_index } => self.call_ref(type_index, CallKind::Returning),
+            Op::ReturnCallRef { type_index } => self.call_ref(type_index, CallKind::Tail),
+            Op::BrOnNull { relative_depth } => self.br_on_null(relative_depth),
+            Op::BrOnNonNull { relative_depth } => self.br_on_non_null(relative_depth),
             // Parametric, variables, references.
             Op::Drop => {
                 self.pop();
             }
-            Op::Select | Op::TypedSelect { .. } => self.select(),
+            Op::Select => self.select(),
+            Op::TypedSelect { ty } => self.typed_select(ty)?,
             Op::LocalGet { local_index } => self.local_get(local_index),
             Op::LocalSet { local_index } => self.local_set(local_index),
             Op::LocalTee { local_index } => self.local_tee(local_index),
             Op::GlobalGet { global_index } => self.global_get(global_index),
             Op::GlobalSet { global_index } => self.global_set(global_index),
-            Op::RefNull { hty } => self.ref_null(hty),
+            Op::RefNull { hty } => self.ref_null(hty)?,
             Op::RefIsNull => self.ref_is_null(),
+            Op::RefAsNonNull => self.ref_as_non_null(),
             Op::RefFunc { function_index } => self.ref_func(function_index)?,
             // Tables.
             Op::TableGet { table } => self.table_get(table),

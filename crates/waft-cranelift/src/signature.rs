@@ -1,6 +1,6 @@
 //! Signatures and functions as Cranelift knows them: [`waft_core::convention`] in CLIF.
 
-use crate::translator::FuncTranslator;
+use crate::translator::{FuncTranslator, TranslateResult};
 use cranelift_codegen::ir::types::{F32, F64, I8X16, I32, I64};
 use cranelift_codegen::ir::{
     AbiParam, ArgumentPurpose, ExtFuncData, ExternalName, FuncRef, SigRef, Signature, Type, UserExternalName,
@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use waft_core::convention::Results;
 use waft_core::index::{FuncIndex, TypeIndex};
 use waft_core::libcall::{Libcall, LibcallType};
-use waft_core::types::{FuncSig, HeapType, RefType, ValType};
+use waft_core::types::{FuncSig, RefType, ValType};
 
 /// The CLIF type of values of type `ty`.
 pub(crate) fn clif_type(ty: ValType) -> Type {
@@ -20,42 +20,13 @@ pub(crate) fn clif_type(ty: ValType) -> Type {
         ValType::F32 => F32,
         ValType::F64 => F64,
         ValType::V128 => I8X16,
-        ValType::Ref(ty) => ref_type(ty.heap_type()),
+        ValType::Ref(ty) => ref_type(ty),
     }
 }
 
-/// The CLIF type of references to `heap`: a pointer to a `VmFuncRef`, or the handle of a host value.
-pub(crate) fn ref_type(heap: HeapType) -> Type {
-    match heap {
-        HeapType::Func => I64,
-        HeapType::Extern => I32,
-        other => unreachable!("no shape has references to {other:?}"),
-    }
-}
-
-/// Waft's word for the type of a local, a block or `select`.
-pub(crate) fn val_type(ty: wasmparser::ValType) -> ValType {
-    match ty {
-        wasmparser::ValType::I32 => ValType::I32,
-        wasmparser::ValType::I64 => ValType::I64,
-        wasmparser::ValType::F32 => ValType::F32,
-        wasmparser::ValType::F64 => ValType::F64,
-        wasmparser::ValType::V128 => ValType::V128,
-        wasmparser::ValType::Ref(ty) if ty.is_func_ref() => ValType::FUNCREF,
-        wasmparser::ValType::Ref(ty) => {
-            ValType::Ref(RefType::new(ty.is_nullable(), heap_type(ty.heap_type())))
-        }
-    }
-}
-
-/// Waft's word for what a reference refers to.
-pub(crate) fn heap_type(ty: wasmparser::HeapType) -> HeapType {
-    use wasmparser::{AbstractHeapType, HeapType as Parsed};
-    match ty {
-        Parsed::Abstract { ty: AbstractHeapType::Func, .. } => HeapType::Func,
-        Parsed::Abstract { ty: AbstractHeapType::Extern, .. } => HeapType::Extern,
-        other => unreachable!("validation refuses references to {other:?}"),
-    }
+/// The CLIF type of references: a pointer to a `VmFuncRef`, or a reference into the GC heap.
+pub(crate) fn ref_type(ty: RefType) -> Type {
+    if ty.is_func() { I64 } else { I32 }
 }
 
 /// The CLIF signature of guest functions of type `sig`.
@@ -93,9 +64,19 @@ pub(crate) struct Signatures {
 }
 
 impl FuncTranslator<'_, '_> {
+    /// Waft's word for the type of a local, a block or `select`.
+    pub(crate) fn val_type(&self, ty: wasmparser::ValType) -> TranslateResult<ValType> {
+        self.shape.val_type(ty, 0).map_err(|error| error.to_string())
+    }
+
+    /// Waft's word for the type of a reference.
+    pub(crate) fn ref_type(&self, ty: wasmparser::RefType) -> TranslateResult<RefType> {
+        self.shape.ref_type(ty, 0).map_err(|error| error.to_string())
+    }
+
     /// The signature of guest functions of type `ty`.
     pub(crate) fn type_signature(&mut self, ty: TypeIndex) -> SigRef {
-        let sig = &self.shape.types[ty];
+        let sig = self.shape.sig(ty);
         let builder = &mut self.builder;
         *self.signatures.types.entry(ty).or_insert_with(|| builder.import_signature(guest_signature(sig)))
     }

@@ -16,6 +16,7 @@ use waft_core::index::TableIndex;
 use waft_core::layout;
 use waft_core::libcall::Libcall;
 use waft_core::trap::TrapCode;
+use waft_core::types::ValType;
 
 /// Where a `VmTable` is: at an offset from a value.
 struct TablePlace {
@@ -76,9 +77,11 @@ impl FuncTranslator<'_, '_> {
     /// Pops an index and loads the element.
     pub(crate) fn load_element(&mut self, table: TableIndex) -> Value {
         let index = self.pop();
-        let ty = ref_type(self.shape.tables[table].element.heap_type());
+        let ty = self.shape.tables[table].element;
         let (address, flags) = self.element_place(table, index);
-        self.builder.ins().load(ty, flags, address, 0)
+        let element = self.builder.ins().load(ref_type(ty), flags, address, 0);
+        self.root_if_ref(element, ValType::Ref(ty));
+        element
     }
 
     /// `table.get`.

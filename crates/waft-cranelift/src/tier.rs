@@ -2,6 +2,7 @@
 
 use crate::home;
 use crate::signature::guest_signature;
+use crate::stack_map::stack_maps;
 use crate::translator::{FuncTranslator, Machine};
 use crate::trap::waft_trap;
 use cranelift_codegen::binemit::Reloc as ClifReloc;
@@ -249,6 +250,7 @@ fn finish(code: &CompiledCode, func: &Function) -> Result<CompiledFunc, String> 
         relocs,
         traps,
         positions: positions(code),
+        stack_maps: stack_maps(code),
     })
 }
 

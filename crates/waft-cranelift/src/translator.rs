@@ -15,11 +15,12 @@ use crate::context::VmValues;
 use crate::control::Frame;
 use crate::home::{Homes, KEPT_OPERANDS};
 use crate::signature::Signatures;
+use cranelift_codegen::entity::EntitySet;
 use cranelift_codegen::ir::types::I8X16;
 use cranelift_codegen::ir::{
     Block, Endianness, InstBuilder, MemFlagsData, SourceLoc, StackSlot, Type, Value,
 };
-use cranelift_frontend::FunctionBuilder;
+use cranelift_frontend::{FunctionBuilder, Variable};
 use waft_core::layout::VmLayout;
 use waft_core::module::Shape;
 use waft_core::tier::CompileRequest;
@@ -66,6 +67,10 @@ pub(crate) struct FuncTranslator<'a, 'b> {
     pub(crate) result_slot: Option<StackSlot>,
     /// Values that live in the frame.
     pub(crate) homes: Homes,
+    /// Values that are references into the GC heap.
+    pub(crate) roots: EntitySet<Value>,
+    /// Locals that are variables and hold such.
+    pub(crate) ref_locals: EntitySet<Variable>,
     /// The operands. Those from [`KEPT_OPERANDS`] on have homes: what stands here tells their types.
     stack: Vec<Value>,
     /// Where the operator stands, in bytes from the start of the body.
@@ -105,6 +110,8 @@ impl<'a, 'b> FuncTranslator<'a, 'b> {
             signatures: Signatures::default(),
             result_slot: None,
             homes: Homes::default(),
+            roots: EntitySet::new(),
+            ref_locals: EntitySet::new(),
             stack: Vec::new(),
             at: 0,
         };
@@ -119,7 +126,7 @@ impl<'a, 'b> FuncTranslator<'a, 'b> {
         let unreadable = |error: wasmparser::BinaryReaderError| error.to_string();
         self.choose_variables(&body).map_err(unreadable)?;
         self.enter_function(entry);
-        self.declare_locals(&body).map_err(unreadable)?;
+        self.declare_locals(&body)?;
         let mut operators = body.get_operators_reader().map_err(unreadable)?;
         while !operators.eof() {
             self.set_position(operators.original_position() as usize);

@@ -173,7 +173,7 @@ impl Artifact {
             code.entries().count(),
             shape.defined_funcs()
         );
-        Ok(ModuleInner::new(engine, shape, WasmBytes::WithoutCode(wasm), code))
+        ModuleInner::new(engine, shape, WasmBytes::WithoutCode(wasm), code)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The engine: what modules and stores share.
 
 use crate::config::Config;
-use crate::sigs::SigRegistry;
+use crate::type_registry::TypeRegistry;
 use anyhow::Result;
 use std::sync::Arc;
 use waft_core::tier::{Tier, Tunables};
@@ -26,7 +26,7 @@ pub struct Engine(Arc<EngineInner>);
 struct EngineInner {
     config: Config,
     tier: Arc<dyn Tier>,
-    sigs: Arc<SigRegistry>,
+    types: Arc<TypeRegistry>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -69,7 +69,8 @@ impl Engine {
         let gaps: Vec<_> =
             tier.gaps().iter().filter(|gap| config.proposals.contains(*gap)).map(|gap| gap.name()).collect();
         anyhow::ensure!(gaps.is_empty(), "the tier `{}` does not support {}", tier.name(), gaps.join(", "));
-        Ok(Self(Arc::new(EngineInner { config: config.clone(), tier, sigs: Arc::default() })))
+        let types = Arc::new(TypeRegistry::new()?);
+        Ok(Self(Arc::new(EngineInner { config: config.clone(), tier, types })))
     }
 
     /// Its setup.
@@ -95,8 +96,8 @@ impl Engine {
     pub(crate) fn tunables(&self) -> &Tunables {
         &self.0.config.tunables
     }
-    pub(crate) fn sigs(&self) -> &Arc<SigRegistry> {
-        &self.0.sigs
+    pub(crate) fn types(&self) -> &Arc<TypeRegistry> {
+        &self.0.types
     }
 
     /// All that compiled code depends on: precompiled modules run only on an engine with the same fingerprint.

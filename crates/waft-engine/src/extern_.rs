@@ -5,7 +5,8 @@ use crate::global::Global;
 use crate::memory::Memory;
 use crate::store::AsContext;
 use crate::table::Table;
-use crate::types::{ExternType, FuncType, GlobalType, MemoryType, TableType};
+use crate::tag::Tag;
+use crate::types::{ExternType, FuncType, GlobalType, MemoryType, TableType, TagType};
 use crate::vm::{Binding, InstanceRecord, StoreId, StoreOpaque};
 use waft_core::module::EntityIndex;
 
@@ -35,6 +36,8 @@ pub enum Extern {
     Table(Table),
     /// A memory.
     Memory(Memory),
+    /// A tag of exceptions.
+    Tag(Tag),
 }
 
 impl Extern {
@@ -54,6 +57,10 @@ impl Extern {
     pub fn into_memory(self) -> Option<Memory> {
         if let Self::Memory(memory) = self { Some(memory) } else { None }
     }
+    /// The tag, if it is one.
+    pub fn into_tag(self) -> Option<Tag> {
+        if let Self::Tag(tag) = self { Some(tag) } else { None }
+    }
     /// Its type; of memories and tables, with the size that they have now as the minimum.
     ///
     /// ```
@@ -70,6 +77,7 @@ impl Extern {
             Self::Global(global) => ExternType::Global(global.ty(store)),
             Self::Table(table) => ExternType::Table(table.ty(store)),
             Self::Memory(memory) => ExternType::Memory(memory.ty(store)),
+            Self::Tag(tag) => ExternType::Tag(tag.ty(store)),
         }
     }
 
@@ -79,20 +87,30 @@ impl Extern {
             EntityIndex::Table(table) => Self::Table(Table::new_handle(instance.table(table))),
             EntityIndex::Memory(memory) => Self::Memory(Memory::new_handle(instance.memory(memory))),
             EntityIndex::Global(global) => Self::Global(Global::new_handle(instance.global(global))),
+            EntityIndex::Tag(tag) => Self::Tag(Tag::new_handle(instance.me().store(), instance.tag(tag))),
         })
     }
 
     /// Its type as declared, for messages.
     pub(crate) fn describe(&self, store: &StoreOpaque) -> ExternType {
+        let types = store.engine().types();
         match self {
-            Self::Func(func) => ExternType::Func(FuncType(store.func_sig(func.func_ref()))),
-            Self::Global(global) => ExternType::Global(GlobalType(global.declared(store))),
-            Self::Table(table) => ExternType::Table(TableType(
+            Self::Func(func) => {
+                ExternType::Func(FuncType::claimed(types, store.func_type_id(func.func_ref())))
+            }
+            Self::Global(global) => {
+                ExternType::Global(GlobalType::from_canonical(types, global.declared(store)))
+            }
+            Self::Table(table) => ExternType::Table(TableType::from_canonical(
+                types,
                 store.at(table.part().owner).table_object(table.part().index).ty(),
             )),
             Self::Memory(memory) => ExternType::Memory(MemoryType(
                 store.at(memory.part().owner).memory_object(memory.part().index).ty(),
             )),
+            Self::Tag(tag) => {
+                ExternType::Tag(TagType::new(FuncType::claimed(types, store.tag_type(tag.number()))))
+            }
         }
     }
 
@@ -102,6 +120,7 @@ impl Extern {
             Self::Global(global) => global.part().owner.store(),
             Self::Table(table) => table.part().owner.store(),
             Self::Memory(memory) => memory.part().owner.store(),
+            Self::Tag(tag) => tag.store(),
         }
     }
 
@@ -111,6 +130,7 @@ impl Extern {
             Self::Global(global) => Binding::Global(global.part()),
             Self::Table(table) => Binding::Table(table.part()),
             Self::Memory(memory) => Binding::Memory(memory.part()),
+            Self::Tag(tag) => Binding::Tag(tag.number()),
         }
     }
 }
@@ -130,6 +150,12 @@ impl From<Global> for Extern {
 impl From<Table> for Extern {
     fn from(table: Table) -> Self {
         Self::Table(table)
+    }
+}
+
+impl From<Tag> for Extern {
+    fn from(tag: Tag) -> Self {
+        Self::Tag(tag)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::instance;
 use crate::store::{AsContext, AsContextMut};
-use crate::types::{GlobalType, Mutability};
+use crate::types::GlobalType;
 use crate::val::Val;
 use crate::vm::{PartOf, StoreOpaque};
 use anyhow::{Result, ensure};
@@ -44,9 +44,10 @@ impl Global {
     /// # Ok::<(), Error>(())
     /// ```
     pub fn new(mut store: impl AsContextMut, ty: GlobalType, value: Val) -> Result<Self> {
-        let raw = value.to_raw_as(&store.as_context().0.opaque, ty.0.content)?;
+        let ty = ty.canonical(store.as_context().engine().types());
+        let raw = value.to_raw_as(&store.as_context().0.opaque, ty.content)?;
         let mut shape = Shape::default();
-        shape.globals.push(ty.0);
+        shape.globals.push(ty);
         let record = instance::synthetic(&mut store.as_context_mut(), shape)?;
         let store = store.as_context_mut();
         let part = store.0.opaque.at(record).global(GlobalIndex::from_u32(0));
@@ -62,13 +63,14 @@ impl Global {
     }
     /// Its type as declared.
     pub(crate) fn declared(&self, store: &StoreOpaque) -> GlobalTy {
-        let shape = store.at(self.0.owner).shape();
-        shape.globals[GlobalIndex::new(shape.imported_globals + self.0.index.index())]
+        let module = store.at(self.0.owner).module();
+        module.global_ty(GlobalIndex::new(module.shape().imported_globals + self.0.index.index()))
     }
 
     /// Its type.
     pub fn ty(&self, store: impl AsContext) -> GlobalType {
-        GlobalType(self.declared(&store.as_context().0.opaque))
+        let opaque = &store.as_context().0.opaque;
+        GlobalType::from_canonical(opaque.engine().types(), self.declared(opaque))
     }
     /// Its value.
     pub fn get(&self, mut store: impl AsContextMut) -> Val {
@@ -91,10 +93,10 @@ impl Global {
     /// # Ok::<(), Error>(())
     /// ```
     pub fn set(&self, mut store: impl AsContextMut, value: Val) -> Result<()> {
-        let ty = self.ty(&store);
-        ensure!(ty.mutability() == Mutability::Var, "immutable global cannot be set");
         let store = store.as_context_mut();
-        let raw = value.to_raw_as(&store.0.opaque, ty.0.content)?;
+        let ty = self.declared(&store.0.opaque);
+        ensure!(ty.mutable, "immutable global cannot be set");
+        let raw = value.to_raw_as(&store.0.opaque, ty.content)?;
         store.0.opaque.global_set(self.0, raw);
         Ok(())
     }

@@ -1,15 +1,15 @@
 //! Instances: the order in which a module comes to life, and the handle to what lives.
 
-use crate::code::CompiledCode;
 use crate::engine::Engine;
 use crate::extern_::Extern;
 use crate::func::{Func, TypedFunc, WasmParams, WasmResults};
 use crate::global::Global;
 use crate::limits::GrowthRequest;
 use crate::memory::Memory;
-use crate::module::{Module, ModuleInner, WasmBytes};
+use crate::module::{Module, ModuleInner};
 use crate::store::{AsContext, AsContextMut, StoreContextMut};
 use crate::table::Table;
+use crate::tag::Tag;
 use crate::types::ExternType;
 use crate::vm::{Binding, Callee, InstanceRecord, StoreOpaque, StorePtr};
 use anyhow::{Context as _, Result, bail, ensure};
@@ -262,6 +262,21 @@ impl Instance {
     pub fn get_table(&self, store: impl AsContextMut, name: &str) -> Option<Table> {
         self.get_export(store, name)?.into_table()
     }
+    /// The tag that it exports by this name.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let engine = Engine::default();
+    /// # let mut store = Store::new(&engine, ());
+    /// let module = Module::new(&engine, r#"(module (tag (export "failure") (param i32)))"#)?;
+    /// let instance = Instance::new(&mut store, &module, &[])?;
+    /// let tag = instance.get_tag(&mut store, "failure").context("no tag")?;
+    /// assert_eq!(tag.ty(&store).to_string(), "(tag (param i32))");
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn get_tag(&self, store: impl AsContextMut, name: &str) -> Option<Tag> {
+        self.get_export(store, name)?.into_tag()
+    }
     /// The global that it exports by this name.
     ///
     /// ```
@@ -303,29 +318,39 @@ pub(crate) fn check_import(
         import.module,
         import.name
     );
-    let shape = module.shape();
+    let (shape, types) = (module.shape(), module.engine().types());
     let fits = match (import.entity, given) {
         (EntityIndex::Func(func), Extern::Func(given)) => {
-            store.func_sig_id(given.func_ref()) == module.sigs()[shape.funcs[func].ty.index()]
+            types.is_subtype(store.func_type_id(given.func_ref()), module.type_id(shape.funcs[func].ty))
         }
         (EntityIndex::Global(global), Extern::Global(given)) => {
-            given.declared(store) == shape.globals[global]
+            let (ours, wanted) = (given.declared(store), module.global_ty(global));
+            let content_fits = if wanted.mutable {
+                ours.content == wanted.content
+            } else {
+                types.val_is_subtype(ours.content, wanted.content)
+            };
+            ours.mutable == wanted.mutable && content_fits
         }
         (EntityIndex::Table(table), Extern::Table(given)) => {
             let object = store.at(given.part().owner).table_object(given.part().index);
-            let wanted = shape.tables[table];
+            let wanted = module.table_ty(table);
             object.ty().element == wanted.element && object.ty().limits.fits(object.len(), &wanted.limits)
         }
         (EntityIndex::Memory(memory), Extern::Memory(given)) => {
             let object = store.at(given.part().owner).memory_object(given.part().index);
             object.ty().limits.fits(object.pages(), &shape.memories[memory].limits)
         }
+        // Source: section 3.3.14: tags match if their types are equal.
+        (EntityIndex::Tag(tag), Extern::Tag(given)) => {
+            store.tag_type(given.number()) == module.type_id(shape.tags[tag])
+        }
         _ => false,
     };
     if fits {
         return Ok(());
     }
-    let wanted = ExternType::of(shape, import.entity);
+    let wanted = ExternType::of(module, import.entity);
     let found = given.describe(store);
     bail!(
         "incompatible import type for `{}::{}`: the module wants {wanted}, found {found}",
@@ -412,7 +437,6 @@ pub(crate) fn synthetic<T>(
         ensure!(limits.min <= max, "the minimum size {} exceeds the maximum {max}", limits.min);
     }
     let opaque = &mut store.0.opaque;
-    let wasm = WasmBytes::Whole(Arc::default());
-    let module = ModuleInner::new(opaque.engine(), shape, wasm, CompiledCode::none());
+    let module = ModuleInner::synthetic(opaque.engine(), shape);
     allocate(opaque, Arc::new(module), &[])
 }

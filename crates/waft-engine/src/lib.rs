@@ -26,9 +26,10 @@ mod linker;
 mod memory;
 mod module;
 mod proposal;
-mod sigs;
 mod store;
 mod table;
+mod tag;
+mod type_registry;
 mod types;
 mod val;
 mod vm;
@@ -65,9 +66,10 @@ pub use module::Module;
 pub use proposal::ProposalsNeeded;
 pub use store::{AsContext, AsContextMut, Store, StoreContext, StoreContextMut};
 pub use table::Table;
+pub use tag::Tag;
 pub use types::{
-    ExportType, ExternType, FuncType, GlobalType, HeapType, ImportType, MemoryType, Mutability, RefType,
-    TableType, ValType,
+    ArrayType, ExportType, ExternType, FieldType, Finality, FuncType, GlobalType, HeapType, ImportType,
+    MemoryType, Mutability, RefType, StorageType, StructType, TableType, TagType, ValType,
 };
 pub use val::{Ref, V128, Val};
 pub use vm::InterruptHandle;

@@ -502,17 +502,20 @@ impl<T: 'static> Linker<T> {
 
 fn check_host_func(module: &Module, import: &Import, func: &HostFunc) -> Result<()> {
     let inner = module.inner();
-    let wanted = ExternType::of(inner.shape(), import.entity);
     let fits = match import.entity {
-        EntityIndex::Func(index) => inner.shape().func_sig(index) == &**func.sig(),
+        EntityIndex::Func(index) => {
+            let wanted = inner.type_id(inner.shape().funcs[index].ty);
+            inner.engine().types().is_subtype(func.ty().id(), wanted)
+        }
         _ => false,
     };
     ensure!(
         fits,
-        "incompatible import type for `{}::{}`: the module wants {wanted}, found {}",
+        "incompatible import type for `{}::{}`: the module wants {}, found {}",
         import.module,
         import.name,
-        func.sig()
+        ExternType::of(inner, import.entity),
+        FuncType::claimed(inner.engine().types(), func.ty().id())
     );
     Ok(())
 }

@@ -4,7 +4,7 @@ use crate::artifact;
 use crate::code::CompiledCode;
 use crate::compile;
 use crate::engine::Engine;
-use crate::sigs::RegisteredSig;
+use crate::type_registry::ModuleTypes;
 use crate::types::{ExportType, ExternType, ImportType};
 use anyhow::{Context as _, Result};
 use std::borrow::Cow;
@@ -12,10 +12,11 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicPtr;
-use waft_core::index::{DataIndex, TypedIndex};
+use waft_core::index::{DataIndex, GlobalIndex, IndexVec, TableIndex, TypeIndex, TypedIndex};
 use waft_core::layout::VmLayout;
 use waft_core::module::{EntityIndex, Shape};
 use waft_core::proposal;
+use waft_core::types::{ConcreteType, GlobalTy, TableTy};
 
 /// A compiled module; cheap to clone.
 ///
@@ -45,9 +46,10 @@ pub(crate) struct ModuleInner {
     layout: VmLayout,
     wasm: WasmBytes,
     code: CompiledCode,
-    /// Keeps the numbers in `sig_ids` claimed.
-    _sigs: Vec<RegisteredSig>,
-    sig_ids: Box<[u32]>,
+    types: ModuleTypes,
+    /// The types of tables and globals, with the engine's numbers of types.
+    tables: IndexVec<TableIndex, TableTy>,
+    globals: IndexVec<GlobalIndex, GlobalTy>,
     code_slots: Box<[AtomicPtr<u8>]>,
     exports: HashMap<String, EntityIndex>,
 }
@@ -83,14 +85,48 @@ impl std::fmt::Debug for Module {
 }
 
 impl ModuleInner {
-    /// A module of compiled code; or of none, for what the host itself defines.
-    pub(crate) fn new(engine: &Engine, shape: Shape, wasm: WasmBytes, code: CompiledCode) -> Self {
+    /// A module of compiled code.
+    ///
+    /// # Errors
+    ///
+    /// If the engine has no room for its types.
+    pub(crate) fn new(engine: &Engine, shape: Shape, wasm: WasmBytes, code: CompiledCode) -> Result<Self> {
+        let types = engine.types().register_module(&shape)?;
+        let map = &mut |ty| types.canonical(ty);
+        let table = |ty: &TableTy| TableTy { element: ty.element.map_types(map), limits: ty.limits };
+        let tables = shape.tables.values().map(table).collect();
+        let global = |ty: &GlobalTy| GlobalTy { content: ty.content.map_types(map), mutable: ty.mutable };
+        let globals = shape.globals.values().map(global).collect();
+        Ok(Self::assemble(engine, shape, wasm, code, types, (tables, globals)))
+    }
+
+    /// A module of no code, for what the host itself defines, with the engine's numbers of types.
+    pub(crate) fn synthetic(engine: &Engine, shape: Shape) -> Self {
+        let types = ModuleTypes::none(engine.types());
+        let canonical = (shape.tables.clone(), shape.globals.clone());
+        Self::assemble(
+            engine,
+            shape,
+            WasmBytes::Whole(Arc::default()),
+            CompiledCode::none(),
+            types,
+            canonical,
+        )
+    }
+
+    fn assemble(
+        engine: &Engine,
+        shape: Shape,
+        wasm: WasmBytes,
+        code: CompiledCode,
+        types: ModuleTypes,
+        (tables, globals): (IndexVec<TableIndex, TableTy>, IndexVec<GlobalIndex, GlobalTy>),
+    ) -> Self {
         let layout = VmLayout::new(&shape);
-        let sigs: Vec<_> = shape.types.values().map(|sig| engine.sigs().register(sig)).collect();
-        let sig_ids = sigs.iter().map(RegisteredSig::id).collect();
         let code_slots = code.entries().map(AtomicPtr::new).collect();
         let exports = shape.exports.iter().map(|export| (export.name.clone(), export.entity)).collect();
-        Self { engine: engine.clone(), shape, layout, wasm, code, _sigs: sigs, sig_ids, code_slots, exports }
+        let engine = engine.clone();
+        Self { engine, shape, layout, wasm, code, types, tables, globals, code_slots, exports }
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -109,8 +145,24 @@ impl ModuleInner {
         &self.wasm
     }
     /// The engine's number for each type of the module.
-    pub(crate) fn sigs(&self) -> &[u32] {
-        &self.sig_ids
+    pub(crate) fn type_ids(&self) -> &[u32] {
+        self.types.ids()
+    }
+    /// The engine's number for a type of the module.
+    pub(crate) fn type_id(&self, ty: TypeIndex) -> u32 {
+        self.types.ids()[ty.index()]
+    }
+    /// A type of the module's with the engine's numbers of types.
+    pub(crate) fn canonical(&self, ty: ConcreteType) -> ConcreteType {
+        self.types.canonical(ty)
+    }
+    /// The type of a table, with the engine's numbers of types.
+    pub(crate) fn table_ty(&self, table: TableIndex) -> TableTy {
+        self.tables[table]
+    }
+    /// The type of a global, with the engine's numbers of types.
+    pub(crate) fn global_ty(&self, global: GlobalIndex) -> GlobalTy {
+        self.globals[global]
     }
     /// Where each defined function is entered now.
     pub(crate) fn code_slots(&self) -> &[AtomicPtr<u8>] {
@@ -223,7 +275,7 @@ impl Module {
         refuse_precompiled(bytes)?;
         let wasm: Arc<[u8]> = wat::parse_bytes(bytes)?.into();
         let shape = compile::validate(engine, &wasm)?;
-        let inner = ModuleInner::new(engine, shape, WasmBytes::Whole(wasm), CompiledCode::none());
+        let inner = ModuleInner::new(engine, shape, WasmBytes::Whole(wasm), CompiledCode::none())?;
         Ok(Self(Arc::new(inner)))
     }
 
@@ -346,7 +398,7 @@ impl Module {
     /// # Ok::<(), Error>(())
     /// ```
     pub fn get_export(&self, name: &str) -> Option<ExternType> {
-        Some(ExternType::of(&self.0.shape, self.0.export(name)?))
+        Some(ExternType::of(&self.0, self.0.export(name)?))
     }
 
     /// The types of the memories that it defines or imports.
@@ -356,7 +408,7 @@ impl Module {
 
     /// The types of the tables that it defines or imports.
     pub fn tables(&self) -> impl ExactSizeIterator<Item = crate::types::TableType> + '_ {
-        self.0.shape.tables.values().map(|ty| crate::types::TableType(*ty))
+        self.0.tables.values().map(|ty| crate::types::TableType::from_canonical(self.0.engine.types(), *ty))
     }
 
     /// How many functions it defines itself.

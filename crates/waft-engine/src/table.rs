@@ -48,7 +48,7 @@ impl Table {
     /// ```
     pub fn new(mut store: impl AsContextMut, ty: TableType, init: Ref) -> Result<Self> {
         let mut shape = Shape::default();
-        shape.tables.push(ty.0);
+        shape.tables.push(ty.canonical(store.as_context().engine().types()));
         shape.table_inits.push(None);
         let record = instance::synthetic(&mut store.as_context_mut(), shape)?;
         let table = Self(store.as_context().0.opaque.at(record).table(TableIndex::from_u32(0)));
@@ -69,7 +69,7 @@ impl Table {
         let table = store.0.opaque.at(self.0.owner).table_object(self.0.index);
         let mut ty = table.ty();
         ty.limits.min = table.len();
-        TableType(ty)
+        TableType::from_canonical(store.0.opaque.engine().types(), ty)
     }
     /// How many elements it has.
     pub fn size(&self, store: impl AsContext) -> u64 {
@@ -181,7 +181,7 @@ impl Table {
     ) -> Result<()> {
         let (to, from) = (dst.ty(&store), src.ty(&store));
         ensure!(
-            to.element() == from.element(),
+            from.element().matches(to.element()),
             "cannot copy {} to a table of {}",
             from.element(),
             to.element()

@@ -1,40 +1,17 @@
 //! Types as embedders see them.
 
-use crate::engine::Engine;
+mod composite;
+mod val;
+
+pub use composite::{ArrayType, FieldType, Finality, FuncType, StorageType, StructType};
+pub use val::{HeapType, RefType, ValType};
+
 use crate::module::ModuleInner;
+use crate::type_registry::TypeRegistry;
 use std::fmt;
 use std::sync::Arc;
-use waft_core::module::{EntityIndex, Shape};
-use waft_core::types::{FuncSig, GlobalTy, Limits, MemoryTy, TableTy};
-
-/// ```
-/// use waft::*;
-///
-/// assert_eq!(RefType::FUNCREF.heap_type(), HeapType::Func);
-/// assert_eq!(HeapType::Extern.to_string(), "extern");
-/// ```
-pub use waft_core::types::HeapType;
-
-/// ```
-/// use waft::*;
-///
-/// let ty = RefType::new(true, HeapType::Extern);
-/// assert_eq!(ty, RefType::EXTERNREF);
-/// assert!(ty.is_nullable() && ty.heap_type() == HeapType::Extern);
-/// assert_eq!(ty.to_string(), "externref");
-/// ```
-pub use waft_core::types::RefType;
-
-/// ```
-/// use waft::*;
-///
-/// assert!(ValType::I32.is_i32() && ValType::I64.is_i64() && !ValType::I32.is_i64());
-/// assert!(ValType::F32.is_f32() && ValType::F64.is_f64() && ValType::V128.is_v128());
-/// assert!(ValType::FUNCREF.is_ref() && ValType::FUNCREF != ValType::EXTERNREF);
-/// assert_eq!(ValType::FUNCREF.as_ref(), Some(RefType::FUNCREF));
-/// assert_eq!(ValType::F64.to_string(), "f64");
-/// ```
-pub use waft_core::types::ValType;
+use waft_core::module::EntityIndex;
+use waft_core::types::{GlobalTy, Limits, MemoryTy, TableTy};
 
 /// Whether a global can be written.
 ///
@@ -56,61 +33,6 @@ pub enum Mutability {
     Const,
     /// It can be written.
     Var,
-}
-
-/// The type of a function.
-///
-/// ```
-/// use waft::*;
-///
-/// let ty = FuncType::new(&Engine::default(), [ValType::I32, ValType::F64], [ValType::I64]);
-/// assert_eq!(ty.to_string(), "(func (param i32 f64) (result i64))");
-/// assert_eq!((ty.params().len(), ty.results().len()), (2, 1));
-/// assert_eq!((ty.param(1), ty.param(2)), (Some(ValType::F64), None));
-/// assert_eq!(ty.result(0), Some(ValType::I64));
-/// ```
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub struct FuncType(pub(crate) Arc<FuncSig>);
-
-impl FuncType {
-    /// The type of functions that take `params` and give `results`.
-    ///
-    /// ```
-    /// # use waft::*;
-    /// let engine = Engine::default();
-    /// let nothing = FuncType::new(&engine, [], []);
-    /// let sum_of_four = FuncType::new(&engine, [ValType::I32; 4], [ValType::I32]);
-    /// assert_eq!(sum_of_four.to_string(), "(func (param i32 i32 i32 i32) (result i32))");
-    /// ```
-    pub fn new(
-        _engine: &Engine,
-        params: impl IntoIterator<Item = ValType>,
-        results: impl IntoIterator<Item = ValType>,
-    ) -> Self {
-        Self(Arc::new(FuncSig::new(params, results)))
-    }
-    /// The types of the parameters.
-    pub fn params(&self) -> impl ExactSizeIterator<Item = ValType> + '_ {
-        self.0.params().iter().copied()
-    }
-    /// The types of the results.
-    pub fn results(&self) -> impl ExactSizeIterator<Item = ValType> + '_ {
-        self.0.results().iter().copied()
-    }
-    /// The type of parameter `i`.
-    pub fn param(&self, i: usize) -> Option<ValType> {
-        self.0.params().get(i).copied()
-    }
-    /// The type of result `i`.
-    pub fn result(&self, i: usize) -> Option<ValType> {
-        self.0.results().get(i).copied()
-    }
-}
-
-impl fmt::Display for FuncType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
 }
 
 /// The type of a memory; sizes are in pages of 64 KiB.
@@ -164,11 +86,14 @@ impl fmt::Display for MemoryType {
 ///
 /// let ty = TableType::new(RefType::FUNCREF, 2, None);
 /// assert_eq!(ty.to_string(), "(table 2 funcref)");
-/// assert_eq!(ty.element(), RefType::FUNCREF);
+/// assert_eq!(ty.element(), &RefType::FUNCREF);
 /// assert_eq!((ty.minimum(), ty.maximum()), (2, None));
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub struct TableType(pub(crate) TableTy);
+pub struct TableType {
+    element: RefType,
+    limits: Limits,
+}
 
 impl TableType {
     /// A table of `minimum` elements that may grow to `maximum`.
@@ -179,25 +104,32 @@ impl TableType {
     /// assert_eq!(ten_host_values.to_string(), "(table 10 10 externref)");
     /// ```
     pub fn new(element: RefType, minimum: u32, maximum: Option<u32>) -> Self {
-        Self(TableTy { element, limits: Limits { min: minimum.into(), max: maximum.map(u64::from) } })
+        Self { element, limits: Limits { min: minimum.into(), max: maximum.map(u64::from) } }
+    }
+    pub(crate) fn from_canonical(registry: &Arc<TypeRegistry>, ty: TableTy) -> Self {
+        Self { element: RefType::from_canonical(registry, ty.element), limits: ty.limits }
+    }
+    /// The type with the engine's numbers of types.
+    pub(crate) fn canonical(&self, registry: &Arc<TypeRegistry>) -> TableTy {
+        TableTy { element: self.element.canonical(registry), limits: self.limits }
     }
     /// What each element is.
-    pub fn element(&self) -> RefType {
-        self.0.element
+    pub fn element(&self) -> &RefType {
+        &self.element
     }
     /// Elements at the start.
     pub fn minimum(&self) -> u64 {
-        self.0.limits.min
+        self.limits.min
     }
     /// Elements at most, if declared.
     pub fn maximum(&self) -> Option<u64> {
-        self.0.limits.max
+        self.limits.max
     }
 }
 
 impl fmt::Display for TableType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "(table {} {})", LimitsText(self.0.limits), self.0.element)
+        write!(f, "(table {} {})", LimitsText(self.limits), self.element)
     }
 }
 
@@ -222,7 +154,10 @@ impl fmt::Display for LimitsText {
 /// assert_eq!((ty.content(), ty.mutability()), (&ValType::I32, Mutability::Var));
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub struct GlobalType(pub(crate) GlobalTy);
+pub struct GlobalType {
+    content: ValType,
+    mutability: Mutability,
+}
 
 impl GlobalType {
     /// A global that holds `content`.
@@ -233,24 +168,31 @@ impl GlobalType {
     /// assert_eq!(constant.to_string(), "(global f64)");
     /// ```
     pub fn new(content: ValType, mutability: Mutability) -> Self {
-        Self(GlobalTy { content, mutable: mutability == Mutability::Var })
+        Self { content, mutability }
+    }
+    pub(crate) fn from_canonical(registry: &Arc<TypeRegistry>, ty: GlobalTy) -> Self {
+        let mutability = if ty.mutable { Mutability::Var } else { Mutability::Const };
+        Self { content: ValType::from_canonical(registry, ty.content), mutability }
+    }
+    /// The type with the engine's numbers of types.
+    pub(crate) fn canonical(&self, registry: &Arc<TypeRegistry>) -> GlobalTy {
+        GlobalTy { content: self.content.canonical(registry), mutable: self.mutability == Mutability::Var }
     }
     /// What it holds.
     pub fn content(&self) -> &ValType {
-        &self.0.content
+        &self.content
     }
     /// Whether it can be written.
     pub fn mutability(&self) -> Mutability {
-        if self.0.mutable { Mutability::Var } else { Mutability::Const }
+        self.mutability
     }
 }
 
 impl fmt::Display for GlobalType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.mutable {
-            write!(f, "(global (mut {}))", self.0.content)
-        } else {
-            write!(f, "(global {})", self.0.content)
+        match self.mutability {
+            Mutability::Var => write!(f, "(global (mut {}))", self.content),
+            Mutability::Const => write!(f, "(global {})", self.content),
         }
     }
 }
@@ -283,15 +225,27 @@ pub enum ExternType {
     Table(TableType),
     /// A memory's.
     Memory(MemoryType),
+    /// A tag's.
+    Tag(TagType),
 }
 
 impl ExternType {
-    pub(crate) fn of(shape: &Shape, entity: EntityIndex) -> Self {
+    pub(crate) fn of(module: &ModuleInner, entity: EntityIndex) -> Self {
+        let (shape, registry) = (module.shape(), module.engine().types());
         match entity {
-            EntityIndex::Func(func) => Self::Func(FuncType(Arc::new(shape.func_sig(func).clone()))),
-            EntityIndex::Global(global) => Self::Global(GlobalType(shape.globals[global])),
-            EntityIndex::Table(table) => Self::Table(TableType(shape.tables[table])),
+            EntityIndex::Func(func) => {
+                Self::Func(FuncType::claimed(registry, module.type_id(shape.funcs[func].ty)))
+            }
+            EntityIndex::Global(global) => {
+                Self::Global(GlobalType::from_canonical(registry, module.global_ty(global)))
+            }
+            EntityIndex::Table(table) => {
+                Self::Table(TableType::from_canonical(registry, module.table_ty(table)))
+            }
             EntityIndex::Memory(memory) => Self::Memory(MemoryType(shape.memories[memory])),
+            EntityIndex::Tag(tag) => {
+                Self::Tag(TagType::new(FuncType::claimed(registry, module.type_id(shape.tags[tag]))))
+            }
         }
     }
     /// The function's type, if it is one's.
@@ -310,6 +264,10 @@ impl ExternType {
     pub fn memory(&self) -> Option<&MemoryType> {
         if let Self::Memory(ty) = self { Some(ty) } else { None }
     }
+    /// The tag's type, if it is one's.
+    pub fn tag(&self) -> Option<&TagType> {
+        if let Self::Tag(ty) = self { Some(ty) } else { None }
+    }
 }
 
 impl fmt::Display for ExternType {
@@ -320,7 +278,39 @@ impl fmt::Display for ExternType {
             Self::Global(ty) => ty.fmt(f),
             Self::Table(ty) => ty.fmt(f),
             Self::Memory(ty) => ty.fmt(f),
+            Self::Tag(ty) => ty.fmt(f),
         }
+    }
+}
+
+/// The type of a tag: what the exceptions that carry it hold.
+///
+/// ```
+/// use waft::*;
+///
+/// let ty = TagType::new(FuncType::new(&Engine::default(), [ValType::I32], []));
+/// assert_eq!(ty.to_string(), "(tag (param i32))");
+/// assert_eq!(ty.ty().params().len(), 1);
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct TagType(FuncType);
+
+impl TagType {
+    /// The tag of exceptions that hold the parameters of `ty`.
+    pub fn new(ty: FuncType) -> Self {
+        Self(ty)
+    }
+    /// The function type whose parameters the exceptions hold.
+    pub fn ty(&self) -> &FuncType {
+        &self.0
+    }
+}
+
+impl fmt::Display for TagType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sig = self.0.to_string();
+        write!(f, "(tag{})", sig.trim_start_matches("(func").trim_end_matches(')'))?;
+        if sig.ends_with("))") { f.write_str(")") } else { Ok(()) }
     }
 }
 
@@ -356,7 +346,7 @@ impl<'module> ImportType<'module> {
     }
     /// Its type.
     pub fn ty(&self) -> ExternType {
-        ExternType::of(self.inner.shape(), self.entity)
+        ExternType::of(self.inner, self.entity)
     }
 }
 
@@ -387,6 +377,6 @@ impl<'module> ExportType<'module> {
     }
     /// Its type.
     pub fn ty(&self) -> ExternType {
-        ExternType::of(self.inner.shape(), self.entity)
+        ExternType::of(self.inner, self.entity)
     }
 }

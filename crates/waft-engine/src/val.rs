@@ -4,8 +4,9 @@ use crate::externref::ExternRef;
 use crate::func::Func;
 use crate::types::{HeapType, RefType, ValType};
 use crate::vm::{RawRef, RawVal, StoreOpaque};
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail, ensure};
 use std::fmt;
+use waft_core::types::{self as core, TopType};
 
 /// 128 bits, little-endian by lane.
 ///
@@ -108,13 +109,18 @@ impl Ref {
     ///
     /// ```
     /// # use waft::*;
-    /// let null = Ref::null(HeapType::Extern);
+    /// let null = Ref::null(&HeapType::Extern);
     /// assert!(null.is_null() && matches!(null.as_extern(), Some(None)));
     /// ```
-    pub fn null(ty: HeapType) -> Self {
-        match ty {
-            HeapType::Extern => Self::Extern(None),
-            _ => Self::Func(None),
+    pub fn null(ty: &HeapType) -> Self {
+        Self::null_of(ty.top())
+    }
+
+    fn null_of(family: TopType) -> Self {
+        match family {
+            TopType::Func => Self::Func(None),
+            TopType::Extern => Self::Extern(None),
+            TopType::Any | TopType::Exn => todo!(),
         }
     }
     /// The function, if it is one; `Some(None)` for its null.
@@ -126,23 +132,38 @@ impl Ref {
         if let Self::Extern(value) = self { Some(value.as_ref()) } else { None }
     }
 
-    pub(crate) fn from_raw(store: &StoreOpaque, ty: RefType, raw: RawRef) -> Self {
-        match ty.heap_type() {
-            HeapType::Extern => Self::Extern(ExternRef::from_raw(store, raw)),
-            _ => Self::Func(Func::from_raw(store, raw)),
+    pub(crate) fn from_raw(store: &StoreOpaque, ty: core::RefType, raw: RawRef) -> Self {
+        match ty.heap_type().top() {
+            TopType::Func => Self::Func(Func::from_raw(store, raw)),
+            TopType::Extern => Self::Extern(ExternRef::from_raw(store, raw)),
+            TopType::Any | TopType::Exn => todo!(),
         }
     }
 
     /// The reference as a store holds it, if it is of type `ty`.
-    pub(crate) fn to_raw_as(self, store: &StoreOpaque, ty: RefType) -> Result<RawRef> {
-        match (self, ty.heap_type()) {
-            (Self::Func(func), HeapType::Func) if func.is_some() || ty.is_nullable() => {
-                Func::to_raw(func, store)
+    pub(crate) fn to_raw_as(self, store: &StoreOpaque, ty: core::RefType) -> Result<RawRef> {
+        let types = store.engine().types();
+        let mismatch = || {
+            let wanted = RefType::from_canonical(types, ty);
+            anyhow!("type mismatch: {wanted} expected, {} found", self.ty())
+        };
+        let found = match self {
+            Self::Func(Some(func)) => {
+                ensure!(func.store() == store.id(), "the function belongs to another store");
+                let index = store.func_type_id(func.func_ref());
+                core::HeapType::Concrete(core::ConcreteType { kind: core::CompositeKind::Func, index })
             }
-            (Self::Extern(value), HeapType::Extern) if value.is_some() || ty.is_nullable() => {
-                ExternRef::to_raw(value, store)
-            }
-            _ => bail!("type mismatch: {ty} expected, {} found", self.ty()),
+            Self::Func(None) => core::HeapType::NoFunc,
+            Self::Extern(Some(_)) => core::HeapType::Extern,
+            Self::Extern(None) => core::HeapType::NoExtern,
+        };
+        let found = core::RefType::new(self.is_null(), found);
+        if !types.ref_is_subtype(found, ty) {
+            return Err(mismatch());
+        }
+        match self {
+            Self::Func(func) => Func::to_raw(func, store),
+            Self::Extern(value) => ExternRef::to_raw(value, store),
         }
     }
 
@@ -171,9 +192,9 @@ impl Val {
     ///
     /// ```
     /// # use waft::*;
-    /// assert_eq!(Val::null_ref(HeapType::Func).ty(), ValType::FUNCREF);
+    /// assert_eq!(Val::null_ref(&HeapType::Func).ty(), ValType::FUNCREF);
     /// ```
-    pub fn null_ref(ty: HeapType) -> Self {
+    pub fn null_ref(ty: &HeapType) -> Self {
         Ref::null(ty).into()
     }
     /// Zero, or null; `None` for a type without either.
@@ -265,14 +286,26 @@ impl Val {
         self.f64().expect("an f64")
     }
 
-    pub(crate) fn from_raw(store: &StoreOpaque, ty: ValType, raw: RawVal) -> Self {
+    /// Zero or null, for a result that a host function is about to write.
+    pub(crate) fn zero(ty: core::ValType) -> Self {
         match ty {
-            ValType::I32 => Self::I32(raw.0 as i32),
-            ValType::I64 => Self::I64(raw.0 as i64),
-            ValType::F32 => Self::F32(raw.0 as u32),
-            ValType::F64 => Self::F64(raw.0 as u64),
-            ValType::V128 => Self::V128(V128(raw.0)),
-            ValType::Ref(ty) => Ref::from_raw(store, ty, raw.as_ref()).into(),
+            core::ValType::I32 => Self::I32(0),
+            core::ValType::I64 => Self::I64(0),
+            core::ValType::F32 => Self::F32(0),
+            core::ValType::F64 => Self::F64(0),
+            core::ValType::V128 => Self::V128(V128(0)),
+            core::ValType::Ref(ty) => Ref::null_of(ty.heap_type().top()).into(),
+        }
+    }
+
+    pub(crate) fn from_raw(store: &StoreOpaque, ty: core::ValType, raw: RawVal) -> Self {
+        match ty {
+            core::ValType::I32 => Self::I32(raw.0 as i32),
+            core::ValType::I64 => Self::I64(raw.0 as i64),
+            core::ValType::F32 => Self::F32(raw.0 as u32),
+            core::ValType::F64 => Self::F64(raw.0 as u64),
+            core::ValType::V128 => Self::V128(V128(raw.0)),
+            core::ValType::Ref(ty) => Ref::from_raw(store, ty, raw.as_ref()).into(),
         }
     }
 
@@ -281,18 +314,20 @@ impl Val {
     /// # Errors
     ///
     /// If it is of another type, or belongs to another store.
-    pub(crate) fn to_raw_as(self, store: &StoreOpaque, ty: ValType) -> Result<RawVal> {
+    pub(crate) fn to_raw_as(self, store: &StoreOpaque, ty: core::ValType) -> Result<RawVal> {
         Ok(RawVal(match (self, ty) {
-            (Self::I32(value), ValType::I32) => u128::from(value as u32),
-            (Self::I64(value), ValType::I64) => u128::from(value as u64),
-            (Self::F32(bits), ValType::F32) => u128::from(bits),
-            (Self::F64(bits), ValType::F64) => u128::from(bits),
-            (Self::V128(value), ValType::V128) => value.0,
-            (value, ValType::Ref(ty)) => match value.ref_() {
-                Some(reference) => return Ok(reference.to_raw_as(store, ty)?.as_val()),
-                None => bail!("type mismatch: {ty} expected, {} found", value.ty()),
-            },
-            (value, ty) => bail!("type mismatch: {ty} expected, {} found", value.ty()),
+            (Self::I32(value), core::ValType::I32) => u128::from(value as u32),
+            (Self::I64(value), core::ValType::I64) => u128::from(value as u64),
+            (Self::F32(bits), core::ValType::F32) => u128::from(bits),
+            (Self::F64(bits), core::ValType::F64) => u128::from(bits),
+            (Self::V128(value), core::ValType::V128) => value.0,
+            (value, ty) => {
+                if let (Some(reference), core::ValType::Ref(ty)) = (value.ref_(), ty) {
+                    return Ok(reference.to_raw_as(store, ty)?.as_val());
+                }
+                let wanted = ValType::from_canonical(store.engine().types(), ty);
+                bail!("type mismatch: {wanted} expected, {} found", value.ty())
+            }
         }))
     }
 }

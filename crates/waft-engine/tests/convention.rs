@@ -101,7 +101,7 @@ fn value(store: &mut Store<Exchange>, dice: &mut Dice, ty: ValType) -> Val {
 }
 
 fn values(store: &mut Store<Exchange>, dice: &mut Dice, types: &[ValType]) -> Vec<Val> {
-    types.iter().map(|ty| value(store, dice, *ty)).collect()
+    types.iter().map(|ty| value(store, dice, ty.clone())).collect()
 }
 
 /// Values as text: floats by their bits, references by their identity.
@@ -163,11 +163,11 @@ fn any_number_of_values_of_one_type() {
     let mut signatures = Vec::new();
     for ty in TYPES {
         for count in [0, 1, 4, 5, 6, 7, 8, 9, 10, 16, 17, 24] {
-            signatures.push(Signature { params: vec![ty; count], results: Vec::new() });
+            signatures.push(Signature { params: vec![ty.clone(); count], results: Vec::new() });
         }
         for count in [1, 2, 3, 4, 5, 6, 8, 9, 12] {
-            signatures.push(Signature { params: vec![ty], results: vec![ty; count] });
-            signatures.push(Signature { params: vec![ty; 7], results: vec![ty; count] });
+            signatures.push(Signature { params: vec![ty.clone()], results: vec![ty.clone(); count] });
+            signatures.push(Signature { params: vec![ty.clone(); 7], results: vec![ty.clone(); count] });
         }
     }
     check_all(&signatures);
@@ -195,7 +195,7 @@ fn mixtures_of_all_types() {
     let mut dice = Dice::new(2);
     let mut mixture = |most: usize| -> Vec<ValType> {
         let count = dice.below(most + 1);
-        (0..count).map(|_| TYPES[dice.below(TYPES.len())]).collect()
+        (0..count).map(|_| TYPES[dice.below(TYPES.len())].clone()).collect()
     };
     let signatures: Vec<_> =
         (0..320).map(|_| Signature { params: mixture(24), results: mixture(12) }).collect();
@@ -205,7 +205,7 @@ fn mixtures_of_all_types() {
 #[test]
 fn hundreds_of_values() {
     let mut dice = Dice::new(3);
-    let mut mixture = |count: usize| (0..count).map(|_| TYPES[dice.below(TYPES.len())]).collect();
+    let mut mixture = |count: usize| (0..count).map(|_| TYPES[dice.below(TYPES.len())].clone()).collect();
     check(&[
         Signature { params: mixture(300), results: Vec::new() },
         Signature { params: Vec::new(), results: mixture(300) },

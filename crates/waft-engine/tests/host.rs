@@ -294,7 +294,7 @@ fn results_of_the_wrong_type_are_errors_of_the_call() {
         (ValType::EXTERNREF, foreign_value.into(), "belongs to another store"),
     ];
     for (ty, value, message) in rows {
-        let host = Func::new(&mut store, FuncType::new(&engine, [], [ty]), move |_, _, results| {
+        let host = Func::new(&mut store, FuncType::new(&engine, [], [ty.clone()]), move |_, _, results| {
             results[0] = value;
             Ok(())
         });

@@ -31,7 +31,7 @@ fn offer(store: &mut Store<()>, what: &str) -> Extern {
         kind => {
             let mutability = if kind == "var" { Mutability::Var } else { Mutability::Const };
             let ty = val_type(word(1).unwrap());
-            Global::new(store, GlobalType::new(ty, mutability), Val::default_for_ty(&ty).unwrap())
+            Global::new(store, GlobalType::new(ty.clone(), mutability), Val::default_for_ty(&ty).unwrap())
                 .unwrap()
                 .into()
         }

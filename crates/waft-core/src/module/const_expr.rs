@@ -1,7 +1,7 @@
 //! Constant expressions: the values of globals, the offsets of segments, the elements of tables.
 
-use super::DecodeError;
-use crate::index::{FuncIndex, GlobalIndex};
+use super::{DecodeError, Shape};
+use crate::index::{FuncIndex, GlobalIndex, TypeIndex};
 use crate::types::HeapType;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -38,6 +38,18 @@ pub enum ConstOp {
     I64Sub,
     /// Multiplies two `i64`.
     I64Mul,
+    /// Makes an `i31` of an `i32`.
+    RefI31,
+    /// Makes a structure of the values of its fields.
+    StructNew(TypeIndex),
+    /// Makes a structure of zeros and nulls.
+    StructNewDefault(TypeIndex),
+    /// Makes an array of one value many times; the length is on top.
+    ArrayNew(TypeIndex),
+    /// Makes an array of zeros or nulls; the length is on top.
+    ArrayNewDefault(TypeIndex),
+    /// Makes an array of so many values.
+    ArrayNewFixed(TypeIndex, u32),
 }
 
 /// A constant expression, in postfix order.
@@ -63,7 +75,7 @@ impl ConstExpr {
         Self(Box::new([ConstOp::RefFunc(func)]))
     }
 
-    pub(super) fn decode(expr: &wasmparser::ConstExpr<'_>) -> Result<Self, DecodeError> {
+    pub(super) fn decode(shape: &Shape, expr: &wasmparser::ConstExpr<'_>) -> Result<Self, DecodeError> {
         let mut ops = Vec::new();
         let mut reader = expr.get_operators_reader();
         loop {
@@ -77,7 +89,7 @@ impl ConstExpr {
                 Operator::GlobalGet { global_index } => {
                     ConstOp::GlobalGet(GlobalIndex::from_u32(global_index))
                 }
-                Operator::RefNull { hty } => ConstOp::RefNull(super::decode::heap_type(hty, at)?),
+                Operator::RefNull { hty } => ConstOp::RefNull(shape.heap_type(hty, at)?),
                 Operator::RefFunc { function_index } => ConstOp::RefFunc(FuncIndex::from_u32(function_index)),
                 Operator::I32Add => ConstOp::I32Add,
                 Operator::I32Sub => ConstOp::I32Sub,
@@ -85,6 +97,20 @@ impl ConstExpr {
                 Operator::I64Add => ConstOp::I64Add,
                 Operator::I64Sub => ConstOp::I64Sub,
                 Operator::I64Mul => ConstOp::I64Mul,
+                Operator::RefI31 => ConstOp::RefI31,
+                Operator::StructNew { struct_type_index: ty } => ConstOp::StructNew(TypeIndex::from_u32(ty)),
+                Operator::StructNewDefault { struct_type_index: ty } => {
+                    ConstOp::StructNewDefault(TypeIndex::from_u32(ty))
+                }
+                Operator::ArrayNew { array_type_index: ty } => ConstOp::ArrayNew(TypeIndex::from_u32(ty)),
+                Operator::ArrayNewDefault { array_type_index: ty } => {
+                    ConstOp::ArrayNewDefault(TypeIndex::from_u32(ty))
+                }
+                Operator::ArrayNewFixed { array_type_index: ty, array_size } => {
+                    ConstOp::ArrayNewFixed(TypeIndex::from_u32(ty), array_size)
+                }
+                // Host values, and host values made internal, are references of the same form.
+                Operator::AnyConvertExtern | Operator::ExternConvertAny => continue,
                 Operator::End => break,
                 other => {
                     return Err(DecodeError::unsupported(alloc::format!("constant operator {other:?}"), at));

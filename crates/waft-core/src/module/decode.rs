@@ -4,9 +4,12 @@ use super::{
     BranchHints, ConstExpr, CustomSection, DataMode, DataSegment, ElemItems, ElemMode, ElemSegment,
     EntityIndex, Export, Func, Import, Shape, hints,
 };
-use crate::index::{FuncIndex, FuncRefIndex, GlobalIndex, MemoryIndex, TableIndex, TypeIndex};
+use crate::index::{FuncIndex, FuncRefIndex, GlobalIndex, MemoryIndex, TableIndex, TagIndex, TypeIndex};
 use crate::proposal::{Proposal, ProposalSet};
-use crate::types::{FuncSig, GlobalTy, HeapType, Limits, MemoryTy, RefType, TableTy, ValType};
+use crate::types::{
+    CompositeKind, CompositeTy, ConcreteType, FieldTy, FuncSig, GlobalTy, HeapType, Limits, MemoryTy,
+    RefType, StorageTy, SubType, TableTy, ValType,
+};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
@@ -146,6 +149,7 @@ impl Decoder {
             Payload::TableSection(section) => self.tables(section),
             Payload::MemorySection(section) => self.memories(section),
             Payload::GlobalSection(section) => self.globals(section),
+            Payload::TagSection(section) => self.tags(section),
             Payload::ExportSection(section) => self.exports(section),
             Payload::StartSection { func, .. } => {
                 self.shape.start = Some(FuncIndex::from_u32(func));
@@ -179,14 +183,24 @@ impl Decoder {
     fn types(&mut self, section: wasmparser::TypeSectionReader<'_>) -> Result<(), DecodeError> {
         for group in section.into_iter_with_offsets() {
             let (at, group) = group?;
-            for ty in group.into_types() {
-                let CompositeInnerType::Func(func) = ty.composite_type.inner else {
-                    return Err(DecodeError::unsupported("types other than functions".to_string(), at));
-                };
-                let params = val_types(func.params(), at)?;
-                let results = val_types(func.results(), at)?;
-                self.shape.types.push(FuncSig::new(params, results));
+            let start = self.shape.types.len() as u32;
+            let group: Vec<wasmparser::SubType> = group.into_types().collect();
+            // Types of a group refer to each other: their kinds come first.
+            for ty in &group {
+                self.shape.kinds.push(composite_kind(ty, at)?);
             }
+            for ty in &group {
+                let ty = self.shape.sub_type(ty, at)?;
+                self.shape.types.push(ty);
+            }
+            self.shape.rec_groups.push(start..start + group.len() as u32);
+        }
+        Ok(())
+    }
+
+    fn tags(&mut self, section: wasmparser::TagSectionReader<'_>) -> Result<(), DecodeError> {
+        for tag in section {
+            self.shape.tags.push(TypeIndex::from_u32(tag?.func_type_idx));
         }
         Ok(())
     }
@@ -202,7 +216,8 @@ impl Decoder {
                 }
                 TypeRef::Table(ty) => {
                     shape.imported_tables += 1;
-                    EntityIndex::Table(shape.tables.push(table_ty(ty, at)?))
+                    let ty = shape.table_ty(ty, at)?;
+                    EntityIndex::Table(shape.tables.push(ty))
                 }
                 TypeRef::Memory(ty) => {
                     shape.imported_memories += 1;
@@ -210,9 +225,14 @@ impl Decoder {
                 }
                 TypeRef::Global(ty) => {
                     shape.imported_globals += 1;
-                    EntityIndex::Global(shape.globals.push(global_ty(ty, at)?))
+                    let ty = shape.global_ty(ty, at)?;
+                    EntityIndex::Global(shape.globals.push(ty))
                 }
-                TypeRef::Tag(_) | TypeRef::FuncExact(_) => {
+                TypeRef::Tag(ty) => {
+                    shape.imported_tags += 1;
+                    EntityIndex::Tag(shape.tags.push(TypeIndex::from_u32(ty.func_type_idx)))
+                }
+                TypeRef::FuncExact(_) => {
                     return Err(DecodeError::unsupported(alloc::format!("import {:?}", import.ty), at));
                 }
             };
@@ -235,7 +255,8 @@ impl Decoder {
     fn tables(&mut self, section: wasmparser::TableSectionReader<'_>) -> Result<(), DecodeError> {
         for table in section.into_iter_with_offsets() {
             let (at, table) = table?;
-            self.shape.tables.push(table_ty(table.ty, at)?);
+            let ty = self.shape.table_ty(table.ty, at)?;
+            self.shape.tables.push(ty);
             let init = match table.init {
                 TableInit::RefNull => None,
                 TableInit::Expr(expr) => Some(self.const_expr(&expr)?),
@@ -255,7 +276,8 @@ impl Decoder {
     fn globals(&mut self, section: wasmparser::GlobalSectionReader<'_>) -> Result<(), DecodeError> {
         for global in section.into_iter_with_offsets() {
             let (at, global) = global?;
-            self.shape.globals.push(global_ty(global.ty, at)?);
+            let ty = self.shape.global_ty(global.ty, at)?;
+            self.shape.globals.push(ty);
             let init = self.const_expr(&global.init_expr)?;
             self.shape.global_inits.push(init);
         }
@@ -280,7 +302,8 @@ impl Decoder {
                     EntityIndex::Memory(memory)
                 }
                 ExternalKind::Global => EntityIndex::Global(GlobalIndex::from_u32(export.index)),
-                ExternalKind::Tag | ExternalKind::FuncExact => {
+                ExternalKind::Tag => EntityIndex::Tag(TagIndex::from_u32(export.index)),
+                ExternalKind::FuncExact => {
                     return Err(DecodeError::unsupported(alloc::format!("export {:?}", export.kind), at));
                 }
             };
@@ -313,7 +336,7 @@ impl Decoder {
                     for expr in exprs {
                         items.push(self.const_expr(&expr?)?);
                     }
-                    ElemItems::Exprs(ref_type(ty, at)?, items.into())
+                    ElemItems::Exprs(self.shape.ref_type(ty, at)?, items.into())
                 }
             };
             self.shape.elems.push(ElemSegment { mode, items });
@@ -338,7 +361,7 @@ impl Decoder {
     }
 
     fn const_expr(&mut self, expr: &wasmparser::ConstExpr<'_>) -> Result<ConstExpr, DecodeError> {
-        let expr = ConstExpr::decode(expr)?;
+        let expr = ConstExpr::decode(&self.shape, expr)?;
         for op in expr.ops() {
             if let super::ConstOp::RefFunc(func) = op {
                 self.needs_ref(*func);
@@ -373,48 +396,124 @@ fn bytes_range(range: Range<u64>) -> Range<usize> {
     range.start as usize..range.end as usize
 }
 
-fn val_types(types: &[wasmparser::ValType], at: u64) -> Result<Vec<ValType>, DecodeError> {
-    types.iter().map(|ty| val_type(*ty, at)).collect()
-}
-
-/// Waft's word for a type of `wasmparser`.
-///
-/// # Errors
-///
-/// If the type belongs to a proposal that is missing.
-pub(crate) fn val_type(ty: wasmparser::ValType, at: u64) -> Result<ValType, DecodeError> {
-    Ok(match ty {
-        wasmparser::ValType::I32 => ValType::I32,
-        wasmparser::ValType::I64 => ValType::I64,
-        wasmparser::ValType::F32 => ValType::F32,
-        wasmparser::ValType::F64 => ValType::F64,
-        wasmparser::ValType::V128 => ValType::V128,
-        wasmparser::ValType::Ref(ty) => ValType::Ref(ref_type(ty, at)?),
-    })
-}
-
-fn ref_type(ty: wasmparser::RefType, at: u64) -> Result<RefType, DecodeError> {
-    Ok(RefType::new(ty.is_nullable(), heap_type(ty.heap_type(), at)?))
-}
-
-pub(super) fn heap_type(ty: wasmparser::HeapType, at: u64) -> Result<HeapType, DecodeError> {
-    use wasmparser::{AbstractHeapType, HeapType as Parsed};
-    match ty {
-        Parsed::Abstract { shared: false, ty: AbstractHeapType::Func } => Ok(HeapType::Func),
-        Parsed::Abstract { shared: false, ty: AbstractHeapType::Extern } => Ok(HeapType::Extern),
-        other => Err(DecodeError::unsupported(alloc::format!("reference type {other:?}"), at)),
+fn composite_kind(ty: &wasmparser::SubType, at: u64) -> Result<CompositeKind, DecodeError> {
+    match ty.composite_type.inner {
+        CompositeInnerType::Func(_) => Ok(CompositeKind::Func),
+        CompositeInnerType::Struct(_) => Ok(CompositeKind::Struct),
+        CompositeInnerType::Array(_) => Ok(CompositeKind::Array),
+        CompositeInnerType::Cont(_) => Err(DecodeError::unsupported("continuation types".to_string(), at)),
     }
-}
-
-fn table_ty(ty: wasmparser::TableType, at: u64) -> Result<TableTy, DecodeError> {
-    let limits = Limits { min: ty.initial, max: ty.maximum };
-    Ok(TableTy { element: ref_type(ty.element_type, at)?, limits })
 }
 
 fn memory_ty(ty: wasmparser::MemoryType) -> MemoryTy {
     MemoryTy { limits: Limits { min: ty.initial, max: ty.maximum } }
 }
 
-fn global_ty(ty: wasmparser::GlobalType, at: u64) -> Result<GlobalTy, DecodeError> {
-    Ok(GlobalTy { content: val_type(ty.content_type, at)?, mutable: ty.mutable })
+/// Waft's words for the types of `wasmparser`, as the module's type section numbers them.
+///
+/// All of these fail for a type of a proposal that is missing, and only for that.
+impl Shape {
+    /// The type of a value.
+    ///
+    /// # Errors
+    ///
+    /// If the type belongs to a proposal that is missing.
+    pub fn val_type(&self, ty: wasmparser::ValType, at: u64) -> Result<ValType, DecodeError> {
+        Ok(match ty {
+            wasmparser::ValType::I32 => ValType::I32,
+            wasmparser::ValType::I64 => ValType::I64,
+            wasmparser::ValType::F32 => ValType::F32,
+            wasmparser::ValType::F64 => ValType::F64,
+            wasmparser::ValType::V128 => ValType::V128,
+            wasmparser::ValType::Ref(ty) => ValType::Ref(self.ref_type(ty, at)?),
+        })
+    }
+
+    /// The type of a reference.
+    ///
+    /// # Errors
+    ///
+    /// If the type belongs to a proposal that is missing.
+    pub fn ref_type(&self, ty: wasmparser::RefType, at: u64) -> Result<RefType, DecodeError> {
+        Ok(RefType::new(ty.is_nullable(), self.heap_type(ty.heap_type(), at)?))
+    }
+
+    /// What a reference refers to.
+    ///
+    /// # Errors
+    ///
+    /// If the type belongs to a proposal that is missing.
+    pub fn heap_type(&self, ty: wasmparser::HeapType, at: u64) -> Result<HeapType, DecodeError> {
+        use wasmparser::{AbstractHeapType as Abstract, HeapType as Parsed};
+        let unsupported = || DecodeError::unsupported(alloc::format!("reference type {ty:?}"), at);
+        Ok(match ty {
+            Parsed::Concrete(index) => {
+                let index = index.as_module_index().ok_or_else(unsupported)?;
+                HeapType::Concrete(self.concrete(index).ok_or_else(unsupported)?)
+            }
+            Parsed::Abstract { shared: false, ty } => match ty {
+                Abstract::Func => HeapType::Func,
+                Abstract::NoFunc => HeapType::NoFunc,
+                Abstract::Extern => HeapType::Extern,
+                Abstract::NoExtern => HeapType::NoExtern,
+                Abstract::Any => HeapType::Any,
+                Abstract::Eq => HeapType::Eq,
+                Abstract::I31 => HeapType::I31,
+                Abstract::Struct => HeapType::Struct,
+                Abstract::Array => HeapType::Array,
+                Abstract::None => HeapType::None,
+                Abstract::Exn => HeapType::Exn,
+                Abstract::NoExn => HeapType::NoExn,
+                Abstract::Cont | Abstract::NoCont => return Err(unsupported()),
+            },
+            Parsed::Abstract { shared: true, .. } | Parsed::Exact(_) => return Err(unsupported()),
+        })
+    }
+
+    fn concrete(&self, index: u32) -> Option<ConcreteType> {
+        Some(ConcreteType { kind: *self.kinds.get(TypeIndex::from_u32(index))?, index })
+    }
+
+    fn sub_type(&self, ty: &wasmparser::SubType, at: u64) -> Result<SubType, DecodeError> {
+        let supertype = match ty.supertype_idxs.as_slice() {
+            [] => None,
+            [index] => index.as_module_index().and_then(|index| self.concrete(index)),
+            _ => return Err(DecodeError::unsupported("several supertypes".to_string(), at)),
+        };
+        let composite = match &ty.composite_type.inner {
+            CompositeInnerType::Func(func) => {
+                let val_types = |types: &[wasmparser::ValType]| -> Result<Vec<ValType>, DecodeError> {
+                    types.iter().map(|ty| self.val_type(*ty, at)).collect()
+                };
+                CompositeTy::Func(FuncSig::new(val_types(func.params())?, val_types(func.results())?))
+            }
+            CompositeInnerType::Struct(ty) => {
+                let fields: Result<_, _> = ty.fields.iter().map(|field| self.field_ty(*field, at)).collect();
+                CompositeTy::Struct(fields?)
+            }
+            CompositeInnerType::Array(ty) => CompositeTy::Array(self.field_ty(ty.0, at)?),
+            CompositeInnerType::Cont(_) => {
+                return Err(DecodeError::unsupported("continuation types".to_string(), at));
+            }
+        };
+        Ok(SubType { is_final: ty.is_final, supertype, composite })
+    }
+
+    fn field_ty(&self, ty: wasmparser::FieldType, at: u64) -> Result<FieldTy, DecodeError> {
+        let storage = match ty.element_type {
+            wasmparser::StorageType::I8 => StorageTy::I8,
+            wasmparser::StorageType::I16 => StorageTy::I16,
+            wasmparser::StorageType::Val(ty) => StorageTy::Val(self.val_type(ty, at)?),
+        };
+        Ok(FieldTy { storage, mutable: ty.mutable })
+    }
+
+    fn table_ty(&self, ty: wasmparser::TableType, at: u64) -> Result<TableTy, DecodeError> {
+        let limits = Limits { min: ty.initial, max: ty.maximum };
+        Ok(TableTy { element: self.ref_type(ty.element_type, at)?, limits })
+    }
+
+    fn global_ty(&self, ty: wasmparser::GlobalType, at: u64) -> Result<GlobalTy, DecodeError> {
+        Ok(GlobalTy { content: self.val_type(ty.content_type, at)?, mutable: ty.mutable })
+    }
 }

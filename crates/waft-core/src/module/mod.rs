@@ -17,9 +17,12 @@ pub use segment::{DataMode, DataSegment, ElemItems, ElemMode, ElemSegment};
 
 use crate::index::{
     DataIndex, DefinedFuncIndex, DefinedGlobalIndex, DefinedMemoryIndex, DefinedTableIndex, ElemIndex,
-    FuncIndex, FuncRefIndex, GlobalIndex, IndexVec, MemoryIndex, TableIndex, TypeIndex, TypedIndex,
+    FuncIndex, FuncRefIndex, GlobalIndex, IndexVec, MemoryIndex, TableIndex, TagIndex, TypeIndex, TypedIndex,
 };
-use crate::types::{FuncSig, GlobalTy, MemoryTy, TableTy};
+use crate::types::{
+    CompositeKind, CompositeTy, ConcreteType, FuncSig, GlobalTy, HeapType, MemoryTy, SubType, TableTy,
+    ValType,
+};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -35,6 +38,8 @@ pub enum EntityIndex {
     Memory(MemoryIndex),
     /// A global.
     Global(GlobalIndex),
+    /// A tag of exceptions.
+    Tag(TagIndex),
 }
 
 /// What a module asks its host for.
@@ -79,7 +84,11 @@ pub struct CustomSection {
 #[derive(Clone, Debug, Default)]
 pub struct Shape {
     /// The type section.
-    pub types: IndexVec<TypeIndex, FuncSig>,
+    pub types: IndexVec<TypeIndex, SubType>,
+    /// The kind of each type.
+    kinds: IndexVec<TypeIndex, CompositeKind>,
+    /// The groups of types that may refer to each other: ranges of the type section, in order and without gaps.
+    pub rec_groups: Vec<Range<u32>>,
     /// What it imports, in order.
     pub imports: Vec<Import>,
     /// What it exports, in order.
@@ -96,6 +105,8 @@ pub struct Shape {
     pub globals: IndexVec<GlobalIndex, GlobalTy>,
     /// The initial value of each defined global.
     pub global_inits: IndexVec<DefinedGlobalIndex, ConstExpr>,
+    /// The types of all tags: functions whose parameters are what an exception carries.
+    pub tags: IndexVec<TagIndex, TypeIndex>,
     /// The element segments.
     pub elems: IndexVec<ElemIndex, ElemSegment>,
     /// The data segments.
@@ -120,6 +131,8 @@ pub struct Shape {
     pub imported_memories: usize,
     /// How many globals are imported.
     pub imported_globals: usize,
+    /// How many tags are imported.
+    pub imported_tags: usize,
     /// How many functions have a reference.
     pub func_refs: usize,
 }
@@ -127,7 +140,45 @@ pub struct Shape {
 impl Shape {
     /// The signature of a function.
     pub fn func_sig(&self, func: FuncIndex) -> &FuncSig {
-        &self.types[self.funcs[func].ty]
+        self.sig(self.funcs[func].ty)
+    }
+    /// The signature that is a type of functions.
+    ///
+    /// # Panics
+    ///
+    /// If the type is of another kind; validation rules that out wherever an operator names a type of functions.
+    pub fn sig(&self, ty: TypeIndex) -> &FuncSig {
+        self.types[ty].composite.as_func().expect("validation wants a type of functions here")
+    }
+    /// A type of functions, structures or arrays, with its kind.
+    pub fn concrete_type(&self, ty: TypeIndex) -> ConcreteType {
+        ConcreteType { kind: self.kinds[ty], index: ty.as_u32() }
+    }
+    /// Whether references to `sub` are references to `sup`, as far as the module's own declarations tell: two types of the
+    /// section that are equal only as groups are not found to be.
+    pub fn is_subtype(&self, sub: HeapType, sup: HeapType) -> bool {
+        sub.is_subtype(sup, |sub, sup| {
+            let supertype = |ty: &ConcreteType| self.types[TypeIndex::from_u32(ty.index)].supertype;
+            core::iter::successors(Some(sub), supertype).any(|ty| ty == sup)
+        })
+    }
+    /// Adds a type that the host defines, in a group of its own, whose numbers of types are the engine's.
+    pub fn push_type(&mut self, ty: SubType) -> TypeIndex {
+        self.kinds.push(ty.composite.kind());
+        let at = self.types.len() as u32;
+        self.rec_groups.push(at..at + 1);
+        self.types.push(ty)
+    }
+    /// Whether its instances need a GC heap: something in its shape can hold a reference into one.
+    pub fn uses_gc(&self) -> bool {
+        let in_type = |ty: &SubType| match &ty.composite {
+            CompositeTy::Func(sig) => sig.params().iter().chain(sig.results()).any(ValType::is_gc_ref),
+            CompositeTy::Struct(_) | CompositeTy::Array(_) => true,
+        };
+        self.types.values().any(in_type)
+            || !self.tags.is_empty()
+            || self.globals.values().any(|ty| ty.content.is_gc_ref())
+            || self.tables.values().any(|ty| !ty.element.is_func())
     }
     /// Its place among the defined functions, unless it is imported.
     pub fn defined_func(&self, func: FuncIndex) -> Option<DefinedFuncIndex> {

@@ -4,13 +4,13 @@ use super::caller::Caller;
 use super::typed::{Raw, StoreOpaqueRef, WasmTy};
 use crate::engine::Engine;
 use crate::store::StoreInner;
+use crate::type_registry::RegisteredType;
 use crate::types::FuncType;
 use crate::val::Val;
 use crate::vm::{ArgReader, HostCallable, HostFunc, InstanceRecord, ResultWriter, StorePtr};
 use anyhow::{Context as _, Result};
 use std::marker::PhantomData;
-use std::sync::Arc;
-use waft_core::types::{FuncSig, ValType};
+use waft_core::types::{CompositeTy, FuncSig, SubType, ValType};
 
 /// What a host function may return: nothing, a [`WasmTy`], a tuple of them, or a [`Result`] of any of these.
 ///
@@ -182,7 +182,7 @@ macro_rules! closures {
             fn into_host_func(self, engine: &Engine, module: &str, name: &str) -> HostFuncDef {
                 let wrapped: Wrapped<T, F, WithCaller<($($name,)* R,)>> =
                     Wrapped { func: self, signature: PhantomData };
-                define(engine, module, name, &FuncSig::new([$($name::TYPE),*], R::types()), wrapped)
+                define(module, name, register(engine, [$($name::TYPE),*], R::types()), wrapped)
             }
         }
 
@@ -195,7 +195,7 @@ macro_rules! closures {
         {
             fn into_host_func(self, engine: &Engine, module: &str, name: &str) -> HostFuncDef {
                 let wrapped: Wrapped<T, F, ($($name,)* R,)> = Wrapped { func: self, signature: PhantomData };
-                define(engine, module, name, &FuncSig::new([$($name::TYPE),*], R::types()), wrapped)
+                define(module, name, register(engine, [$($name::TYPE),*], R::types()), wrapped)
             }
         }
     )*};
@@ -221,20 +221,20 @@ closures! {
     A1 A2 A3 A4 A5 A6 A7 A8 A9 A10 A11 A12 A13 A14 A15 A16;
 }
 
-fn define<H: HostCallable>(
-    engine: &Engine,
-    module: &str,
-    name: &str,
-    sig: &FuncSig,
-    callable: H,
-) -> HostFuncDef {
-    HostFuncDef(HostFunc::new(module, name, engine.sigs().register(sig), callable))
+/// The type of closures, whose parameters and results are of no type that a module defines.
+fn register<const N: usize>(engine: &Engine, params: [ValType; N], results: Vec<ValType>) -> RegisteredType {
+    let ty = SubType::plain(CompositeTy::Func(FuncSig::new(params, results)));
+    engine.types().register(ty).expect("an engine has room for millions of types")
+}
+
+fn define<H: HostCallable>(module: &str, name: &str, ty: RegisteredType, callable: H) -> HostFuncDef {
+    HostFuncDef(HostFunc::new(module, name, ty, callable))
 }
 
 /// A closure over values, with the signature that it was defined with.
 struct Dynamic<T, F> {
     func: F,
-    sig: Arc<FuncSig>,
+    ty: FuncType,
     data: PhantomData<fn(T)>,
 }
 
@@ -253,12 +253,12 @@ where
         results: &mut ResultWriter<'_>,
     ) -> Result<()> {
         let opaque = &store.opaque;
+        let sig = self.ty.sig();
         let params: Vec<Val> =
-            self.sig.params().iter().map(|ty| Val::from_raw(opaque, *ty, args.next(*ty))).collect();
-        let zero = |ty: &ValType| Val::default_for_ty(ty).unwrap_or(Val::FuncRef(None));
-        let mut answer: Vec<Val> = self.sig.results().iter().map(zero).collect();
+            sig.params().iter().map(|ty| Val::from_raw(opaque, *ty, args.next(*ty))).collect();
+        let mut answer: Vec<Val> = sig.results().iter().map(|ty| Val::zero(*ty)).collect();
         (self.func)(Caller::new(store, instance), &params, &mut answer)?;
-        for (at, (value, ty)) in answer.iter().zip(self.sig.results()).enumerate() {
+        for (at, (value, ty)) in answer.iter().zip(sig.results()).enumerate() {
             let raw = value.to_raw_as(&store.opaque, *ty);
             results.next(*ty, raw.with_context(|| format!("result {at} of a host function"))?);
         }
@@ -274,6 +274,7 @@ pub(crate) fn from_closure<T: 'static>(
     ty: &FuncType,
     func: impl Fn(Caller<'_, T>, &[Val], &mut [Val]) -> Result<()> + Send + Sync + 'static,
 ) -> HostFunc {
-    let dynamic = Dynamic { func, sig: ty.0.clone(), data: PhantomData };
-    define(engine, module, name, &ty.0, dynamic).0
+    assert!(ty.registered().is_of(engine.types()), "a type of another engine: {ty}");
+    let dynamic = Dynamic { func, ty: ty.clone(), data: PhantomData };
+    define(module, name, ty.registered().clone(), dynamic).0
 }

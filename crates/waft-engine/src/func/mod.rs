@@ -108,7 +108,8 @@ impl Func {
     /// assert_eq!(func.ty(&store).to_string(), "(func (param i32 f64) (result i64))");
     /// ```
     pub fn ty(&self, store: impl AsContext) -> FuncType {
-        FuncType(store.as_context().0.opaque.func_sig(self.0))
+        let opaque = &store.as_context().0.opaque;
+        FuncType::claimed(opaque.engine().types(), opaque.func_type_id(self.0))
     }
 
     /// Calls it.

@@ -3,6 +3,7 @@
 use super::Func;
 use crate::externref::ExternRef;
 use crate::store::AsContextMut;
+use crate::types::FuncType;
 use crate::val::V128;
 use crate::vm::{ArgWriter, Callee, RawVal, ResultReader, StoreOpaque};
 use anyhow::{Result, bail};
@@ -255,9 +256,16 @@ impl<Params, Results> std::fmt::Debug for TypedFunc<Params, Results> {
 impl<Params: WasmParams, Results: WasmResults> TypedFunc<Params, Results> {
     pub(super) fn new(store: &StoreOpaque, func: Func) -> Result<Self> {
         let sig = store.func_sig(func.func_ref());
-        if sig.params() != Params::TYPES || sig.results() != Results::TYPES {
+        let types = store.engine().types();
+        let all = |subs: &[ValType], sups: &[ValType]| {
+            subs.len() == sups.len()
+                && subs.iter().zip(sups).all(|(sub, sup)| types.val_is_subtype(*sub, *sup))
+        };
+        // What the host passes, the function must take, and the host must take what it gives.
+        if !all(Params::TYPES, sig.params()) || !all(sig.results(), Results::TYPES) {
             let wanted =
                 waft_core::types::FuncSig::new(Params::TYPES.iter().copied(), Results::TYPES.iter().copied());
+            let sig = FuncType::claimed(types, store.func_type_id(func.func_ref()));
             bail!("type mismatch: the function is {sig}, not {wanted}");
         }
         Ok(Self { func, callee: Callee::new(store, func.func_ref()), sig: PhantomData })

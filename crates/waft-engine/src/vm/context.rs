@@ -25,7 +25,9 @@ pub(crate) struct VmContext {
     pub(super) store: *mut VmStoreContext,
     pub(super) libcalls: *const usize,
     pub(super) code_slots: *const AtomicPtr<u8>,
-    pub(super) sigs: *const u32,
+    pub(super) types: *const u32,
+    pub(super) type_table: *const u8,
+    pub(super) heap: *mut u8,
     pub(super) instance: *mut super::instance::InstanceRecord,
 }
 
@@ -64,7 +66,10 @@ pub(crate) struct VmFuncImport {
 pub(crate) struct VmFuncRef {
     pub(super) code: *const u8,
     pub(super) context: *mut VmContext,
-    pub(super) sig: u32,
+    /// The engine's number of its type.
+    pub(super) ty: u32,
+    /// Its number among the functions that the store's GC heap may refer to; 0 as long as none does.
+    pub(super) id: u32,
 }
 
 // Machine code trusts the table of offsets; so the structures are held against it here.
@@ -72,7 +77,9 @@ const _: () = {
     assert!(offset_of!(VmContext, store) == VmLayout::STORE as usize);
     assert!(offset_of!(VmContext, libcalls) == VmLayout::LIBCALLS as usize);
     assert!(offset_of!(VmContext, code_slots) == VmLayout::CODE_SLOTS as usize);
-    assert!(offset_of!(VmContext, sigs) == VmLayout::SIGS as usize);
+    assert!(offset_of!(VmContext, types) == VmLayout::TYPES as usize);
+    assert!(offset_of!(VmContext, type_table) == VmLayout::TYPE_TABLE as usize);
+    assert!(offset_of!(VmContext, heap) == VmLayout::HEAP as usize);
     assert!(offset_of!(VmContext, instance) == VmLayout::INSTANCE as usize);
     assert!(offset_of!(VmMemory, base) == layout::memory::BASE as usize);
     assert!(offset_of!(VmMemory, len) == layout::memory::LEN as usize);
@@ -86,7 +93,8 @@ const _: () = {
     assert!(size_of::<VmFuncImport>() == layout::func_import::SIZE as usize);
     assert!(offset_of!(VmFuncRef, code) == layout::func_ref::CODE as usize);
     assert!(offset_of!(VmFuncRef, context) == layout::func_ref::CONTEXT as usize);
-    assert!(offset_of!(VmFuncRef, sig) == layout::func_ref::SIG as usize);
+    assert!(offset_of!(VmFuncRef, ty) == layout::func_ref::TYPE as usize);
+    assert!(offset_of!(VmFuncRef, id) == layout::func_ref::ID as usize);
     assert!(size_of::<VmFuncRef>() == layout::func_ref::SIZE as usize);
 };
 
@@ -145,7 +153,7 @@ impl ContextAllocation {
     pub(super) fn new(vm_layout: &VmLayout) -> Self {
         let layout = Layout::from_size_align(vm_layout.size() as usize, 16)
             .expect("a context is at most some hundred megabytes: validation limits what it holds");
-        // SAFETY: the layout's size is not zero, since the head alone has 48 bytes.
+        // SAFETY: the layout's size is not zero, since the head alone has some.
         let at = unsafe { alloc_zeroed(layout) };
         match NonNull::new(at.cast::<VmContext>()) {
             Some(at) => Self { at, layout },

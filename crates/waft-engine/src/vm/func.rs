@@ -12,7 +12,7 @@ use super::instance::InstanceRecord;
 use super::store::StoreOpaque;
 use anyhow::Result;
 use std::sync::Arc;
-use waft_core::types::FuncSig;
+use waft_core::types::{FuncSig, SubType};
 
 /// A function together with what calling it takes.
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +81,16 @@ impl Callee {
     }
 }
 
+/// The signature of a function in a store.
+pub(crate) struct FuncSigRef(Arc<SubType>);
+
+impl std::ops::Deref for FuncSigRef {
+    type Target = FuncSig;
+    fn deref(&self) -> &FuncSig {
+        self.0.composite.as_func().expect("the type of a function")
+    }
+}
+
 /// Makes an error of the way in which a guest ended; a panic of the host goes on from here.
 #[cold]
 fn raise(exit: GuestExit) -> anyhow::Error {
@@ -93,11 +103,11 @@ fn raise(exit: GuestExit) -> anyhow::Error {
 
 impl StoreOpaque {
     /// The signature of a function.
-    pub(crate) fn func_sig(&self, func: StorePtr<VmFuncRef>) -> Arc<FuncSig> {
-        self.engine().sigs().get(self.at(func).sig)
+    pub(crate) fn func_sig(&self, func: StorePtr<VmFuncRef>) -> FuncSigRef {
+        FuncSigRef(self.known_type(self.func_type_id(func)))
     }
-    /// The engine's number for the signature of a function.
-    pub(crate) fn func_sig_id(&self, func: StorePtr<VmFuncRef>) -> u32 {
-        self.at(func).sig
+    /// The engine's number for the type of a function.
+    pub(crate) fn func_type_id(&self, func: StorePtr<VmFuncRef>) -> u32 {
+        self.at(func).ty
     }
 }

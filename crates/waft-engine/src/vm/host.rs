@@ -17,8 +17,8 @@ use super::instance::InstanceRecord;
 use super::store::StoreOpaque;
 use super::stub::{VmCallFrame, VmHostFunc, exit_stub};
 use crate::door::{HostCall, Verdict};
-use crate::sigs::RegisteredSig;
 use crate::store::StoreInner;
+use crate::type_registry::RegisteredType;
 use crate::val::Val;
 use anyhow::Result;
 use std::any::Any;
@@ -47,7 +47,7 @@ pub(crate) struct HostFunc {
     /// The module and the name under which it was defined; empty if it was made for one store.
     pub(crate) module: String,
     pub(crate) name: String,
-    sig: RegisteredSig,
+    ty: RegisteredType,
     shape: CallShape,
     enter: unsafe extern "C" fn(*mut VmHostFunc, *mut VmCallFrame) -> u32,
     callable: Box<dyn Any + Send + Sync>,
@@ -55,15 +55,19 @@ pub(crate) struct HostFunc {
 
 impl HostFunc {
     /// The host function that does what `callable` does, with this signature.
-    pub(crate) fn new<H: HostCallable>(module: &str, name: &str, sig: RegisteredSig, callable: H) -> Self {
-        let shape = CallShape::of(sig.sig());
+    pub(crate) fn new<H: HostCallable>(module: &str, name: &str, ty: RegisteredType, callable: H) -> Self {
+        let shape = CallShape::of(ty.sig());
         let (module, name) = (module.to_owned(), name.to_owned());
-        Self { module, name, sig, shape, enter: enter_host::<H>, callable: Box::new(callable) }
+        Self { module, name, ty, shape, enter: enter_host::<H>, callable: Box::new(callable) }
     }
 
     /// Its signature.
-    pub(crate) fn sig(&self) -> &Arc<FuncSig> {
-        self.sig.sig()
+    pub(crate) fn sig(&self) -> &FuncSig {
+        self.ty.sig()
+    }
+    /// Its type.
+    pub(crate) fn ty(&self) -> &RegisteredType {
+        &self.ty
     }
 }
 
@@ -93,7 +97,7 @@ impl StoreOpaque {
     ///
     /// If the function was made for another engine: its signature's number would mean another one here.
     pub(crate) fn add_host_func(&mut self, func: Arc<HostFunc>) -> StorePtr<VmFuncRef> {
-        assert!(func.sig.is_of(self.engine().sigs()), "host function used with a store of another engine");
+        assert!(func.ty.is_of(self.engine().types()), "host function used with a store of another engine");
         let shape = func.shape;
         let record = Box::new(HostFuncRecord {
             vm: VmHostFunc::new(func.enter, self.context(), shape.stack_bytes),
@@ -101,7 +105,8 @@ impl StoreOpaque {
             func_ref: VmFuncRef {
                 code: exit_stub(shape.uses_floats),
                 context: std::ptr::null_mut(),
-                sig: func.sig.id(),
+                ty: func.ty.id(),
+                id: 0,
             },
             func,
         });

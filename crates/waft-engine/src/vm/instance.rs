@@ -20,12 +20,13 @@ use super::store::StoreOpaque;
 use super::table::TableObject;
 use crate::module::ModuleInner;
 use anyhow::Result;
+use std::num::NonZeroU32;
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use waft_core::index::{
     DataIndex, DefinedGlobalIndex, DefinedMemoryIndex, DefinedTableIndex, ElemIndex, FuncIndex, GlobalIndex,
-    IndexVec, MemoryIndex, TableIndex, TypedIndex,
+    IndexVec, MemoryIndex, TableIndex, TagIndex, TypedIndex,
 };
 use waft_core::module::Shape;
 
@@ -45,6 +46,7 @@ pub(crate) enum Binding {
     Table(PartOf<DefinedTableIndex>),
     Memory(PartOf<DefinedMemoryIndex>),
     Global(PartOf<DefinedGlobalIndex>),
+    Tag(NonZeroU32),
 }
 
 /// An instance.
@@ -59,6 +61,7 @@ pub(crate) struct InstanceRecord {
     imported_memories: Vec<PartOf<DefinedMemoryIndex>>,
     imported_tables: Vec<PartOf<DefinedTableIndex>>,
     imported_globals: Vec<PartOf<DefinedGlobalIndex>>,
+    tags: IndexVec<TagIndex, NonZeroU32>,
     exported_memory: Option<StorePtr<VmMemory>>,
     pub(super) dropped_elems: IndexVec<ElemIndex, bool>,
     pub(super) dropped_datas: IndexVec<DataIndex, bool>,
@@ -81,8 +84,9 @@ impl InstanceRecord {
         let defined_memories = &shape.memories.as_slice()[shape.imported_memories..];
         let memories =
             defined_memories.iter().map(|ty| MemoryObject::new(*ty, tunables)).collect::<Result<_>>()?;
-        let defined_tables = &shape.tables.as_slice()[shape.imported_tables..];
-        let tables = defined_tables.iter().map(|ty| TableObject::new(*ty)).collect::<Result<_>>()?;
+        let defined_tables = shape.tables.keys().skip(shape.imported_tables);
+        let tables =
+            defined_tables.map(|table| TableObject::new(module.table_ty(table))).collect::<Result<_>>()?;
         let mut record = Box::new(Self {
             store,
             me: None,
@@ -93,6 +97,7 @@ impl InstanceRecord {
             imported_memories: Vec::new(),
             imported_tables: Vec::new(),
             imported_globals: Vec::new(),
+            tags: IndexVec::new(),
             exported_memory: None,
             dropped_elems: shape.elems.values().map(|_| false).collect(),
             dropped_datas: shape.datas.values().map(|_| false).collect(),
@@ -104,7 +109,13 @@ impl InstanceRecord {
                 Binding::Table(part) => record.imported_tables.push(part),
                 Binding::Memory(part) => record.imported_memories.push(part),
                 Binding::Global(part) => record.imported_globals.push(part),
+                Binding::Tag(number) => {
+                    record.tags.push(number);
+                }
             }
+        }
+        for ty in record.module.shape().tags.values().skip(record.tags.len()) {
+            record.tags.push(store.add_tag(record.module.type_id(*ty))?);
         }
         let ptr = store.adopt_instance(record);
         let context = store.context();
@@ -125,7 +136,9 @@ impl InstanceRecord {
             store,
             libcalls: libcall::TABLE.as_ptr().cast(),
             code_slots: self.module.code_slots().as_ptr(),
-            sigs: self.module.sigs().as_ptr(),
+            types: self.module.type_ids().as_ptr(),
+            type_table: self.module.engine().types().table().base(),
+            heap: std::ptr::null_mut(),
             instance: ptr.as_ptr(),
         };
         // SAFETY: the allocation starts with a `VmContext` (C1).
@@ -163,13 +176,18 @@ impl InstanceRecord {
                 Some(defined) => VmFuncRef {
                     code: module.code_slots()[defined.index()].load(Ordering::Acquire),
                     context: self.context.as_ptr(),
-                    sig: module.sigs()[declared.ty.index()],
+                    ty: module.type_id(declared.ty),
+                    id: 0,
                 },
                 // SAFETY: function references live as long as the store (S1).
                 None => unsafe { *self.imported_funcs[func.index()].as_ptr() },
             };
             // SAFETY: the layout has a place for each function with a reference.
             unsafe { self.write(layout.func_ref(at), func_ref) };
+        }
+        for (tag, number) in self.tags.iter() {
+            // SAFETY: the layout has a number for each tag.
+            unsafe { self.write(layout.tag(tag), number.get()) };
         }
         for index in self.memories.keys() {
             self.publish_memory(index);
@@ -254,6 +272,10 @@ impl InstanceRecord {
             Some(index) => PartOf { owner: self.me(), index },
             None => self.imported_globals[global.index()],
         }
+    }
+    /// The store's number of a tag.
+    pub(crate) fn tag(&self, tag: TagIndex) -> NonZeroU32 {
+        self.tags[tag]
     }
     /// The reference of a function that has one, or that is imported.
     pub(crate) fn func_ref(&self, func: FuncIndex) -> Option<StorePtr<VmFuncRef>> {

@@ -11,6 +11,8 @@ mod code_memory;
 mod context;
 mod frame;
 mod func;
+#[expect(dead_code, reason = "the types and the code that use it come next")]
+mod gc;
 mod host;
 mod instance;
 mod interrupt;
@@ -30,6 +32,7 @@ pub(crate) use code_memory::{CodeInfo, CodeMemory, lookup};
 pub(crate) use context::{StorePtr, VmFuncRef};
 pub(crate) use frame::{ArgReader, ArgWriter, ResultReader, ResultWriter};
 pub(crate) use func::Callee;
+pub(crate) use gc::{TypeTable, TypeTableWriter};
 pub(crate) use host::{HostCallable, HostFunc};
 pub(crate) use instance::{Binding, InstanceRecord, PartOf};
 pub use interrupt::InterruptHandle;

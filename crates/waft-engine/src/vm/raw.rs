@@ -88,6 +88,12 @@ impl StoreOpaque {
                 ConstOp::GlobalGet(global) => stack.push(self.global_get(self.at(instance).global(global))),
                 ConstOp::RefNull(_) => stack.push(RawRef::NULL.as_val()),
                 ConstOp::RefFunc(func) => stack.push(self.raw_func(instance, func).as_val()),
+                ConstOp::RefI31
+                | ConstOp::StructNew(_)
+                | ConstOp::StructNewDefault(_)
+                | ConstOp::ArrayNew(_)
+                | ConstOp::ArrayNewDefault(_)
+                | ConstOp::ArrayNewFixed(..) => todo!(),
                 ConstOp::I32Add => stack.apply32(u32::wrapping_add),
                 ConstOp::I32Sub => stack.apply32(u32::wrapping_sub),
                 ConstOp::I32Mul => stack.apply32(u32::wrapping_mul),

@@ -16,12 +16,15 @@ use super::interrupt::{InterruptHandle, InterruptState};
 use crate::door::Doorkeeper;
 use crate::engine::Engine;
 use crate::limits::{GrowthRequest, HostLimits};
+use crate::type_registry::RegisteredType;
 use anyhow::Result;
 use std::any::Any;
+use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::ptr::NonNull;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use waft_core::types::SubType;
 
 /// Which store something belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -47,6 +50,13 @@ pub(crate) struct StoreOpaque {
     instances: Vec<NonNull<InstanceRecord>>,
     host_funcs: Vec<HostFuncObject>,
     externs: Vec<Arc<dyn Any + Send + Sync>>,
+    /// The types that were asked for by number: no lock of the engine is taken for them again. All of them are claimed by
+    /// something that lives as long as the store.
+    types: Mutex<HashMap<u32, Arc<SubType>>>,
+    /// The type of each tag; its number is its place, from 1.
+    tags: Vec<u32>,
+    /// Types of the host's own that something in the store has.
+    kept_types: Vec<RegisteredType>,
     interrupt: Arc<InterruptState>,
     host: Option<NonNull<dyn HostLimits>>,
     memories: usize,
@@ -72,6 +82,9 @@ impl StoreOpaque {
             instances: Vec::new(),
             host_funcs: Vec::new(),
             externs: Vec::new(),
+            types: Mutex::default(),
+            tags: Vec::new(),
+            kept_types: Vec::new(),
             interrupt,
             host: None,
             memories: 0,
@@ -170,6 +183,36 @@ impl StoreOpaque {
             .ok_or_else(|| anyhow::anyhow!("the store has no handle left for another externref"))?;
         self.externs.push(value);
         Ok(handle)
+    }
+
+    /// Claims a type for as long as the store lives.
+    pub(crate) fn keep_type(&mut self, ty: RegisteredType) {
+        if !self.kept_types.contains(&ty) {
+            self.kept_types.push(ty);
+        }
+    }
+
+    /// Gives a tag of a claimed type its number.
+    ///
+    /// # Errors
+    ///
+    /// If all 2^32 numbers are taken.
+    pub(crate) fn add_tag(&mut self, ty: u32) -> Result<NonZeroU32> {
+        let number = u32::try_from(self.tags.len() + 1).ok().and_then(NonZeroU32::new);
+        let number = number.ok_or_else(|| anyhow::anyhow!("the store has no number left for another tag"))?;
+        self.tags.push(ty);
+        Ok(number)
+    }
+
+    /// The engine's number for the type of a tag.
+    pub(crate) fn tag_type(&self, number: NonZeroU32) -> u32 {
+        self.tags[number.get() as usize - 1]
+    }
+
+    /// The type with the number `id`, which something in the store has.
+    pub(crate) fn known_type(&self, id: u32) -> Arc<SubType> {
+        let mut types = self.types.lock().unwrap_or_else(PoisonError::into_inner);
+        types.entry(id).or_insert_with(|| self.engine.types().get(id)).clone()
     }
 
     /// The host value behind a handle.

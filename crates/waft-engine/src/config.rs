@@ -220,6 +220,7 @@ impl Config {
         wasm_mutable_global MutableGlobal r#"(global (export "g") (mut i32) (i32.const 0))"#;
         wasm_tail_call TailCall "(func (return_call 0))";
         wasm_multi_memory MultiMemory "(memory 1) (memory 1)";
+        wasm_function_references FunctionReferences "(type $f (func)) (func (param (ref $f)) (call_ref $f (local.get 0)))";
         wasm_wide_arithmetic WideArithmetic "(func (param i64 i64) (result i64 i64) (i64.mul_wide_u (local.get 0) (local.get 1)))";
         wasm_compact_imports CompactImports r#"(import "m" (item "a" (func)) (item "b" (func)))"#;
         wasm_extended_const ExtendedConst "(global i32 (i32.add (i32.const 1) (i32.const 2)))";

@@ -64,7 +64,9 @@ impl FuncTranslator<'_, '_> {
             Op::RefTestNullable { hty } => self.ref_test(hty, true)?,
             Op::RefCastNonNull { hty } => self.ref_cast(hty, false)?,
             Op::RefCastNullable { hty } => self.ref_cast(hty, true)?,
-            Op::BrOnCast { relative_depth, to_ref_type, .. } => self.br_on_cast(relative_depth, to_ref_type)?,
+            Op::BrOnCast { relative_depth, to_ref_type, .. } => {
+                self.br_on_cast(relative_depth, to_ref_type)?
+            }
             Op::BrOnCastFail { relative_depth, to_ref_type, .. } => {
                 self.br_on_cast_fail(relative_depth, to_ref_type)?;
             }

@@ -71,7 +71,9 @@ impl StackMaps {
         let bytes = self.0.bytes();
         let count = number(bytes, 0).unwrap_or(0) as usize;
         let found = search(count, |at| number(bytes, at * 2 + 1), offset);
-        let list = found.filter(|at| number(bytes, at * 2 + 1) == Some(offset)).and_then(|at| number(bytes, at * 2 + 2));
+        let list = found
+            .filter(|at| number(bytes, at * 2 + 1) == Some(offset))
+            .and_then(|at| number(bytes, at * 2 + 2));
         let first = list.map_or(0, |list| list as usize);
         let len = list.and_then(|_| number(bytes, first)).unwrap_or(0) as usize;
         (1..=len).map_while(move |at| number(bytes, first + at)).map(u32::cast_signed)

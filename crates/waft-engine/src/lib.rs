@@ -27,6 +27,7 @@ mod limits;
 mod linker;
 mod memory;
 mod module;
+mod proposal;
 mod rooted;
 mod shared_memory;
 mod store;
@@ -68,17 +69,29 @@ pub use limits::{ResourceLimiter, StoreLimits, StoreLimitsBuilder};
 pub use linker::{InstancePre, Linker};
 pub use memory::{Memory, MemoryAccessError};
 pub use module::Module;
+pub use proposal::ProposalsNeeded;
 pub use rooted::{GcRef, OwnedRooted, RootScope, Rooted};
 pub use shared_memory::{SharedMemory, WaitResult};
 pub use store::{AsContext, AsContextMut, Store, StoreContext, StoreContextMut};
 pub use table::Table;
 pub use tag::Tag;
 pub use types::{
-    ArrayType, ExportType, ExternType, FieldType, Finality, FuncType, GlobalType, HeapType, ImportType, MemoryType,
-    MemoryTypeBuilder,     Mutability, RefType, StorageType, StructType, TableType, TagType, ValType,
+    ArrayType, ExportType, ExternType, FieldType, Finality, FuncType, GlobalType, HeapType, ImportType,
+    MemoryType, MemoryTypeBuilder, Mutability, RefType, StorageType, StructType, TableType, TagType, ValType,
 };
 pub use val::{Ref, V128, Val};
 pub use vm::InterruptHandle;
+/// The proposals of WebAssembly: each has a name, a [`ProposalStatus`] and a switch in [`Config`].
+///
+/// ```
+/// use waft::*;
+///
+/// assert_eq!(Proposal::of_name("tail-call"), Some(Proposal::TailCall));
+/// assert_eq!(Proposal::TailCall.status(), ProposalStatus::On);
+/// assert!(Proposal::ALL.contains(&Proposal::Simd));
+/// ```
+pub use waft_core::proposal::Proposal;
+pub use waft_core::proposal::Status as ProposalStatus;
 /// Found on the errors of calls, with `downcast_ref`.
 ///
 /// ```

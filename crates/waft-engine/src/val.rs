@@ -6,10 +6,10 @@ use crate::externref::ExternRef;
 use crate::func::Func;
 use crate::rooted::{GcRef, Rooted};
 use crate::types::{HeapType, RefType, ValType};
-use waft_core::types::{self as core, TopType};
 use crate::vm::{RawRef, RawVal, StoreOpaque};
 use anyhow::{Result, anyhow, bail, ensure};
 use std::fmt;
+use waft_core::types::{self as core, TopType};
 
 /// 128 bits, little-endian by lane.
 ///

@@ -20,6 +20,7 @@ pub const MATRIX: &[Row] = &[
     Row { tier: "cranelift", policy: "on-demand", engine: cranelift_on_demand },
     Row { tier: "cranelift", policy: "minor collection at every allocation", engine: cranelift_gc_minor },
     Row { tier: "cranelift", policy: "full collection at every allocation", engine: cranelift_gc_full },
+    Row { tier: "cranelift", policy: "on-demand, deterministic", engine: cranelift_deterministic },
 ];
 
 fn cranelift_on_demand(config: Config) -> Result<Engine> {
@@ -32,4 +33,8 @@ fn cranelift_gc_minor(mut config: Config) -> Result<Engine> {
 
 fn cranelift_gc_full(mut config: Config) -> Result<Engine> {
     Engine::new(config.gc_stress(GcStress::Full))
+}
+
+fn cranelift_deterministic(mut config: Config) -> Result<Engine> {
+    Engine::new(config.deterministic(true))
 }

@@ -4,12 +4,12 @@ use super::caller::Caller;
 use super::typed::{Raw, StoreOpaqueRef, WasmTy};
 use crate::engine::Engine;
 use crate::store::StoreInner;
+use crate::type_registry::RegisteredType;
 use crate::types::FuncType;
 use crate::val::Val;
 use crate::vm::{ArgReader, HostCallable, HostFunc, InstanceRecord, ResultWriter, StorePtr};
 use anyhow::{Context as _, Result};
 use std::marker::PhantomData;
-use crate::type_registry::RegisteredType;
 use waft_core::types::{CompositeTy, FuncSig, SubType, ValType};
 
 /// What a host function may return: nothing, a [`WasmTy`], a tuple of them, or a [`Result`] of any of these.

@@ -212,7 +212,12 @@ impl StoreOpaque {
         let storage = self.element_storage(self.object_type(array)?)?;
         for index in 0..length {
             let value = self.elem_value(instance, elem, (src + index) as usize);
-            self.field_set(array, array::element_offset(storage.into(), at + index), storage, value.as_val())?;
+            self.field_set(
+                array,
+                array::element_offset(storage.into(), at + index),
+                storage,
+                value.as_val(),
+            )?;
         }
         Ok(())
     }

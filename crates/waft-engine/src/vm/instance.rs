@@ -132,7 +132,8 @@ impl InstanceRecord {
     ) -> Result<StorePtr<Self>> {
         let shape = module.shape();
         let defined_tables = shape.tables.keys().skip(shape.imported_tables);
-        let tables = defined_tables.map(|table| TableObject::new(module.table_ty(table))).collect::<Result<_>>()?;
+        let tables =
+            defined_tables.map(|table| TableObject::new(module.table_ty(table))).collect::<Result<_>>()?;
         let mut record = Box::new(Self {
             store,
             me: None,
@@ -149,12 +150,16 @@ impl InstanceRecord {
             ref_globals: shape
                 .global_inits
                 .keys()
-                .filter(|at| shape.globals[GlobalIndex::new(shape.imported_globals + at.index())].content.is_gc_ref())
+                .filter(|at| {
+                    shape.globals[GlobalIndex::new(shape.imported_globals + at.index())].content.is_gc_ref()
+                })
                 .collect(),
             ref_tables: shape
                 .table_inits
                 .keys()
-                .filter(|at| !shape.tables[TableIndex::new(shape.imported_tables + at.index())].element.is_func())
+                .filter(|at| {
+                    !shape.tables[TableIndex::new(shape.imported_tables + at.index())].element.is_func()
+                })
                 .collect(),
             dropped_datas: shape.datas.values().map(|_| false).collect(),
             module,

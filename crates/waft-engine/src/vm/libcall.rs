@@ -230,8 +230,7 @@ unsafe extern "C" fn array_copy(
     length: u32,
 ) -> u32 {
     // SAFETY: B1.
-    let done =
-        unsafe { enter(context, |store, _| store.array_copy((dst, dst_at), (src, src_at), length)) };
+    let done = unsafe { enter(context, |store, _| store.array_copy((dst, dst_at), (src, src_at), length)) };
     u32::from(done.is_some())
 }
 

@@ -24,7 +24,9 @@ impl StoreOpaque {
             FieldType::I32 | FieldType::F32 | FieldType::GcRef => {
                 RawVal(u32::from_le_bytes(heap.read(reference, offset)?).into())
             }
-            FieldType::I64 | FieldType::F64 => RawVal(u64::from_le_bytes(heap.read(reference, offset)?).into()),
+            FieldType::I64 | FieldType::F64 => {
+                RawVal(u64::from_le_bytes(heap.read(reference, offset)?).into())
+            }
             FieldType::V128 => RawVal(u128::from_le_bytes(heap.read(reference, offset)?)),
             FieldType::FuncRef => {
                 let number = u32::from_le_bytes(heap.read(reference, offset)?);
@@ -143,8 +145,10 @@ impl StoreOpaque {
         make: impl FnOnce(&mut Self) -> Result<R>,
     ) -> Result<R> {
         let mark = self.handles.mark();
-        let handles: Vec<_> =
-            values.iter().map(|value| value.is_gc_ref.then(|| self.handles.push(value.value.0 as u32))).collect();
+        let handles: Vec<_> = values
+            .iter()
+            .map(|value| value.is_gc_ref.then(|| self.handles.push(value.value.0 as u32)))
+            .collect();
         let made = make(self);
         for (value, handle) in values.iter_mut().zip(handles) {
             if let Some(moved) = handle.and_then(|(place, generation)| self.handles.get(place, generation)) {

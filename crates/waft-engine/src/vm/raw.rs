@@ -82,7 +82,11 @@ impl StoreOpaque {
     /// # Errors
     ///
     /// If there is no room for an object that it makes.
-    pub(crate) fn evaluate(&mut self, instance: StorePtr<InstanceRecord>, expr: &ConstExpr) -> Result<RawVal> {
+    pub(crate) fn evaluate(
+        &mut self,
+        instance: StorePtr<InstanceRecord>,
+        expr: &ConstExpr,
+    ) -> Result<RawVal> {
         let module = self.at(instance).module().clone();
         let shape = module.shape();
         let mut stack = ConstStack::default();

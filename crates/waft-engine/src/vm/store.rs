@@ -23,8 +23,8 @@ use anyhow::Result;
 use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::ptr::NonNull;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use waft_core::index::DefinedMemoryIndex;
 use waft_core::types::SubType;
 

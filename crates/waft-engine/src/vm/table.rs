@@ -191,7 +191,11 @@ impl StoreOpaque {
     /// # Errors
     ///
     /// If there is no room for an object that one of them makes.
-    pub(crate) fn elem_evaluate(&mut self, instance: StorePtr<InstanceRecord>, elem: ElemIndex) -> Result<()> {
+    pub(crate) fn elem_evaluate(
+        &mut self,
+        instance: StorePtr<InstanceRecord>,
+        elem: ElemIndex,
+    ) -> Result<()> {
         let module = self.at(instance).module().clone();
         let ElemItems::Exprs(ty, exprs) = &module.shape().elems[elem].items else { return Ok(()) };
         if ty.is_func() {
@@ -223,7 +227,12 @@ impl StoreOpaque {
     }
 
     /// An element of a segment, which is below its length.
-    pub(super) fn elem_value(&self, instance: StorePtr<InstanceRecord>, elem: ElemIndex, at: usize) -> RawRef {
+    pub(super) fn elem_value(
+        &self,
+        instance: StorePtr<InstanceRecord>,
+        elem: ElemIndex,
+        at: usize,
+    ) -> RawRef {
         let record = self.at(instance);
         match (&record.elems[elem], &record.shape().elems[elem].items) {
             (ElemValues::Funcs(values), _) => RawRef(values[at]),

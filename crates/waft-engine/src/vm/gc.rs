@@ -21,3 +21,10 @@ mod stats;
 #[cfg(test)]
 mod tests;
 mod type_table;
+
+pub(crate) use collect::CorruptHeap;
+pub(crate) use externs::HostValue;
+pub(crate) use heap::{CollectionKind, GcError, GcHeap, GcHost, GcStress};
+pub(crate) use state::VmGcState;
+pub(crate) use stats::GcStats;
+pub(crate) use type_table::{TypeTable, TypeTableWriter};

@@ -11,7 +11,10 @@ mod code_memory;
 mod context;
 mod frame;
 mod func;
-#[expect(dead_code, reason = "the types and the code that use it come next")]
+#[cfg_attr(
+    not(test),
+    expect(dead_code, unused_imports, reason = "the types and the code that use it come next")
+)]
 mod gc;
 mod host;
 mod instance;

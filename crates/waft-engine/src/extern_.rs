@@ -119,8 +119,12 @@ impl Extern {
     pub(crate) fn describe(&self, store: &StoreOpaque) -> ExternType {
         let types = store.engine().types();
         match self {
-            Self::Func(func) => ExternType::Func(FuncType::claimed(types, store.func_type_id(func.func_ref()))),
-            Self::Global(global) => ExternType::Global(GlobalType::from_canonical(types, global.declared(store))),
+            Self::Func(func) => {
+                ExternType::Func(FuncType::claimed(types, store.func_type_id(func.func_ref())))
+            }
+            Self::Global(global) => {
+                ExternType::Global(GlobalType::from_canonical(types, global.declared(store)))
+            }
             Self::Table(table) => ExternType::Table(TableType::from_canonical(
                 types,
                 store.at(table.part().owner).table_object(table.part().index).ty(),

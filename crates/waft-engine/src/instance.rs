@@ -413,22 +413,25 @@ fn initialise(store: &mut StoreOpaque, instance: StorePtr<InstanceRecord>) -> Re
     let module = store.at(instance).module().clone();
     let shape = module.shape();
     for (at, init) in shape.global_inits.iter() {
-        let value = store.evaluate(instance, init);
+        let value = store.evaluate(instance, init)?;
         let global = GlobalIndex::new(shape.imported_globals + DefinedGlobalIndex::index(at));
         store.global_set(store.at(instance).global(global), value);
     }
     for (at, init) in shape.table_inits.iter() {
         let Some(init) = init else { continue };
-        let value = store.evaluate(instance, init).as_ref();
+        let value = store.evaluate(instance, init)?.as_ref();
         let table = TableIndex::new(shape.imported_tables + DefinedTableIndex::index(at));
         let part = store.at(instance).table(table);
         let filled = store.table_fill(part, 0, value, shape.tables[table].limits.min);
         debug_assert!(filled, "a table has its initial size");
     }
+    for elem in shape.elems.keys() {
+        store.elem_evaluate(instance, elem)?;
+    }
     for (elem, segment) in shape.elems.iter() {
         if let ElemMode::Active { table, offset } = &segment.mode {
             let part = store.at(instance).table(*table);
-            let offset = shape.tables[*table].index.index(store.evaluate(instance, offset).0);
+            let offset = shape.tables[*table].index.index(store.evaluate(instance, offset)?.0);
             let fits = store.table_init(instance, part, elem, offset, 0, segment.items.len() as u64);
             ensure!(fits, TrapCode::TableOutOfBounds);
         }
@@ -439,7 +442,7 @@ fn initialise(store: &mut StoreOpaque, instance: StorePtr<InstanceRecord>) -> Re
     for (data, segment) in shape.datas.iter() {
         if let DataMode::Active { memory, offset } = &segment.mode {
             let part = store.at(instance).memory(*memory);
-            let offset = shape.memories[*memory].index.index(store.evaluate(instance, offset).0);
+            let offset = shape.memories[*memory].index.index(store.evaluate(instance, offset)?.0);
             let fits = store.memory_init(instance, part, data, offset, 0, segment.range.len() as u64);
             ensure!(fits, TrapCode::MemoryOutOfBounds);
             store.data_drop(instance, data);

@@ -261,6 +261,10 @@ impl GrowthRequest {
         let maximum = ty.limits.max.map(bytes);
         Self { noun: Noun::Memory, current: bytes(current), desired: bytes(desired), maximum }
     }
+    /// The GC heap's, in bytes: to a limiter it is one more memory.
+    pub(crate) fn heap(current: usize, desired: usize) -> Self {
+        Self { noun: Noun::Memory, current, desired, maximum: None }
+    }
     /// A table's, in elements.
     pub(crate) fn table(ty: TableTy, current: u64, desired: u64) -> Self {
         let elements = |count: u64| count as usize;

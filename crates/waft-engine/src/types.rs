@@ -210,7 +210,9 @@ impl ExternType {
     pub(crate) fn of(module: &ModuleInner, entity: EntityIndex) -> Self {
         let (shape, registry) = (module.shape(), module.engine().types());
         match entity {
-            EntityIndex::Func(func) => Self::Func(FuncType::claimed(registry, module.type_id(shape.funcs[func].ty))),
+            EntityIndex::Func(func) => {
+                Self::Func(FuncType::claimed(registry, module.type_id(shape.funcs[func].ty)))
+            }
             EntityIndex::Global(global) => {
                 Self::Global(GlobalType::from_canonical(registry, module.global_ty(global)))
             }

@@ -172,7 +172,7 @@ impl<'scope> Script<'scope> {
 
     fn assert_return(&mut self, exec: WastExecute<'_>, expected: &[WastRet<'_>]) -> Result<(), String> {
         let actual = plain(self.execute(exec))?;
-        value::check_results(&self.store, &actual, expected)
+        value::check_results(&mut self.store, &actual, expected)
     }
 
     fn assert_rejected(&mut self, mut module: QuoteWat<'_>, message: &str) -> Result<(), String> {

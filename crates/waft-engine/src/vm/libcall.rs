@@ -182,6 +182,122 @@ unsafe extern "C" fn elem_drop(context: *mut VmContext, elem: u32) {
     };
 }
 
+fn made(reference: Option<u32>) -> u32 {
+    reference.unwrap_or(0)
+}
+
+unsafe extern "C" fn gc_alloc(context: *mut VmContext, bytes: u32) -> u32 {
+    // SAFETY: B1.
+    made(unsafe { enter(context, |store, _| store.gc_allocate(bytes)) })
+}
+
+unsafe extern "C" fn array_new_large(context: *mut VmContext, ty: u32, length: u32) -> u32 {
+    // SAFETY: B1.
+    made(unsafe { enter(context, |store, _| store.new_array(ty, length)) })
+}
+
+unsafe extern "C" fn gc_remember(context: *mut VmContext, first: u32, count: u32) {
+    // SAFETY: B1.
+    unsafe { enter(context, |store, _| store.gc_remember(first, count)) };
+}
+
+unsafe extern "C" fn func_number(context: *mut VmContext, func: u64) -> u32 {
+    // SAFETY: B1.
+    made(unsafe {
+        enter(context, |store, _| Ok(store.func_of(RawRef(func)).map_or(0, |func| store.func_number(func))))
+    })
+}
+
+unsafe extern "C" fn array_fill(
+    context: *mut VmContext,
+    array: u32,
+    at: u32,
+    low: u64,
+    high: u64,
+    length: u32,
+) -> u32 {
+    let bits = u128::from(high) << 64 | u128::from(low);
+    // SAFETY: B1.
+    u32::from(unsafe { enter(context, |store, _| store.array_fill(array, at, bits, length)) }.is_some())
+}
+
+unsafe extern "C" fn array_copy(
+    context: *mut VmContext,
+    dst: u32,
+    dst_at: u32,
+    src: u32,
+    src_at: u32,
+    length: u32,
+) -> u32 {
+    // SAFETY: B1.
+    let done = unsafe { enter(context, |store, _| store.array_copy((dst, dst_at), (src, src_at), length)) };
+    u32::from(done.is_some())
+}
+
+unsafe extern "C" fn array_new_data(
+    context: *mut VmContext,
+    ty: u32,
+    data: u32,
+    start: u32,
+    length: u32,
+) -> u32 {
+    // SAFETY: B1.
+    made(unsafe {
+        enter(context, |store, instance| {
+            store.array_new_data(instance, ty, DataIndex::from_u32(data), start, length)
+        })
+    })
+}
+
+unsafe extern "C" fn array_new_elem(
+    context: *mut VmContext,
+    ty: u32,
+    elem: u32,
+    start: u32,
+    length: u32,
+) -> u32 {
+    // SAFETY: B1.
+    made(unsafe {
+        enter(context, |store, instance| {
+            store.array_new_elem(instance, ty, ElemIndex::from_u32(elem), start, length)
+        })
+    })
+}
+
+unsafe extern "C" fn array_init_data(
+    context: *mut VmContext,
+    array: u32,
+    at: u32,
+    data: u32,
+    src: u32,
+    length: u32,
+) -> u32 {
+    // SAFETY: B1.
+    let done = unsafe {
+        enter(context, |store, instance| {
+            store.array_init_data(instance, array, at, DataIndex::from_u32(data), src, length)
+        })
+    };
+    u32::from(done.is_some())
+}
+
+unsafe extern "C" fn array_init_elem(
+    context: *mut VmContext,
+    array: u32,
+    at: u32,
+    elem: u32,
+    src: u32,
+    length: u32,
+) -> u32 {
+    // SAFETY: B1.
+    let done = unsafe {
+        enter(context, |store, instance| {
+            store.array_init_elem(instance, array, at, ElemIndex::from_u32(elem), src, length)
+        })
+    };
+    u32::from(done.is_some())
+}
+
 unsafe extern "C" fn atomic_notify(context: *mut VmContext, memory: u32, address: u64, count: u32) -> u64 {
     // SAFETY: B1.
     let woken = unsafe {
@@ -254,6 +370,9 @@ macro_rules! c_type {
         u64
     };
     (Ok) => {
+        u32
+    };
+    (Ref) => {
         u32
     };
     (()) => {

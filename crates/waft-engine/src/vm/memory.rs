@@ -283,7 +283,7 @@ impl StoreOpaque {
     ) -> bool {
         let record = self.at(instance);
         let module = record.module().clone();
-        let segment = if record.dropped_datas[data] { &[] } else { module.data(data) };
+        let segment = record.data_of(&module, data);
         let Some(from) = range(src, len, segment.len()) else { return false };
         if let Some(shared) = self.at(part.owner).memories[part.index].as_shared() {
             return shared.write(dst, &segment[from]);

@@ -7,11 +7,11 @@
 
 mod activation;
 mod altstack;
+mod array;
 mod code_memory;
 mod context;
 mod frame;
 mod func;
-#[expect(dead_code, reason = "the types and the code that use it come next")]
 mod gc;
 mod host;
 mod instance;
@@ -20,6 +20,7 @@ mod libcall;
 mod load;
 mod memory;
 mod mmap;
+mod object;
 mod parking;
 mod raw;
 mod shared_memory;
@@ -34,11 +35,13 @@ pub(crate) use code_memory::{CodeInfo, CodeMemory, lookup};
 pub(crate) use context::{StorePtr, VmFuncRef};
 pub(crate) use frame::{ArgReader, ArgWriter, ResultReader, ResultWriter};
 pub(crate) use func::Callee;
-pub(crate) use gc::{TypeTable, TypeTableWriter};
+pub use gc::GcStress;
+pub(crate) use gc::{OwnedHandle, TypeTable, TypeTableWriter};
 pub(crate) use host::{HostCallable, HostFunc};
 pub(crate) use instance::{Binding, InstanceRecord, PartOf};
 pub use interrupt::InterruptHandle;
 pub(crate) use memory::MemoryObject;
+pub(crate) use object::TypedVal;
 pub(crate) use parking::Waited;
 pub(crate) use raw::{RawRef, RawVal};
 pub(crate) use shared_memory::{Expected, SharedMemoryObject};

@@ -47,6 +47,7 @@ programs! {
     digest => one! { guest: Built("digest"), stdin: Some("stdin/prose.txt"), stdout: Some("digest.txt") };
     numbers => one! { guest: Built("numbers"), stdout: Some("numbers.txt") };
     vectors => one! { guest: Built("vectors"), stdout: Some("vectors.txt") };
+    codec => one! { guest: Built("codec"), stdin: Some("stdin/prose.txt"), stdout: Some("codec.txt") };
     machine => one! { guest: Built("machine"), stdout: Some("machine.txt") };
     recursion => one! { guest: Built("recursion"), stdout: Some("recursion.txt") };
     heap => one! { guest: Built("heap"), stdout: Some("heap.txt") };
@@ -202,6 +203,14 @@ programs! {
         stdin: Some("stdin/stock.txt"),
         code: 2,
         stderr: &["<standard input>:1:27: expected ';', found 12"],
+    };
+    assemblyscript => one! { guest: Built("meadow"), args: &["grüße"], code: 3, stdout: Some("meadow.txt") };
+    assemblyscript_stopped => one! {
+        guest: Built("meadow"),
+        args: &["two", "words"],
+        code: 70,
+        stdout: Some("meadow-stopped.txt"),
+        stderr: &["stopped: too many words at meadow.ts:"],
     };
     rust_inventory => one! {
         guest: Built("inventory"),

@@ -20,6 +20,7 @@ use crate::workspace;
 
 mod assemblyscript;
 mod c;
+mod exceptions;
 mod go;
 mod left_out;
 mod runtimes;
@@ -65,6 +66,7 @@ pub(crate) fn build_all() -> Result<()> {
     fs::create_dir_all(workspace::guests().join("wasm"))?;
     runtimes::unpack(&toolchains)?;
     c::build_all(&toolchains)?;
+    exceptions::build_all(&toolchains)?;
     go::build_all(&toolchains)?;
     assemblyscript::build_all(&toolchains)?;
     let mut missing = left_out::LeftOut::default();

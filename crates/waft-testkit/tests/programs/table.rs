@@ -127,6 +127,7 @@ programs! {
             ..RUN
         }],
         inspect: inspect_box,
+        ..PROGRAM
     };
     read_only => Program {
         lay_out: lay_out_kept,
@@ -140,6 +141,7 @@ programs! {
             ..RUN
         }],
         inspect: inspect_kept,
+        ..PROGRAM
     };
 
     // C with debug information: each trap is told with its reason, the functions and the line.
@@ -189,6 +191,17 @@ programs! {
 
     // Other languages.
     containers => one! { guest: Built("containers"), stdout: Some("containers.txt") };
+    cpp_unwinding => Program {
+        refused_for: Some("exceptions"),
+        runs: &[Run { guest: Built("unwinding"), code: 3, stdout: Some("unwinding.txt"), ..RUN }],
+        ..PROGRAM
+    };
+    // Off by default: to be run with `flags: &["--proposal", "legacy-exceptions"]`.
+    cpp_unwinding_legacy => Program {
+        refused_for: Some("legacy-exceptions"),
+        runs: &[Run { guest: Built("unwinding-legacy"), code: 3, stdout: Some("unwinding.txt"), ..RUN }],
+        ..PROGRAM
+    };
     go_workers => one! {
         guest: Built("workers"),
         args: &["/work"],

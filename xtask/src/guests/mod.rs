@@ -27,6 +27,7 @@ mod runtimes;
 mod rust;
 mod stamp;
 mod strip;
+mod threads;
 mod toolchain;
 
 pub(crate) use c::{Target, compile as compile_c, sources_in};
@@ -67,6 +68,7 @@ pub(crate) fn build_all() -> Result<()> {
     runtimes::unpack(&toolchains)?;
     c::build_all(&toolchains)?;
     exceptions::build_all(&toolchains)?;
+    threads::build_all(&toolchains)?;
     go::build_all(&toolchains)?;
     assemblyscript::build_all(&toolchains)?;
     let mut missing = left_out::LeftOut::default();

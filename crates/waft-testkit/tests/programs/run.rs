@@ -34,8 +34,8 @@ pub(crate) fn check(name: &str, program: &Program, policy: Policy) {
     }
     let scratch = fresh_scratch(name, policy);
     (program.lay_out)(&scratch).expect("laying out the scratch folder");
-    if let Some(proposal) = program.refused_for {
-        return check_refused(name, &program.runs[0], &scratch, proposal);
+    if let Some(reason) = program.refused_for {
+        return check_refused(name, &program.runs[0], &scratch, reason);
     }
     for (index, run) in program.runs.iter().enumerate() {
         let output = start(run, &scratch, policy, index);
@@ -45,14 +45,13 @@ pub(crate) fn check(name: &str, program: &Program, policy: Policy) {
     fs::remove_dir_all(&scratch).expect("removing the scratch folder");
 }
 
-/// A program that needs what is not supported yet says so: the day that it does not, its row must change.
-fn check_refused(name: &str, run: &Run, scratch: &Path, proposal: &str) {
+/// The error of a program that needs what is not there yet says so: the day that it does not, its row must change.
+fn check_refused(name: &str, run: &Run, scratch: &Path, reason: &str) {
     let output = start(run, scratch, Policy::OnTheRun, 0);
     let stderr = String::from_utf8_lossy(&output.stderr);
-    let wanted = format!("`{proposal}`, which Waft does not support yet");
     assert!(
-        output.status.code() == Some(1) && stderr.contains(&wanted),
-        "{name} is not refused for {proposal}: if that is supported now, take `refused_for` off its row\n{stderr}"
+        output.status.code() == Some(1) && stderr.contains(reason),
+        "{name} is not refused with `{reason}`: if what it needs is there now, take `refused_for` off its row\n{stderr}"
     );
 }
 

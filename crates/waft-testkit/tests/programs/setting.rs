@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// A program: one or more runs that share a scratch folder.
 pub(crate) struct Program {
-    /// A proposal that it needs and that is not supported yet: until then it must be refused for that reason.
+    /// What it needs and what is not there yet: until then it must be refused with an error that says this.
     pub(crate) refused_for: Option<&'static str>,
     /// Puts things into the scratch folder before the first run.
     pub(crate) lay_out: fn(&Path) -> io::Result<()>,

@@ -192,14 +192,19 @@ programs! {
     // Other languages.
     containers => one! { guest: Built("containers"), stdout: Some("containers.txt") };
     cpp_unwinding => Program {
-        refused_for: Some("exceptions"),
+        refused_for: Some("`exceptions`, which Waft does not support yet"),
         runs: &[Run { guest: Built("unwinding"), code: 3, stdout: Some("unwinding.txt"), ..RUN }],
         ..PROGRAM
     };
     // Off by default: to be run with `flags: &["--proposal", "legacy-exceptions"]`.
     cpp_unwinding_legacy => Program {
-        refused_for: Some("legacy-exceptions"),
+        refused_for: Some("`legacy-exceptions`, which Waft does not support yet"),
         runs: &[Run { guest: Built("unwinding-legacy"), code: 3, stdout: Some("unwinding.txt"), ..RUN }],
+        ..PROGRAM
+    };
+    c_threads => Program {
+        refused_for: Some("`threads`, which Waft does not support yet"),
+        runs: &[Run { guest: Built("crew"), code: 4, stdout: Some("crew.txt"), ..RUN }],
         ..PROGRAM
     };
     go_workers => one! {

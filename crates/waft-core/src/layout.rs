@@ -26,13 +26,19 @@ pub mod store_context {
     pub const ACTIVATION: u32 = 24;
     /// `u32`, atomic: non-zero when the host asked the guest to stop.
     pub const INTERRUPT: u32 = 32;
+    /// `VmGcState`: what code needs to make objects and to store references; see [`crate::gc::gc_state`].
+    pub const GC: u32 = 40;
+    /// `*const *mut VmFuncRef`: the functions that the GC heap refers to, by their numbers; the first is null.
+    pub const FUNCS: u32 = GC + crate::gc::gc_state::SIZE;
+    /// `u32`: how many there are, null included.
+    pub const FUNCS_COUNT: u32 = FUNCS + 8;
 }
 
 /// `VmMemory`: a linear memory as code sees it.
 pub mod memory {
     /// `*mut u8`: the first byte; it never moves.
     pub const BASE: u32 = 0;
-    /// `usize`: bytes that are accessible.
+    /// `usize`: bytes that are accessible; of a shared memory, `*const AtomicUsize` to that number.
     pub const LEN: u32 = 8;
     /// Bytes of the structure.
     pub const SIZE: u32 = 16;

@@ -74,21 +74,21 @@ proposals! {
     /// Several memories in a module.
     MultiMemory "multi-memory" "3.0" On [MULTI_MEMORY];
     /// 64-bit memories and tables.
-    Memory64 "memory64" "3.0" Missing [MEMORY64];
+    Memory64 "memory64" "3.0" On [MEMORY64];
     /// Typed function references.
     FunctionReferences "function-references" "3.0" On [FUNCTION_REFERENCES];
     /// Structs, arrays and casts.
-    Gc "gc" "3.0" Missing [GC];
+    Gc "gc" "3.0" On [GC];
     /// Exceptions with `exnref`.
     Exceptions "exceptions" "3.0" Missing [EXCEPTIONS];
     /// Vector operators with results that depend on the machine.
     RelaxedSimd "relaxed-simd" "3.0" On [RELAXED_SIMD];
     /// Shared memories and atomics.
-    Threads "threads" "proposal" Missing [THREADS];
+    Threads "threads" "proposal" On [THREADS];
     /// 128-bit integer arithmetic.
     WideArithmetic "wide-arithmetic" "proposal" On [WIDE_ARITHMETIC];
     /// Memories with pages of one byte.
-    CustomPageSizes "custom-page-sizes" "proposal" Missing [CUSTOM_PAGE_SIZES];
+    CustomPageSizes "custom-page-sizes" "proposal" On [CUSTOM_PAGE_SIZES];
     /// Which way branches go nearly always, in a custom section.
     BranchHinting "branch-hinting" "proposal" On [];
     /// The first form of exceptions.

@@ -11,12 +11,14 @@
 
 #![forbid(unsafe_code)]
 
+mod atomic;
 mod call;
 mod cast;
 mod context;
 mod control;
 mod convert;
 mod func;
+mod gc;
 mod global;
 mod home;
 mod libcall;

@@ -5,6 +5,13 @@ use std::sync::Arc;
 use waft_core::proposal::{Proposal, ProposalSet, Status};
 use waft_core::tier::{Tier, Tunables};
 
+/// ```
+/// use waft::*;
+///
+/// assert_eq!(GcStress::default(), GcStress::Off);
+/// ```
+pub use crate::vm::GcStress;
+
 /// The setup of an [`Engine`](crate::Engine).
 ///
 /// ```
@@ -24,6 +31,7 @@ pub struct Config {
     pub(crate) proposals: ProposalSet,
     pub(crate) tunables: Tunables,
     pub(crate) tier: Option<Arc<dyn Tier>>,
+    pub(crate) gc_stress: GcStress,
 }
 
 impl std::fmt::Debug for Config {
@@ -33,6 +41,7 @@ impl std::fmt::Debug for Config {
             .field("parallel_compilation", &self.parallel_compilation)
             .field("proposals", &self.proposals)
             .field("tunables", &self.tunables)
+            .field("gc_stress", &self.gc_stress)
             .field("tier", &self.tier.as_ref().map(|tier| tier.name()))
             .finish()
     }
@@ -106,6 +115,7 @@ impl Config {
             proposals: ProposalSet::on_by_default(),
             tunables: Tunables::default(),
             tier: None,
+            gc_stress: GcStress::Off,
         }
     }
 
@@ -153,6 +163,25 @@ impl Config {
     /// ```
     pub fn tier(&mut self, tier: Arc<dyn Tier>) -> &mut Self {
         self.tier = Some(tier);
+        self
+    }
+
+    /// Whether every allocation in a store's GC heap collects first, to find references that no collection sees; for tests.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// let engine = Engine::new(Config::new().gc_stress(GcStress::Full))?;
+    /// let mut store = Store::new(&engine, ());
+    /// let text = r#"(module (type $pair (struct (field i32) (field (ref null $pair))))
+    ///     (func (export "f") (result i32)
+    ///         (struct.get $pair 0 (struct.get $pair 1 (struct.new $pair (i32.const 1)
+    ///             (struct.new $pair (i32.const 2) (ref.null $pair)))))))"#;
+    /// let instance = Instance::new(&mut store, &Module::new(&engine, text)?, &[])?;
+    /// assert_eq!(instance.get_typed_func::<(), i32>(&mut store, "f")?.call(&mut store, ())?, 2);
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn gc_stress(&mut self, stress: GcStress) -> &mut Self {
+        self.gc_stress = stress;
         self
     }
 
@@ -219,9 +248,13 @@ impl Config {
         wasm_saturating_float_to_int SaturatingFloatToInt "(func (param f32) (drop (i32.trunc_sat_f32_s (local.get 0))))";
         wasm_mutable_global MutableGlobal r#"(global (export "g") (mut i32) (i32.const 0))"#;
         wasm_tail_call TailCall "(func (return_call 0))";
+        wasm_memory64 Memory64 "(memory i64 1) (table i64 1 funcref)";
         wasm_multi_memory MultiMemory "(memory 1) (memory 1)";
+        wasm_threads Threads "(memory 1 1 shared)";
         wasm_function_references FunctionReferences "(type $f (func)) (func (param (ref $f)) (call_ref $f (local.get 0)))";
+        wasm_gc Gc "(type (struct (field i32)))";
         wasm_wide_arithmetic WideArithmetic "(func (param i64 i64) (result i64 i64) (i64.mul_wide_u (local.get 0) (local.get 1)))";
+        wasm_custom_page_sizes CustomPageSizes "(memory 1 (pagesize 1))";
         wasm_compact_imports CompactImports r#"(import "m" (item "a" (func)) (item "b" (func)))"#;
         wasm_extended_const ExtendedConst "(global i32 (i32.add (i32.const 1) (i32.const 2)))";
     }

@@ -9,6 +9,7 @@
 
 #![deny(unsafe_code)]
 
+mod anyref;
 mod artifact;
 mod backtrace;
 mod code;
@@ -16,6 +17,7 @@ mod compile;
 mod config;
 mod door;
 mod engine;
+mod exnref;
 mod extern_;
 mod externref;
 mod func;
@@ -26,6 +28,8 @@ mod linker;
 mod memory;
 mod module;
 mod proposal;
+mod rooted;
+mod shared_memory;
 mod store;
 mod table;
 mod tag;
@@ -50,10 +54,12 @@ mod vm;
 /// assert_eq!(format!("{error:#}"), "cannot halve: 3 is odd");
 /// ```
 pub use anyhow::{Context, Error, Result, bail, ensure};
+pub use anyref::{AnyRef, I31};
 pub use backtrace::{FrameInfo, FrameSymbol, WasmBacktrace};
-pub use config::Config;
+pub use config::{Config, GcStress};
 pub use door::{Doorkeeper, HostCall, Verdict};
 pub use engine::Engine;
+pub use exnref::ExnRef;
 pub use extern_::Extern;
 pub use externref::ExternRef;
 pub use func::{Caller, Func, IntoFunc, TypedFunc, WasmParams, WasmResults, WasmRet, WasmTy};
@@ -64,12 +70,14 @@ pub use linker::{InstancePre, Linker};
 pub use memory::{Memory, MemoryAccessError};
 pub use module::Module;
 pub use proposal::ProposalsNeeded;
+pub use rooted::{GcRef, OwnedRooted, RootScope, Rooted};
+pub use shared_memory::{SharedMemory, WaitResult};
 pub use store::{AsContext, AsContextMut, Store, StoreContext, StoreContextMut};
 pub use table::Table;
 pub use tag::Tag;
 pub use types::{
     ArrayType, ExportType, ExternType, FieldType, Finality, FuncType, GlobalType, HeapType, ImportType,
-    MemoryType, Mutability, RefType, StorageType, StructType, TableType, TagType, ValType,
+    MemoryType, MemoryTypeBuilder, Mutability, RefType, StorageType, StructType, TableType, TagType, ValType,
 };
 pub use val::{Ref, V128, Val};
 pub use vm::InterruptHandle;

@@ -93,7 +93,7 @@ impl ModuleInner {
     pub(crate) fn new(engine: &Engine, shape: Shape, wasm: WasmBytes, code: CompiledCode) -> Result<Self> {
         let types = engine.types().register_module(&shape)?;
         let map = &mut |ty| types.canonical(ty);
-        let table = |ty: &TableTy| TableTy { element: ty.element.map_types(map), limits: ty.limits };
+        let table = |ty: &TableTy| TableTy { element: ty.element.map_types(map), ..*ty };
         let tables = shape.tables.values().map(table).collect();
         let global = |ty: &GlobalTy| GlobalTy { content: ty.content.map_types(map), mutable: ty.mutable };
         let globals = shape.globals.values().map(global).collect();

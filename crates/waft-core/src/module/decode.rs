@@ -7,8 +7,8 @@ use super::{
 use crate::index::{FuncIndex, FuncRefIndex, GlobalIndex, MemoryIndex, TableIndex, TagIndex, TypeIndex};
 use crate::proposal::{Proposal, ProposalSet};
 use crate::types::{
-    CompositeKind, CompositeTy, ConcreteType, FieldTy, FuncSig, GlobalTy, HeapType, Limits, MemoryTy,
-    RefType, StorageTy, SubType, TableTy, ValType,
+    CompositeKind, CompositeTy, ConcreteType, FieldTy, FuncSig, GlobalTy, HeapType, IndexType, Limits,
+    MemoryTy, RefType, StorageTy, SubType, TableTy, ValType,
 };
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -406,7 +406,17 @@ fn composite_kind(ty: &wasmparser::SubType, at: u64) -> Result<CompositeKind, De
 }
 
 fn memory_ty(ty: wasmparser::MemoryType) -> MemoryTy {
-    MemoryTy { limits: Limits { min: ty.initial, max: ty.maximum } }
+    MemoryTy {
+        limits: Limits { min: ty.initial, max: ty.maximum },
+        index: index_type(ty.memory64),
+        shared: ty.shared,
+        // Validation allows 0 and 16.
+        page_bytes_log2: ty.page_size_log2.map_or(MemoryTy::PAGE_BYTES_LOG2, |log2| log2 as u8),
+    }
+}
+
+fn index_type(is_64: bool) -> IndexType {
+    if is_64 { IndexType::I64 } else { IndexType::I32 }
 }
 
 /// Waft's words for the types of `wasmparser`, as the module's type section numbers them.
@@ -510,7 +520,7 @@ impl Shape {
 
     fn table_ty(&self, ty: wasmparser::TableType, at: u64) -> Result<TableTy, DecodeError> {
         let limits = Limits { min: ty.initial, max: ty.maximum };
-        Ok(TableTy { element: self.ref_type(ty.element_type, at)?, limits })
+        Ok(TableTy { element: self.ref_type(ty.element_type, at)?, limits, index: index_type(ty.table64) })
     }
 
     fn global_ty(&self, ty: wasmparser::GlobalType, at: u64) -> Result<GlobalTy, DecodeError> {

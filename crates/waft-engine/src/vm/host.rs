@@ -143,11 +143,15 @@ unsafe extern "C" fn enter_host<H: HostCallable>(host: *mut VmHostFunc, frame: *
         let store = unsafe { &mut *record.store.cast::<StoreInner<H::Data>>() };
         // SAFETY: the stub's frame is ours until we return.
         let frame = unsafe { &mut *frame };
-        if store.opaque.doorkeeper.is_some() {
-            return watched::<H>(&record.func, store, frame);
-        }
-        // SAFETY: the frame is of this call, by the contract of this function.
-        unsafe { call::<H>(&record.func, store, frame) }
+        let mark = store.opaque.handles.mark();
+        let outcome = if store.opaque.doorkeeper.is_some() {
+            watched::<H>(&record.func, store, frame)
+        } else {
+            // SAFETY: the frame is of this call, by the contract of this function.
+            unsafe { call::<H>(&record.func, store, frame) }
+        };
+        store.opaque.handles.leave(mark);
+        outcome
     }));
     let failure = match outcome {
         Ok(Ok(())) => return 0,
@@ -192,7 +196,7 @@ fn watched<H: HostCallable>(
 ) -> Result<()> {
     // SAFETY: the frame is of this call, by the contract of `enter_host`.
     let mut reader = unsafe { ArgReader::new(frame, func.shape) };
-    let opaque = &store.opaque;
+    let opaque = &mut store.opaque;
     let args: Vec<Val> =
         func.sig().params().iter().map(|ty| Val::from_raw(opaque, *ty, reader.next(*ty))).collect();
     let host_call = HostCall::new(&func.module, &func.name, &args);
@@ -207,7 +211,7 @@ fn watched<H: HostCallable>(
     let answer = outcome.map(|()| {
         // SAFETY: the results have just been written.
         let mut reader = unsafe { ResultReader::new(frame, func.shape) };
-        let opaque = &store.opaque;
+        let opaque = &mut store.opaque;
         func.sig().results().iter().map(|ty| Val::from_raw(opaque, *ty, reader.next(*ty))).collect::<Vec<_>>()
     });
     if let Some(keeper) = &mut store.opaque.doorkeeper {

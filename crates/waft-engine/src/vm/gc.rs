@@ -11,10 +11,13 @@
 
 mod access;
 mod collect;
+mod error;
 mod externs;
 mod heap;
+mod object;
 mod regions;
 mod remember;
+mod room;
 mod sizing;
 mod state;
 mod stats;
@@ -22,9 +25,9 @@ mod stats;
 mod tests;
 mod type_table;
 
-pub(crate) use collect::CorruptHeap;
+pub(crate) use error::{CorruptHeap, GcError};
 pub(crate) use externs::HostValue;
-pub(crate) use heap::{CollectionKind, GcError, GcHeap, GcHost, GcStress};
+pub(crate) use heap::{CollectionKind, GcHeap, GcHost, GcStress};
 pub(crate) use state::VmGcState;
 pub(crate) use stats::GcStats;
 pub(crate) use type_table::{TypeTable, TypeTableWriter};

@@ -128,8 +128,8 @@ fn touch(store: &mut TestStore) {
 
 #[test]
 fn spoilt_heaps_end_collections_and_nothing_else() {
-    let corrupt = (0..400).filter(|seed| check(*seed)).count();
-    assert!(corrupt > 100, "only {corrupt} of 400 were found out");
+    let corrupt = (0..200).filter(|seed| check(*seed)).count();
+    assert!(corrupt > 50, "only {corrupt} of 200 were found out");
 }
 
 #[test]
@@ -255,7 +255,7 @@ fn rows_that_are_none_lead_nowhere() {
         ([0, 8, pair], Ok(())),
         // References beyond the object, by a short map and by a long one.
         ([0b100, 8, pair], Err(CorruptHeap::Size)),
-        ([u32::MAX & !1, 8, pair], Err(CorruptHeap::Size)),
+        ([u32::MAX - 1, 8, pair], Err(CorruptHeap::Size)),
         ([2 << 1 | 1, 16, pair], Err(CorruptHeap::Size)),
         ([u32::MAX, 128, pair], Err(CorruptHeap::Size)),
         // References that take less than their size.

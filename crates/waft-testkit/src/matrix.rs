@@ -2,7 +2,7 @@
 //!
 //! A row that is added here is tested by all that is tested, and has a list of expected failures of its own.
 
-use waft::{Config, Engine, GcStress, Result};
+use waft::{Config, Engine, Error, GcStress, Result};
 
 /// One way to run guests.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +21,9 @@ pub const MATRIX: &[Row] = &[
     Row { tier: "cranelift", policy: "minor collection at every allocation", engine: cranelift_gc_minor },
     Row { tier: "cranelift", policy: "full collection at every allocation", engine: cranelift_gc_full },
     Row { tier: "cranelift", policy: "on-demand, deterministic", engine: cranelift_deterministic },
+    Row { tier: "baseline", policy: "on-demand", engine: baseline_on_demand },
+    Row { tier: "baseline", policy: "full collection at every allocation", engine: baseline_gc_full },
+    Row { tier: "baseline", policy: "on-demand, deterministic", engine: baseline_deterministic },
 ];
 
 fn cranelift_on_demand(config: Config) -> Result<Engine> {
@@ -37,4 +40,25 @@ fn cranelift_gc_full(mut config: Config) -> Result<Engine> {
 
 fn cranelift_deterministic(mut config: Config) -> Result<Engine> {
     Engine::new(config.deterministic(true))
+}
+
+/// Lets the baseline tier compile, and switches off what it does not.
+fn baseline(config: &mut Config) -> Result<&mut Config> {
+    let tier = waft_tiers::baseline_tier().map_err(Error::msg)?;
+    for gap in tier.gaps().iter() {
+        config.wasm_proposal(gap, false);
+    }
+    Ok(config.tier(tier))
+}
+
+fn baseline_on_demand(mut config: Config) -> Result<Engine> {
+    Engine::new(baseline(&mut config)?)
+}
+
+fn baseline_gc_full(mut config: Config) -> Result<Engine> {
+    Engine::new(baseline(&mut config)?.gc_stress(GcStress::Full))
+}
+
+fn baseline_deterministic(mut config: Config) -> Result<Engine> {
+    Engine::new(baseline(&mut config)?.deterministic(true))
 }

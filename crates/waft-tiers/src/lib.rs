@@ -18,3 +18,15 @@ pub fn default_tier() -> Result<Arc<dyn Tier>, String> {
     #[cfg(not(feature = "cranelift"))]
     return Err("this build of Waft has no tier: give the engine one with `Config::tier`".to_owned());
 }
+
+/// The tier that compiles fastest: a single pass, for x86-64.
+///
+/// # Errors
+///
+/// If it is not built in, or does not know the machine, or the processor lacks what it needs; the text says which.
+pub fn baseline_tier() -> Result<Arc<dyn Tier>, String> {
+    #[cfg(feature = "baseline")]
+    return Ok(Arc::new(waft_baseline::Baseline::new()?));
+    #[cfg(not(feature = "baseline"))]
+    return Err("this build of Waft has no baseline tier".to_owned());
+}

@@ -8,7 +8,8 @@ const LAYERS: [(&str, &[&str]); 10] = [
     ("waft-core", &[]),
     ("waft-cranelift", &["waft-core"]),
     // Wires the tiers: the one crate that names them all.
-    ("waft-tiers", &["waft-core", "waft-cranelift"]),
+    ("waft-baseline", &["waft-core"]),
+    ("waft-tiers", &["waft-core", "waft-cranelift", "waft-baseline"]),
     ("waft-engine", &["waft-core", "waft-tiers"]),
     ("waft", &["waft-core", "waft-engine", "waft-tiers"]),
     ("waft-wasi", &["waft"]),
@@ -16,7 +17,7 @@ const LAYERS: [(&str, &[&str]); 10] = [
     // Cranelift asks for a crate of this name; this is our own.
     ("wasmtime-internal-core", &[]),
     // Unpublished.
-    ("waft-testkit", &["waft", "waft-wasi", "waft-cli"]),
+    ("waft-testkit", &["waft", "waft-tiers", "waft-wasi", "waft-cli"]),
     ("xtask", &[]),
 ];
 

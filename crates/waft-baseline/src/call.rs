@@ -1,0 +1,520 @@
+//! Calls: to neighbours, to imported functions, through tables and references, and to the engine's library.
+//!
+//! # Invariants
+//!
+//! * **C1** While a call goes on, every reference into the GC heap that is used afterwards is in the frame, at a place that the
+//!   call's stack map names: operands in their slots, locals in their homes.
+
+use crate::compiler::Compiler;
+use crate::value::{Loc, Operand, Ty};
+use crate::x64::{ARG_GPRS, Alu, Cond, Gpr, Mem, R10, R11, RAX, RBP, RDI, RESULT_GPRS, RSP, Rm, Width, XMM15, Xmm};
+use waft_core::convention::{AREA_SLOT_BYTES, ArgPlaces, Place, ResultPlaces, Results};
+use waft_core::index::{FuncIndex, TypeIndex};
+use waft_core::layout::{POINTER_BYTES, VmLayout, func_import, func_ref, store_context};
+use waft_core::libcall::{GROW_FAILED, Libcall, LibcallType};
+use waft_core::tier::{Linkage, Reloc, StackMap};
+use waft_core::trap::TrapCode;
+use waft_core::types::FuncSig;
+
+/// The most entries of all stack maps of a function.
+const MAP_ENTRIES_MAX: usize = 1 << 24;
+
+/// What becomes of the caller.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum CallKind {
+    /// It goes on with the results.
+    Returning,
+    /// The callee takes its place: the results are its own.
+    Tail,
+}
+
+/// What is called.
+#[derive(Clone, Copy)]
+enum Callee {
+    /// A function that the module defines.
+    Neighbour(FuncIndex),
+    /// One that it imports.
+    Import(FuncIndex),
+    /// The `VmFuncRef` in this register; a null one traps.
+    Reference(Gpr, TrapCode),
+}
+
+/// Copies between registers that happen at once.
+#[derive(Default)]
+pub(crate) struct Moves {
+    gprs: [Option<(Gpr, Gpr, Width)>; 8],
+    gpr_count: usize,
+    xmms: [Option<(Xmm, Xmm)>; 8],
+    xmm_count: usize,
+}
+
+impl Moves {
+    pub(crate) fn push_gpr(&mut self, dst: Gpr, src: Gpr, width: Width) {
+        self.gprs[self.gpr_count] = Some((dst, src, width));
+        self.gpr_count += 1;
+    }
+    fn push_xmm(&mut self, dst: Xmm, src: Xmm) {
+        self.xmms[self.xmm_count] = Some((dst, src));
+        self.xmm_count += 1;
+    }
+}
+
+impl Compiler<'_> {
+    /// Makes the copies; cycles go through the scratch register.
+    pub(crate) fn move_gprs(&mut self, moves: &mut Moves) {
+        let list = &mut moves.gprs[..moves.gpr_count];
+        loop {
+            let mut progress = false;
+            for at in 0..list.len() {
+                let Some((dst, src, width)) = list[at] else { continue };
+                let blocked = list
+                    .iter()
+                    .enumerate()
+                    .any(|(other, pending)| other != at && pending.is_some_and(|(_, src, _)| src == dst));
+                if !blocked {
+                    if dst != src {
+                        self.asm.mov(width, dst, src);
+                    }
+                    list[at] = None;
+                    progress = true;
+                }
+            }
+            if progress {
+                continue;
+            }
+            let Some((dst, ..)) = list.iter().flatten().next().copied() else { return };
+            self.asm.mov(Width::W64, R11, dst);
+            for (_, src, _) in list.iter_mut().flatten() {
+                if *src == dst {
+                    *src = R11;
+                }
+            }
+        }
+    }
+
+    fn move_xmms(&mut self, moves: &mut Moves) {
+        let list = &mut moves.xmms[..moves.xmm_count];
+        loop {
+            let mut progress = false;
+            for at in 0..list.len() {
+                let Some((dst, src)) = list[at] else { continue };
+                let blocked = list
+                    .iter()
+                    .enumerate()
+                    .any(|(other, pending)| other != at && pending.is_some_and(|(_, src)| src == dst));
+                if !blocked {
+                    self.asm.movaps(dst, src);
+                    list[at] = None;
+                    progress = true;
+                }
+            }
+            if progress {
+                continue;
+            }
+            let Some((dst, _)) = list.iter().flatten().next().copied() else { return };
+            self.asm.movaps(XMM15, dst);
+            for (_, src) in list.iter_mut().flatten() {
+                if *src == dst {
+                    *src = XMM15;
+                }
+            }
+        }
+    }
+
+    /// `call` and `return_call`.
+    pub(crate) fn call(&mut self, func: u32, kind: CallKind) {
+        let func = FuncIndex::from_u32(func);
+        let callee = match self.shape.defined_func(func) {
+            Some(_) => Callee::Neighbour(func),
+            None => Callee::Import(func),
+        };
+        self.call_with(self.shape.funcs[func].ty, callee, kind);
+    }
+
+    /// `call_indirect` and `return_call_indirect`.
+    pub(crate) fn call_indirect(&mut self, ty: u32, table: u32, kind: CallKind) {
+        let ty = TypeIndex::from_u32(ty);
+        let reference = self.load_callee(table, ty);
+        self.call_with(ty, Callee::Reference(reference, TrapCode::IndirectCallToNull), kind);
+    }
+
+    /// `call_ref` and `return_call_ref`.
+    pub(crate) fn call_ref(&mut self, ty: u32, kind: CallKind) {
+        let operand = self.pop();
+        let reference = self.gpr(&operand);
+        self.call_with(TypeIndex::from_u32(ty), Callee::Reference(reference, TrapCode::NullReference), kind);
+    }
+
+    fn call_with(&mut self, ty: TypeIndex, callee: Callee, kind: CallKind) {
+        let sig = self.shape.sig(ty);
+        match kind {
+            CallKind::Returning => self.call_returning(sig, callee),
+            CallKind::Tail => self.call_tail(sig, callee),
+        }
+    }
+
+    fn call_returning(&mut self, sig: &FuncSig, callee: Callee) {
+        let count = sig.params().len();
+        self.spill_below(count);
+        self.save_locals();
+        let way = Results::of(sig.results());
+        let stack_bytes = Self::stack_args(sig);
+        let area_bytes = match way {
+            Results::Area => (sig.results().len() * AREA_SLOT_BYTES) as u32,
+            Results::Registers => 0,
+        };
+        self.adjust_sp(-((stack_bytes + area_bytes) as i32));
+        self.calls_max = self.calls_max.max(stack_bytes + area_bytes);
+        self.args(sig, way, callee);
+        if way == Results::Area {
+            self.asm.lea(Width::W64, ARG_GPRS[1], Mem::at(RSP, stack_bytes as i32));
+        }
+        self.emit_call(callee);
+        self.map_refs();
+        self.restore_locals();
+        self.push_results(sig, way);
+        self.adjust_sp(area_bytes as i32);
+    }
+
+    fn adjust_sp(&mut self, bytes: i32) {
+        if bytes != 0 {
+            self.asm.alu_imm(Alu::Add, Width::W64, Rm::Reg(RSP), bytes);
+        }
+    }
+
+    /// Pops the arguments and brings them to where they travel, and what is called to `rax` if it is a reference. The stack
+    /// arguments start at `rsp`.
+    fn args(&mut self, sig: &FuncSig, way: Results, callee: Callee) {
+        let count = sig.params().len();
+        let first = self.stack.len() - count;
+        let mut places = ArgPlaces::new(way);
+        let mut moves = Moves::default();
+        for (at, ty) in sig.params().iter().enumerate() {
+            let operand = self.stack[first + at];
+            match places.next(*ty) {
+                Place::Stack(offset) => {
+                    self.asm.reserve();
+                    self.store_operand(Mem::at(RSP, offset as i32), &operand);
+                }
+                Place::Int(n) => {
+                    if let Some(src) = self.gpr_now(&operand) {
+                        moves.push_gpr(ARG_GPRS[n as usize], src, operand.ty.width());
+                    }
+                }
+                Place::Float(n) => {
+                    if let Some(src) = self.xmm_of(&operand) {
+                        moves.push_xmm(Xmm(n), src);
+                    }
+                }
+                Place::Area(_) => unreachable!("arguments have no area"),
+            }
+        }
+        if let Callee::Reference(reference, _) = callee {
+            moves.push_gpr(RAX, reference, Width::W64);
+        }
+        self.move_gprs(&mut moves);
+        self.move_xmms(&mut moves);
+        // What is in no register comes last: its register is free by now.
+        let mut places = ArgPlaces::new(way);
+        for (at, ty) in sig.params().iter().enumerate() {
+            let operand = self.stack[first + at];
+            match places.next(*ty) {
+                Place::Int(n) if self.gpr_now(&operand).is_none() => {
+                    self.load_gpr(ARG_GPRS[n as usize], &operand);
+                }
+                Place::Float(n) if self.xmm_of(&operand).is_none() => self.load_xmm(Xmm(n), &operand),
+                _ => {}
+            }
+        }
+        if let Callee::Reference(reference, _) = callee {
+            self.free_gpr(reference);
+        }
+        self.truncate(first);
+    }
+
+    fn xmm_of(&self, operand: &Operand) -> Option<Xmm> {
+        match operand.loc {
+            Loc::Xmm(reg) => Some(reg),
+            Loc::Local(local) => self.local_reg(local).map(Xmm),
+            _ => None,
+        }
+    }
+
+    /// Before a call that may leave the instance: host functions learn from the store who called. Leaves the context in the
+    /// scratch register.
+    fn note_caller(&mut self) {
+        self.load_context(R11);
+        self.asm.load(Width::W64, R10, Mem::at(R11, VmLayout::STORE as i32));
+        self.asm.store(Width::W64, Mem::at(R10, store_context::CALLER as i32), R11);
+    }
+
+    fn emit_call(&mut self, callee: Callee) {
+        match callee {
+            Callee::Neighbour(func) => {
+                self.load_context(RDI);
+                match self.request.linkage {
+                    Linkage::Direct => {
+                        self.asm.byte(0xe8);
+                        self.reloc(func);
+                    }
+                    Linkage::Slots => {
+                        let slot = self.code_slot(func);
+                        self.asm.call_rm(Rm::Mem(slot));
+                    }
+                }
+            }
+            Callee::Import(func) => {
+                self.note_caller();
+                let at = self.layout.func_import(func);
+                self.asm.load(Width::W64, RDI, Mem::at(R11, (at + func_import::CONTEXT) as i32));
+                self.asm.call_rm(Rm::Mem(Mem::at(R11, (at + func_import::CODE) as i32)));
+            }
+            Callee::Reference(_, if_null) => {
+                self.note_caller();
+                self.may_fault(if_null);
+                self.asm.load(Width::W64, RDI, Mem::at(RAX, func_ref::CONTEXT as i32));
+                self.asm.call_rm(Rm::Mem(Mem::at(RAX, func_ref::CODE as i32)));
+            }
+        }
+    }
+
+    /// Appends the distance to a function, which the linker knows.
+    fn reloc(&mut self, target: FuncIndex) {
+        let offset = self.asm.pos();
+        self.relocs.push(Reloc { offset, target, addend: -4 });
+        self.asm.imm32(0);
+    }
+
+    /// The place of a neighbour's code slot, with the context in `rdi`.
+    fn code_slot(&mut self, func: FuncIndex) -> Mem {
+        self.asm.load(Width::W64, R11, Mem::at(RDI, VmLayout::CODE_SLOTS as i32));
+        let defined = self.shape.defined_func(func).expect("it is a neighbour").as_u32();
+        Mem::at(R11, (defined * POINTER_BYTES) as i32)
+    }
+
+    /// Notes where references are while the call goes on that was emitted last (C1).
+    fn map_refs(&mut self) {
+        let count = self.local_refs.len() + self.refs.len();
+        if count == 0 {
+            return;
+        }
+        self.map_entries += count;
+        if self.map_entries > MAP_ENTRIES_MAX {
+            self.excess = true;
+            return;
+        }
+        let mut slots = Vec::with_capacity(count);
+        slots.extend(self.local_refs.iter().map(|local| self.locals[*local as usize].home));
+        for at in &self.refs {
+            let operand = &self.stack[*at as usize];
+            if operand.loc == Loc::Slot {
+                slots.push(self.slot(operand).disp);
+            }
+        }
+        if !slots.is_empty() {
+            self.stack_maps.push(StackMap { offset: self.asm.pos(), slots });
+        }
+    }
+
+    /// Pushes the results of a call that has just returned (S3).
+    fn push_results(&mut self, sig: &FuncSig, way: Results) {
+        let mut places = ResultPlaces::new(way);
+        for ty in sig.results() {
+            let ty_here = Ty::from(*ty);
+            match places.next(*ty) {
+                Place::Int(n) => {
+                    let reg = RESULT_GPRS[n as usize];
+                    self.free_gprs.remove(reg.0);
+                    if ty_here.width() == Width::W32 {
+                        self.asm.mov(Width::W32, reg, reg);
+                    }
+                    self.push_gpr(ty_here, reg);
+                }
+                Place::Float(n) => {
+                    self.free_xmms.remove(n);
+                    self.push_xmm(ty_here, Xmm(n));
+                }
+                Place::Area(offset) => {
+                    self.asm.reserve();
+                    let from = Mem::at(RSP, offset as i32);
+                    self.push(ty_here, Loc::Slot);
+                    let to = self.slot_at(self.slots_end());
+                    if ty_here.is_float() {
+                        self.load_float(ty_here, XMM15, from);
+                        self.store_float(ty_here, to, XMM15);
+                    } else {
+                        self.asm.load(ty_here.width(), R11, from);
+                        self.asm.store(ty_here.width(), to, R11);
+                    }
+                }
+                Place::Stack(_) => unreachable!("no result travels on the stack"),
+            }
+        }
+    }
+
+    fn call_tail(&mut self, sig: &FuncSig, callee: Callee) {
+        let way = Results::of(sig.results());
+        let out_bytes = Self::stack_args(sig);
+        let in_bytes = Self::stack_args(self.sig);
+        self.adjust_sp(-(out_bytes as i32));
+        self.calls_max = self.calls_max.max(out_bytes);
+        self.args(sig, way, callee);
+        if way == Results::Area {
+            // Validation gives a callee in our place our results, so it writes where we were to write.
+            self.asm.load(Width::W64, ARG_GPRS[1], Mem::at(RBP, self.area_at));
+        }
+        // Where to jump, in `rax` unless it is known.
+        match callee {
+            Callee::Neighbour(func) => {
+                self.load_context(RDI);
+                if self.request.linkage == Linkage::Slots {
+                    let slot = self.code_slot(func);
+                    self.asm.load(Width::W64, RAX, slot);
+                }
+            }
+            Callee::Import(func) => {
+                self.note_caller();
+                let at = self.layout.func_import(func);
+                self.asm.load(Width::W64, RDI, Mem::at(R11, (at + func_import::CONTEXT) as i32));
+                self.asm.load(Width::W64, RAX, Mem::at(R11, (at + func_import::CODE) as i32));
+            }
+            Callee::Reference(_, if_null) => {
+                self.note_caller();
+                self.may_fault(if_null);
+                self.asm.load(Width::W64, RDI, Mem::at(RAX, func_ref::CONTEXT as i32));
+                self.asm.load(Width::W64, RAX, Mem::at(RAX, func_ref::CODE as i32));
+            }
+        }
+        self.restore_saved();
+        self.replace_frame(in_bytes, out_bytes);
+        match callee {
+            Callee::Neighbour(func) if self.request.linkage == Linkage::Direct => {
+                self.asm.byte(0xe9);
+                self.reloc(func);
+            }
+            _ => self.asm.jmp_rm(Rm::Reg(RAX)),
+        }
+        self.reachable = false;
+    }
+
+    /// Moves the stack arguments, which start at `rsp`, to where the caller's return address comes to lie below them.
+    fn replace_frame(&mut self, in_bytes: u32, out_bytes: u32) {
+        if in_bytes == 0 && out_bytes == 0 {
+            return self.asm.leave();
+        }
+        self.asm.load(Width::W64, R11, Mem::at(RBP, 8));
+        self.asm.load(Width::W64, R10, Mem::at(RBP, 0));
+        let shift = in_bytes as i32 - out_bytes as i32;
+        // Downwards: they move up, perhaps over themselves.
+        for at in (0..out_bytes as i32 / 16).rev() {
+            self.asm.reserve();
+            self.asm.load_vector(XMM15, Mem::at(RSP, at * 16));
+            self.asm.store_vector(Mem::at(RBP, 16 + shift + at * 16), XMM15);
+        }
+        self.asm.lea(Width::W64, RSP, Mem::at(RBP, 8 + shift));
+        self.asm.store(Width::W64, Mem::at(RSP, 0), R11);
+        self.asm.mov(Width::W64, RBP, R10);
+    }
+
+    /// Calls the engine's library with the context and `args`, which were popped; traps if it failed. What it gives is in
+    /// `rax`, which belongs to the operator.
+    pub(crate) fn libcall(&mut self, call: Libcall, args: &[LibcallArg]) {
+        self.spill_below(0);
+        self.save_locals();
+        let mut moves = Moves::default();
+        for (arg, dst) in args.iter().zip(&ARG_GPRS[1..]) {
+            match arg {
+                LibcallArg::Operand(operand) => {
+                    if let Some(src) = self.gpr_now(operand) {
+                        moves.push_gpr(*dst, src, operand.ty.width());
+                    }
+                }
+                LibcallArg::Reg(src) => moves.push_gpr(*dst, *src, Width::W64),
+                LibcallArg::Number(_) | LibcallArg::Type(_) => {}
+            }
+        }
+        self.move_gprs(&mut moves);
+        self.load_context(RDI);
+        for (arg, dst) in args.iter().zip(&ARG_GPRS[1..]) {
+            match arg {
+                LibcallArg::Operand(operand) => {
+                    if self.gpr_now(operand).is_none() {
+                        self.load_gpr(*dst, operand);
+                    }
+                }
+                LibcallArg::Number(number) => self.asm.mov_imm(*dst, (*number).into()),
+                LibcallArg::Type(ty) => self.load_type_id(*dst, RDI, *ty),
+                LibcallArg::Reg(_) => {}
+            }
+        }
+        for arg in args {
+            match arg {
+                LibcallArg::Operand(operand) => self.free(operand),
+                LibcallArg::Reg(reg) => self.free_gpr(*reg),
+                _ => {}
+            }
+        }
+        self.asm.load(Width::W64, RAX, Mem::at(RDI, VmLayout::LIBCALLS as i32));
+        self.asm.call_rm(Rm::Mem(Mem::at(RAX, call.table_offset() as i32)));
+        self.map_refs();
+        self.restore_locals();
+        self.free_gprs.remove(RAX.0);
+        match call.result() {
+            Some(LibcallType::Ok) => {
+                self.asm.test(Width::W32, RAX, RAX);
+                self.trap_if(Cond::E, call.trap());
+                self.free_gpr(RAX);
+            }
+            Some(LibcallType::Ref) => {
+                self.asm.mov(Width::W32, RAX, RAX);
+                self.asm.test(Width::W32, RAX, RAX);
+                self.trap_if(Cond::E, call.trap());
+            }
+            Some(LibcallType::I64) => {
+                self.asm.alu_imm(Alu::Cmp, Width::W64, Rm::Reg(RAX), GROW_FAILED as i32);
+                self.trap_if(Cond::E, call.trap());
+            }
+            Some(LibcallType::I32) => self.asm.mov(Width::W32, RAX, RAX),
+            None => self.free_gpr(RAX),
+        }
+    }
+
+    /// Loads the engine's number of a type of the module, through `context`, which holds the context.
+    pub(crate) fn load_type_id(&mut self, dst: Gpr, context: Gpr, ty: u32) {
+        self.asm.load(Width::W64, dst, Mem::at(context, VmLayout::TYPES as i32));
+        self.asm.load(Width::W32, dst, Mem::at(dst, (ty * 4) as i32));
+    }
+
+    /// Pops the index of a table's element and loads the function there, after the check that it is one of type `ty`.
+    fn load_callee(&mut self, table: u32, ty: TypeIndex) -> Gpr {
+        let reference = self.load_element(table);
+        self.check_callee(table, reference, ty);
+        reference
+    }
+}
+
+/// An argument of a library call.
+#[derive(Clone, Copy)]
+pub(crate) enum LibcallArg {
+    /// An operand that was popped. One of 32 bits becomes 64 by zeros (S3).
+    Operand(Operand),
+    /// What a register of the operator's holds.
+    Reg(Gpr),
+    /// A constant.
+    Number(u32),
+    /// The engine's number of a type of the module.
+    Type(u32),
+}
+
+impl From<Operand> for LibcallArg {
+    fn from(operand: Operand) -> Self {
+        Self::Operand(operand)
+    }
+}
+
+impl From<u32> for LibcallArg {
+    fn from(number: u32) -> Self {
+        Self::Number(number)
+    }
+}
+

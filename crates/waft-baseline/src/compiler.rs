@@ -1,0 +1,241 @@
+//! One function on its way from WebAssembly to machine code.
+//!
+//! # Invariants
+//!
+//! * The body is valid: nothing is checked that validation checked.
+//! * No recursion: nesting lives in [`Compiler::blocks`], so depth costs heap, not host stack.
+
+use crate::control::Block;
+use crate::scan::Scan;
+use crate::tier::Machine;
+use crate::trap::PendingTrap;
+use crate::value::{Local, Operand, Ty};
+use crate::x64::{Asm, Gpr, RegSet};
+use std::mem::take;
+use waft_core::layout::VmLayout;
+use waft_core::module::Shape;
+use waft_core::tier::{CodePosition, CompileRequest, CompiledFunc, Reloc, StackMap, TrapSite};
+use waft_core::types::{FuncSig, ValType};
+use wasmparser::{BinaryReader, FunctionBody};
+
+/// Nothing but code, or why the tier cannot.
+pub(crate) type CompileResult<T = ()> = Result<T, String>;
+
+/// Allocations, kept from one function to the next.
+#[derive(Default)]
+pub(crate) struct Workshop {
+    asm: Asm,
+    scan: Scan,
+    locals: Vec<Local>,
+    stack: Vec<Operand>,
+    refs: Vec<u32>,
+    local_refs: Vec<u32>,
+    unsaved: Vec<u32>,
+    traps: Vec<PendingTrap>,
+    sites: Vec<TrapSite>,
+    positions: Vec<CodePosition>,
+    relocs: Vec<Reloc>,
+    saved: Vec<Gpr>,
+    blocks: Vec<Block>,
+}
+
+/// The state of compiling one function.
+pub(crate) struct Compiler<'a> {
+    pub(crate) asm: Asm,
+    pub(crate) request: &'a CompileRequest<'a>,
+    pub(crate) machine: Machine,
+    pub(crate) shape: &'a Shape,
+    pub(crate) layout: &'a VmLayout,
+    pub(crate) sig: &'a FuncSig,
+    /// The body, and where the next operator starts in it.
+    pub(crate) body: &'a [u8],
+    pub(crate) next: usize,
+    /// Where the operator at work starts in the module.
+    pub(crate) at: u32,
+    pub(crate) scan: Scan,
+
+    pub(crate) locals: Vec<Local>,
+    /// Locals that are references into the GC heap.
+    pub(crate) local_refs: Vec<u32>,
+    /// Locals in registers that have to be in their homes while a call goes on.
+    pub(crate) unsaved: Vec<u32>,
+    /// Registers of the caller's that hold locals or the base of memory 0, in the order in which they are saved.
+    pub(crate) saved: Vec<Gpr>,
+    /// Whether `r14` holds the base of memory 0.
+    pub(crate) base_pinned: bool,
+
+    pub(crate) stack: Vec<Operand>,
+    pub(crate) settled: usize,
+    /// Which operands are references into the GC heap, lowest first.
+    pub(crate) refs: Vec<u32>,
+    pub(crate) operand_gprs: RegSet,
+    pub(crate) operand_xmms: RegSet,
+    pub(crate) free_gprs: RegSet,
+    pub(crate) free_xmms: RegSet,
+
+    pub(crate) blocks: Vec<Block>,
+    pub(crate) reachable: bool,
+    /// How many blocks were opened in unreachable code and not closed yet.
+    pub(crate) dead_depth: u32,
+
+    /// Bytes of the frame above the slots of operands.
+    pub(crate) slots_base: u32,
+    /// The most bytes that slots took.
+    pub(crate) slots_max: u32,
+    /// The most bytes that calls pushed.
+    pub(crate) calls_max: u32,
+    /// Where the context and the address of the result area are, from the frame pointer.
+    pub(crate) context_at: i32,
+    pub(crate) area_at: i32,
+    /// Places in the prologue that take the size of the frame.
+    pub(crate) frame_size_at: u32,
+    pub(crate) frame_check_at: u32,
+    /// Whether some limit was exceeded.
+    pub(crate) excess: bool,
+
+    pub(crate) traps: Vec<PendingTrap>,
+    pub(crate) sites: Vec<TrapSite>,
+    pub(crate) positions: Vec<CodePosition>,
+    pub(crate) relocs: Vec<Reloc>,
+    pub(crate) stack_maps: Vec<StackMap>,
+    /// Entries of all stack maps.
+    pub(crate) map_entries: usize,
+}
+
+impl<'a> Compiler<'a> {
+    /// Compiles the function of `request`.
+    pub(crate) fn compile(
+        workshop: &mut Workshop,
+        request: &'a CompileRequest<'a>,
+        machine: Machine,
+    ) -> CompileResult<CompiledFunc> {
+        let shape = request.shape;
+        let mut this = Self {
+            asm: take(&mut workshop.asm),
+            request,
+            machine,
+            shape,
+            layout: request.layout,
+            sig: shape.func_sig(shape.func(request.func)),
+            body: request.body,
+            next: 0,
+            at: request.body_offset as u32,
+            scan: take(&mut workshop.scan),
+            locals: take(&mut workshop.locals),
+            local_refs: take(&mut workshop.local_refs),
+            unsaved: take(&mut workshop.unsaved),
+            saved: take(&mut workshop.saved),
+            base_pinned: false,
+            stack: take(&mut workshop.stack),
+            settled: 0,
+            refs: take(&mut workshop.refs),
+            operand_gprs: crate::x64::OPERAND_GPRS,
+            operand_xmms: crate::x64::OPERAND_XMMS,
+            free_gprs: RegSet::EMPTY,
+            free_xmms: RegSet::EMPTY,
+            blocks: take(&mut workshop.blocks),
+            reachable: true,
+            dead_depth: 0,
+            slots_base: 0,
+            slots_max: 0,
+            calls_max: 0,
+            context_at: 0,
+            area_at: 0,
+            frame_size_at: 0,
+            frame_check_at: 0,
+            excess: false,
+            traps: take(&mut workshop.traps),
+            sites: take(&mut workshop.sites),
+            positions: take(&mut workshop.positions),
+            relocs: take(&mut workshop.relocs),
+            stack_maps: Vec::new(),
+            map_entries: 0,
+        };
+        this.clear();
+        let outcome = this.function();
+        let outcome = outcome.map(|()| CompiledFunc {
+            code: this.asm.code().to_vec(),
+            align: 16,
+            relocs: this.relocs.clone(),
+            traps: this.sites.clone(),
+            positions: this.positions.clone(),
+            stack_maps: take(&mut this.stack_maps),
+        });
+        workshop.asm = this.asm;
+        workshop.scan = this.scan;
+        workshop.locals = this.locals;
+        workshop.local_refs = this.local_refs;
+        workshop.unsaved = this.unsaved;
+        workshop.stack = this.stack;
+        workshop.refs = this.refs;
+        workshop.traps = this.traps;
+        workshop.sites = this.sites;
+        workshop.positions = this.positions;
+        workshop.relocs = this.relocs;
+        workshop.saved = this.saved;
+        workshop.blocks = this.blocks;
+        outcome
+    }
+
+    fn clear(&mut self) {
+        self.asm.clear();
+        self.locals.clear();
+        self.local_refs.clear();
+        self.unsaved.clear();
+        self.stack.clear();
+        self.refs.clear();
+        self.traps.clear();
+        self.sites.clear();
+        self.positions.clear();
+        self.relocs.clear();
+        self.saved.clear();
+        self.blocks.clear();
+    }
+
+    fn function(&mut self) -> CompileResult {
+        let unreadable = |error: wasmparser::BinaryReaderError| error.to_string();
+        let offset = self.request.body_offset;
+        let body = FunctionBody::new(BinaryReader::new(self.request.body, offset as u64));
+        self.declare_locals(&body)?;
+        let mut operators = body.get_operators_reader().map_err(unreadable)?;
+        let start = operators.original_position() as usize - offset;
+        self.scan.count(&self.body[start..], self.locals.len());
+        self.prologue();
+        self.enter_function();
+        let mut at = start;
+        while !operators.eof() {
+            self.asm.reserve();
+            self.at = (offset + at) as u32;
+            let op = operators.read().map_err(unreadable)?;
+            at = operators.original_position() as usize - offset;
+            self.next = at;
+            if self.reachable {
+                let before = self.asm.pos();
+                self.operator(&op)?;
+                if self.asm.pos() != before {
+                    self.positions.push(CodePosition { code: before, wasm: self.at });
+                }
+            } else {
+                self.dead_operator(&op);
+            }
+        }
+        self.epilogue();
+        self.finish_frame();
+        self.emit_traps();
+        if self.excess {
+            return Err("the function exceeds the limits of the baseline compiler".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Waft's word for the type of a local, a block or `select`.
+    pub(crate) fn val_type(&self, ty: wasmparser::ValType) -> CompileResult<ValType> {
+        self.shape.val_type(ty, 0).map_err(|error| error.to_string())
+    }
+
+    /// Pushes an `i32`.
+    pub(crate) fn push_i32(&mut self, value: u32) {
+        self.push(Ty::I32, crate::value::Loc::Const(value.into()));
+    }
+
+}

@@ -1,0 +1,309 @@
+//! The buffer of machine code, the encoding of operands, and labels.
+//!
+//! # Invariants
+//!
+//! * There is always room for one more instruction: [`Asm::put`] writes eight bytes whatever it appends, and makes room
+//!   where there is none. [`Asm::reserve`], once an operator, keeps that off the usual path.
+//! * A label that is not bound yet is a list: each place that refers to it holds the offset of the place before, 0 at
+//!   the end. No function has a reference at offset 0.
+
+use super::cond::Cond;
+use super::reg::{Gpr, Mem};
+
+/// Bytes that an operator may emit before it has to ask for room again.
+const OPERATOR_BYTES: usize = 4096;
+
+/// Machine code in the making.
+#[derive(Default)]
+pub(crate) struct Asm {
+    buf: Vec<u8>,
+    pos: usize,
+}
+
+/// A place in the code, known or not.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Label {
+    /// Not yet: the last place that refers to it.
+    Open(u32),
+    /// Here.
+    Bound(u32),
+}
+
+impl Label {
+    pub(crate) const NEW: Self = Self::Open(0);
+
+    /// Whether anything refers to it, or could.
+    pub(crate) fn is_used(self) -> bool {
+        !matches!(self, Self::Open(0))
+    }
+}
+
+/// An instruction without its operands: opcode, map of opcodes, mandatory prefix, width.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Op(u32);
+
+const WIDE: u32 = 1 << 24;
+const BYTE: u32 = 1 << 25;
+
+impl Op {
+    /// One byte, without an escape.
+    pub(crate) const fn legacy(op: u8) -> Self {
+        Self(op as u32)
+    }
+    /// After `0F`.
+    pub(crate) const fn of(prefix: u8, op: u8) -> Self {
+        Self(op as u32 | 1 << 8 | (prefix as u32) << 16)
+    }
+    /// After `0F 38`.
+    pub(crate) const fn of38(prefix: u8, op: u8) -> Self {
+        Self(op as u32 | 2 << 8 | (prefix as u32) << 16)
+    }
+    /// After `0F 3A`.
+    pub(crate) const fn of3a(prefix: u8, op: u8) -> Self {
+        Self(op as u32 | 3 << 8 | (prefix as u32) << 16)
+    }
+    /// With a prefix.
+    pub(crate) const fn prefixed(self, prefix: u8) -> Self {
+        Self(self.0 | (prefix as u32) << 16)
+    }
+    /// On 64 bits, if `wide`.
+    pub(crate) const fn wide(self, wide: bool) -> Self {
+        if wide { Self(self.0 | WIDE) } else { self }
+    }
+    /// On the low bytes of registers: those of `rsp` to `rdi` need a prefix to be named.
+    pub(crate) const fn byte(self) -> Self {
+        Self(self.0 | BYTE)
+    }
+}
+
+impl Asm {
+    /// Starts anew.
+    pub(crate) fn clear(&mut self) {
+        self.pos = 0;
+        self.reserve();
+    }
+
+    /// Makes room for one operator.
+    #[inline]
+    pub(crate) fn reserve(&mut self) {
+        if self.buf.len() - self.pos < OPERATOR_BYTES {
+            self.grow();
+        }
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        let len = (self.buf.len() * 2).max(64 << 10);
+        self.buf.resize(len, 0);
+    }
+
+    /// The offset of the next instruction.
+    #[inline]
+    pub(crate) fn pos(&self) -> u32 {
+        self.pos as u32
+    }
+
+    /// The code so far.
+    pub(crate) fn code(&self) -> &[u8] {
+        &self.buf[..self.pos]
+    }
+
+    /// Appends the `len` lowest bytes of `bytes`.
+    #[inline]
+    pub(crate) fn put(&mut self, bytes: u64, len: usize) {
+        let at = self.pos;
+        if let Some(place) = self.buf.get_mut(at..at + 8) {
+            place.copy_from_slice(&bytes.to_le_bytes());
+            self.pos = at + len;
+        } else {
+            self.grow();
+            self.put(bytes, len);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn byte(&mut self, byte: u8) {
+        self.put(byte.into(), 1);
+    }
+
+    #[inline]
+    pub(crate) fn imm32(&mut self, value: i32) {
+        self.put(value.cast_unsigned().into(), 4);
+    }
+
+    /// Prefix, REX, escape and opcode: `rex` has the bits of the registers' numbers.
+    #[inline]
+    fn head(op: Op, rex: u8, names_byte: bool) -> (u64, u32) {
+        let (mut word, mut bits) = (0, 0);
+        let prefix = (op.0 >> 16) as u8;
+        if prefix != 0 {
+            word = u64::from(prefix);
+            bits = 8;
+        }
+        let rex = rex | if op.0 & WIDE != 0 { 0x48 } else { 0x40 };
+        if rex != 0x40 || names_byte {
+            word |= u64::from(rex) << bits;
+            bits += 8;
+        }
+        match op.0 >> 8 & 3 {
+            0 => {}
+            1 => {
+                word |= 0x0f << bits;
+                bits += 8;
+            }
+            2 => {
+                word |= 0x380f << bits;
+                bits += 16;
+            }
+            _ => {
+                word |= 0x3a0f << bits;
+                bits += 16;
+            }
+        }
+        word |= u64::from(op.0 as u8) << bits;
+        (word, bits + 8)
+    }
+
+    /// An instruction on two registers, by their numbers: the one in the `reg` field, the one in `rm`.
+    #[inline]
+    pub(crate) fn rr(&mut self, op: Op, reg: u8, rm: u8) {
+        let names_byte = op.0 & BYTE != 0 && (reg >= 4 || rm >= 4);
+        let (mut word, bits) = Self::head(op, (reg >> 3) << 2 | rm >> 3, names_byte);
+        word |= u64::from(0xc0 | (reg & 7) << 3 | rm & 7) << bits;
+        self.put(word, bits as usize / 8 + 1);
+    }
+
+    /// An instruction on a register and a place in memory.
+    #[inline]
+    pub(crate) fn rm(&mut self, op: Op, reg: u8, mem: Mem) {
+        let base = mem.base.0;
+        let index = mem.index.map_or(0, |(index, _)| index.0);
+        let names_byte = op.0 & BYTE != 0 && reg >= 4;
+        let rex = (reg >> 3) << 2 | (index >> 3) << 1 | base >> 3;
+        let (mut word, mut bits) = Self::head(op, rex, names_byte);
+        let reg = (reg & 7) << 3;
+        let small = i8::try_from(mem.disp).is_ok();
+        // `rbp` and `r13` as bases always have a displacement.
+        let mode = match mem.disp {
+            0 if base & 7 != 5 => 0x00,
+            _ if small => 0x40,
+            _ => 0x80,
+        };
+        match mem.index {
+            Some((index, scale)) => {
+                debug_assert!(index.0 != 4, "rsp is no index");
+                let sib = scale << 6 | (index.0 & 7) << 3 | base & 7;
+                word |= u64::from(mode | reg | 4) << bits | u64::from(sib) << (bits + 8);
+                bits += 16;
+            }
+            None if base & 7 == 4 => {
+                word |= u64::from(mode | reg | 4) << bits | 0x24 << (bits + 8);
+                bits += 16;
+            }
+            None => {
+                word |= u64::from(mode | reg | base & 7) << bits;
+                bits += 8;
+            }
+        }
+        self.put(word, bits as usize / 8);
+        match mode {
+            0x40 => self.byte(mem.disp as u8),
+            0x80 => self.imm32(mem.disp),
+            _ => {}
+        }
+    }
+
+    /// An instruction with the register in its opcode.
+    #[inline]
+    pub(crate) fn o(&mut self, op: u8, wide: bool, reg: Gpr) {
+        let rex = if wide { 0x48 } else { 0x40 } | reg.0 >> 3;
+        let op = u64::from(op | reg.0 & 7);
+        if rex == 0x40 { self.put(op, 1) } else { self.put(u64::from(rex) | op << 8, 2) }
+    }
+
+    /// Binds a label to this place.
+    pub(crate) fn bind(&mut self, label: &mut Label) {
+        let here = self.pos();
+        if let Label::Open(last) = *label {
+            self.resolve(last, here);
+        }
+        *label = Label::Bound(here);
+    }
+
+    /// Lets a list of places refer to `target`.
+    fn resolve(&mut self, mut place: u32, target: u32) {
+        while place != 0 {
+            let before = self.read32(place);
+            self.patch32(place, target.wrapping_sub(place + 4).cast_signed());
+            place = before;
+        }
+    }
+
+    fn read32(&self, at: u32) -> u32 {
+        let at = at as usize;
+        let bytes = self.buf[at..at + 4].first_chunk().expect("there are four bytes");
+        u32::from_le_bytes(*bytes)
+    }
+
+    /// Overwrites 32 bits of code that stands already.
+    pub(crate) fn patch32(&mut self, at: u32, value: i32) {
+        let at = at as usize;
+        self.buf[at..at + 4].copy_from_slice(&value.to_le_bytes());
+    }
+
+    /// Appends the distance from the end of these 32 bits to a label.
+    #[inline]
+    pub(crate) fn rel32(&mut self, label: &mut Label) {
+        let here = self.pos();
+        match label {
+            Label::Bound(target) => self.imm32(target.wrapping_sub(here + 4).cast_signed()),
+            Label::Open(last) => {
+                self.imm32(last.cast_signed());
+                *last = here;
+            }
+        }
+    }
+
+    /// `jmp`.
+    pub(crate) fn jmp(&mut self, label: &mut Label) {
+        self.byte(0xe9);
+        self.rel32(label);
+    }
+
+    /// `jcc`, for every condition of ours.
+    pub(crate) fn jcc(&mut self, cond: Cond, label: &mut Label) {
+        match cond {
+            Cond::FloatE => {
+                let skip = self.jcc_short(Cond::P);
+                self.jcc(Cond::E, label);
+                self.bind_short(skip);
+            }
+            Cond::FloatNe => {
+                self.jcc(Cond::P, label);
+                self.jcc(Cond::Ne, label);
+            }
+            _ => {
+                self.put(0x800f | u64::from(cond.code()) << 8, 2);
+                self.rel32(label);
+            }
+        }
+    }
+
+    /// A branch to a place within the next 127 bytes, which [`Self::bind_short`] tells.
+    pub(crate) fn jcc_short(&mut self, cond: Cond) -> u32 {
+        self.put(u64::from(0x70 | cond.code()), 2);
+        self.pos()
+    }
+
+    /// A jump to a place within the next 127 bytes.
+    pub(crate) fn jmp_short(&mut self) -> u32 {
+        self.put(0xeb, 2);
+        self.pos()
+    }
+
+    /// Lets a short branch lead here.
+    pub(crate) fn bind_short(&mut self, after: u32) {
+        let distance = self.pos() - after;
+        self.buf[after as usize - 1] = i8::try_from(distance).expect("short branches are short").cast_unsigned();
+    }
+}

@@ -307,7 +307,7 @@ impl Compiler<'_> {
         slots.extend(self.local_refs.iter().map(|local| self.locals[*local as usize].home));
         for at in &self.refs {
             let operand = &self.stack[*at as usize];
-            if operand.loc == Loc::Slot {
+            if operand.loc == Loc::Slot || operand.is_owned() {
                 slots.push(self.slot(operand).disp);
             }
         }
@@ -420,6 +420,37 @@ impl Compiler<'_> {
     /// `rax`, which belongs to the operator.
     pub(crate) fn libcall(&mut self, call: Libcall, args: &[LibcallArg]) {
         self.spill_below(0);
+        self.emit_libcall(call, args);
+        for arg in args {
+            match arg {
+                LibcallArg::Operand(operand) => self.free(operand),
+                LibcallArg::Reg(reg) => self.free_gpr(*reg),
+                LibcallArg::Number(_) | LibcallArg::Type(_) => {}
+            }
+        }
+        self.free_gprs.remove(RAX.0);
+        match call.result() {
+            Some(LibcallType::Ok) => {
+                self.asm.test(Width::W32, RAX, RAX);
+                self.trap_if(Cond::E, call.trap());
+                self.free_gpr(RAX);
+            }
+            Some(LibcallType::Ref) => {
+                self.asm.mov(Width::W32, RAX, RAX);
+                self.asm.test(Width::W32, RAX, RAX);
+                self.trap_if(Cond::E, call.trap());
+            }
+            Some(LibcallType::I64) => {
+                self.asm.alu_imm(Alu::Cmp, Width::W64, Rm::Reg(RAX), GROW_FAILED as i32);
+                self.trap_if(Cond::E, call.trap());
+            }
+            Some(LibcallType::I32) => self.asm.mov(Width::W32, RAX, RAX),
+            None => self.free_gpr(RAX),
+        }
+    }
+
+    /// Brings arguments to where they travel and calls; operands are in their slots.
+    fn emit_libcall(&mut self, call: Libcall, args: &[LibcallArg]) {
         self.save_locals();
         let mut moves = Moves::default();
         for (arg, dst) in args.iter().zip(&ARG_GPRS[1..]) {
@@ -447,35 +478,52 @@ impl Compiler<'_> {
                 LibcallArg::Reg(_) => {}
             }
         }
-        for arg in args {
-            match arg {
-                LibcallArg::Operand(operand) => self.free(operand),
-                LibcallArg::Reg(reg) => self.free_gpr(*reg),
-                _ => {}
-            }
-        }
         self.asm.load(Width::W64, RAX, Mem::at(RDI, VmLayout::LIBCALLS as i32));
         self.asm.call_rm(Rm::Mem(Mem::at(RAX, call.table_offset() as i32)));
         self.map_refs();
         self.restore_locals();
-        self.free_gprs.remove(RAX.0);
-        match call.result() {
-            Some(LibcallType::Ok) => {
-                self.asm.test(Width::W32, RAX, RAX);
-                self.trap_if(Cond::E, call.trap());
-                self.free_gpr(RAX);
+    }
+
+    /// Calls the engine's library on a way that others do not take: whatever is in registers afterwards is there again, but for
+    /// the operator's own. What it gives goes to `dst`.
+    pub(crate) fn libcall_aside(&mut self, call: Libcall, args: &[LibcallArg], dst: Gpr) {
+        self.save_operands();
+        self.emit_libcall(call, args);
+        self.asm.mov(Width::W32, R11, RAX);
+        self.asm.test(Width::W32, R11, R11);
+        self.trap_if(Cond::E, call.trap());
+        self.restore_operands();
+        self.asm.mov(Width::W32, dst, R11);
+    }
+
+    /// The same for a call that gives nothing.
+    pub(crate) fn libcall_aside_unit(&mut self, call: Libcall, args: &[LibcallArg]) {
+        self.save_operands();
+        self.emit_libcall(call, args);
+        self.restore_operands();
+    }
+
+    /// Puts operands that are in registers into their slots, where they are as well then.
+    fn save_operands(&mut self) {
+        for at in self.settled..self.stack.len() {
+            let operand = self.stack[at];
+            if operand.is_owned() {
+                let slot = self.slot(&operand);
+                self.store_operand(slot, &operand);
             }
-            Some(LibcallType::Ref) => {
-                self.asm.mov(Width::W32, RAX, RAX);
-                self.asm.test(Width::W32, RAX, RAX);
-                self.trap_if(Cond::E, call.trap());
+        }
+    }
+
+    /// Takes them from there again.
+    fn restore_operands(&mut self) {
+        for at in self.settled..self.stack.len() {
+            let operand = self.stack[at];
+            let slot = self.slot(&operand);
+            match operand.loc {
+                Loc::Gpr(reg) => self.asm.load(operand.ty.width(), reg, slot),
+                Loc::Xmm(reg) => self.load_float(operand.ty, reg, slot),
+                _ => {}
             }
-            Some(LibcallType::I64) => {
-                self.asm.alu_imm(Alu::Cmp, Width::W64, Rm::Reg(RAX), GROW_FAILED as i32);
-                self.trap_if(Cond::E, call.trap());
-            }
-            Some(LibcallType::I32) => self.asm.mov(Width::W32, RAX, RAX),
-            None => self.free_gpr(RAX),
         }
     }
 

@@ -315,6 +315,12 @@ impl<'a> Compiler<'a> {
         self.reachable = false;
     }
 
+    /// Branches, where code goes on that comes here another way.
+    pub(crate) fn branch_always(&mut self, depth: u32) {
+        self.carry(depth);
+        self.jump(depth);
+    }
+
     /// `br_if`.
     pub(crate) fn br_if(&mut self, depth: u32) {
         let cond = self.pop_cond();

@@ -3,9 +3,11 @@
 use crate::call::CallKind;
 use crate::compiler::{CompileResult, Compiler};
 use crate::op::float::{FloatOp, Round};
+use crate::op::gc::Extension;
 use crate::op::memory::Load;
 use crate::value::Ty::{F32, F64, I32, I64};
 use crate::x64::{Alu, Cond, Shift};
+use waft_core::libcall::Libcall;
 use wasmparser::Operator;
 
 impl Compiler<'_> {
@@ -57,6 +59,53 @@ impl Compiler<'_> {
             Op::RefEq => self.ref_eq(),
             // Both are references of the same form.
             Op::AnyConvertExtern | Op::ExternConvertAny => {}
+            Op::RefI31 => self.ref_i31(),
+            Op::I31GetS => self.i31_get(Extension::Signed),
+            Op::I31GetU => self.i31_get(Extension::Unsigned),
+            Op::RefTestNonNull { hty } => self.ref_test(hty, false)?,
+            Op::RefTestNullable { hty } => self.ref_test(hty, true)?,
+            Op::RefCastNonNull { hty } => self.ref_cast(hty, false)?,
+            Op::RefCastNullable { hty } => self.ref_cast(hty, true)?,
+            Op::BrOnCast { relative_depth, to_ref_type, .. } => {
+                self.br_on_cast(relative_depth, to_ref_type, true)?;
+            }
+            Op::BrOnCastFail { relative_depth, to_ref_type, .. } => {
+                self.br_on_cast(relative_depth, to_ref_type, false)?;
+            }
+            // Structures and arrays.
+            Op::StructNew { struct_type_index: ty } => self.struct_new(ty),
+            Op::StructNewDefault { struct_type_index: ty } => self.struct_new_default(ty),
+            Op::StructGet { struct_type_index: ty, field_index }
+            | Op::StructGetU { struct_type_index: ty, field_index } => {
+                self.struct_get(ty, field_index, Extension::Unsigned);
+            }
+            Op::StructGetS { struct_type_index: ty, field_index } => {
+                self.struct_get(ty, field_index, Extension::Signed);
+            }
+            Op::StructSet { struct_type_index: ty, field_index } => self.struct_set(ty, field_index),
+            Op::ArrayNew { array_type_index: ty } => self.array_new(ty),
+            Op::ArrayNewDefault { array_type_index: ty } => self.array_new_default(ty),
+            Op::ArrayNewFixed { array_type_index: ty, array_size } => self.array_new_fixed(ty, array_size),
+            Op::ArrayNewData { array_type_index: ty, array_data_index } => {
+                self.array_new_segment(Libcall::ArrayNewData, ty, array_data_index);
+            }
+            Op::ArrayNewElem { array_type_index: ty, array_elem_index } => {
+                self.array_new_segment(Libcall::ArrayNewElem, ty, array_elem_index);
+            }
+            Op::ArrayGet { array_type_index: ty } | Op::ArrayGetU { array_type_index: ty } => {
+                self.array_get(ty, Extension::Unsigned);
+            }
+            Op::ArrayGetS { array_type_index: ty } => self.array_get(ty, Extension::Signed),
+            Op::ArraySet { array_type_index: ty } => self.array_set(ty),
+            Op::ArrayLen => self.array_len(),
+            Op::ArrayFill { array_type_index: ty } => self.array_fill(ty),
+            Op::ArrayCopy { .. } => self.array_copy(),
+            Op::ArrayInitData { array_data_index, .. } => {
+                self.array_init_segment(Libcall::ArrayInitData, array_data_index);
+            }
+            Op::ArrayInitElem { array_elem_index, .. } => {
+                self.array_init_segment(Libcall::ArrayInitElem, array_elem_index);
+            }
             // Tables.
             Op::TableGet { table } => self.table_get(table),
             Op::TableSet { table } => self.table_set(table),
@@ -248,6 +297,9 @@ impl Compiler<'_> {
     }
 
     fn other_operator(&mut self, op: &Operator<'_>) -> CompileResult {
+        if self.atomic(op)? {
+            return Ok(());
+        }
         Err(format!("operator {op:?} belongs to a proposal that is missing"))
     }
 }

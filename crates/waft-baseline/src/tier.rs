@@ -83,10 +83,4 @@ impl Tier for Baseline {
 }
 
 /// What the tier does not compile yet.
-const GAPS: &[Proposal] = &[
-    Proposal::Simd,
-    Proposal::RelaxedSimd,
-    Proposal::Threads,
-    Proposal::WideArithmetic,
-    Proposal::Gc,
-];
+const GAPS: &[Proposal] = &[Proposal::Simd, Proposal::RelaxedSimd];

@@ -297,7 +297,7 @@ impl Compiler<'_> {
     }
 
     fn other_operator(&mut self, op: &Operator<'_>) -> CompileResult {
-        if self.atomic(op)? {
+        if self.simd(op) || self.atomic(op)? {
             return Ok(());
         }
         Err(format!("operator {op:?} belongs to a proposal that is missing"))

@@ -83,4 +83,4 @@ impl Tier for Baseline {
 }
 
 /// What the tier does not compile yet.
-const GAPS: &[Proposal] = &[Proposal::Simd, Proposal::RelaxedSimd];
+const GAPS: &[Proposal] = &[];

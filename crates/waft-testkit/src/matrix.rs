@@ -63,4 +63,4 @@ fn baseline_deterministic(mut config: Config) -> Result<Engine> {
     Engine::new(baseline(&mut config)?.deterministic(true))
 }
 
-const GAPS_DEV: &[waft::Proposal] = &[waft::Proposal::Simd, waft::Proposal::RelaxedSimd];
+const GAPS_DEV: &[waft::Proposal] = &[];

@@ -12,5 +12,6 @@ pub(crate) mod global;
 pub(crate) mod int;
 pub(crate) mod memory;
 pub(crate) mod reference;
+pub(crate) mod simd;
 pub(crate) mod structure;
 pub(crate) mod table;

@@ -192,3 +192,13 @@ impl Asm {
         self.rr(Op::of(0x66, 0x74), dst.0, dst.0);
     }
 }
+
+impl Asm {
+    /// An instruction of three vector registers after `66 0F 38`, in the VEX form.
+    pub(crate) fn vex38(&mut self, wide: bool, op: u8, dst: Xmm, src: Xmm, third: Xmm) {
+        let second = (dst.0 >> 3 ^ 1) << 7 | 1 << 6 | (third.0 >> 3 ^ 1) << 5 | 2;
+        let fourth = u8::from(wide) << 7 | (!src.0 & 15) << 3 | 1;
+        let modrm = 0xc0 | (dst.0 & 7) << 3 | third.0 & 7;
+        self.put(u64::from_le_bytes([0xc4, second, fourth, op, modrm, 0, 0, 0]), 5);
+    }
+}

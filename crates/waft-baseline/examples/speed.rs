@@ -1,0 +1,51 @@
+//! Compiles a module's functions over and over, and says how fast: `cargo run --release -p waft-baseline --example speed
+//! -- FILE [ROUNDS]`.
+
+use std::time::Instant;
+use waft_baseline::Baseline;
+use waft_core::layout::VmLayout;
+use waft_core::module::decode;
+use waft_core::proposal::ProposalSet;
+use waft_core::tier::{CompileRequest, Linkage, Tier, Tunables};
+
+fn main() {
+    let mut args = std::env::args().skip(1);
+    let (Some(file), rounds) = (args.next(), args.next()) else { return eprintln!("usage: speed FILE [ROUNDS]") };
+    let rounds: usize = rounds.and_then(|rounds| rounds.parse().ok()).unwrap_or(3);
+    let wasm = std::fs::read(&file).expect("the file can be read");
+    let shape = decode(&wasm, ProposalSet::all()).expect("the module is valid").shape;
+    let (layout, tunables) = (VmLayout::new(&shape), Tunables::default());
+    let tier = Baseline::new().expect("the tier works here");
+    let bytes: usize = shape.bodies.values().map(|range| range.len()).sum();
+    for _ in 0..rounds {
+        let (mut code, mut failed) = (0, 0);
+        let start = Instant::now();
+        for (func, range) in shape.bodies.iter() {
+            let compiled = tier.compile(&CompileRequest {
+                shape: &shape,
+                layout: &layout,
+                tunables: &tunables,
+                linkage: Linkage::Direct,
+                func,
+                body: &wasm[range.clone()],
+                body_offset: range.start,
+            });
+            match compiled {
+                Ok(compiled) => code += compiled.code.len(),
+                Err(error) => {
+                    if failed == 0 {
+                        eprintln!("{error}");
+                    }
+                    failed += 1;
+                }
+            }
+        }
+        let seconds = start.elapsed().as_secs_f64();
+        println!(
+            "{} functions, {failed} failed, {bytes} bytes, {code} bytes of code ({:.2} a byte), {seconds:.3} s, {:.1} MB/s",
+            shape.bodies.len(),
+            code as f64 / bytes as f64,
+            bytes as f64 / seconds / 1e6
+        );
+    }
+}

@@ -10,6 +10,8 @@ use wasmparser::WasmFeatures;
 pub enum Status {
     /// Supported, and on unless switched off.
     On,
+    /// Supported, but off unless switched on.
+    Off,
     /// Not supported: modules that use it are refused.
     Missing,
 }
@@ -74,7 +76,7 @@ proposals! {
     /// Structs, arrays and casts.
     Gc "gc" "3.0" Missing [GC];
     /// Exceptions with `exnref`.
-    Exceptions "exceptions" "3.0" Missing [EXCEPTIONS];
+    Exceptions "exceptions" "3.0" On [EXCEPTIONS];
     /// Vector operators with results that depend on the machine.
     RelaxedSimd "relaxed-simd" "3.0" Missing [RELAXED_SIMD];
     /// Shared memories and atomics.
@@ -84,7 +86,7 @@ proposals! {
     /// Memories with pages of one byte.
     CustomPageSizes "custom-page-sizes" "proposal" Missing [CUSTOM_PAGE_SIZES];
     /// The first form of exceptions.
-    LegacyExceptions "legacy-exceptions" "proposal" Missing [LEGACY_EXCEPTIONS];
+    LegacyExceptions "legacy-exceptions" "proposal" Off [LEGACY_EXCEPTIONS];
     /// Import sections without repetition.
     CompactImports "compact-imports" "proposal" On [COMPACT_IMPORTS];
     /// Continuations.

@@ -41,6 +41,7 @@ enum Part {
     Funcs,
     Traps,
     Positions,
+    Handlers,
     Code,
 }
 
@@ -159,6 +160,7 @@ impl Artifact {
             funcs: self.section(Part::Funcs).clone(),
             traps: self.section(Part::Traps).clone(),
             positions: self.section(Part::Positions).clone(),
+            handlers: self.section(Part::Handlers).clone(),
         };
         let code = self.section(Part::Code).bytes();
         let text = match self.mapped {
@@ -199,6 +201,7 @@ pub(crate) fn write(module: &ModuleInner) -> Result<Vec<u8>> {
         tables.funcs.bytes(),
         tables.traps.bytes(),
         tables.positions.bytes(),
+        tables.handlers.bytes(),
         code.text(),
     ];
     let mut out = vec![0; HEADER_BYTES];

@@ -34,7 +34,7 @@ fn name_proposals(engine: &Engine, wasm: &[u8], error: anyhow::Error) -> anyhow:
         .into_iter()
         .filter(|proposal| !enabled.contains(*proposal))
         .map(|proposal| match proposal.status() {
-            Status::On => format!("`{}`, which is switched off", proposal.name()),
+            Status::On | Status::Off => format!("`{}`, which is switched off", proposal.name()),
             Status::Missing => format!("`{}`, which Waft does not support yet", proposal.name()),
         })
         .collect();

@@ -156,6 +156,11 @@ impl<T> Store<T> {
         self.inner.get_mut().opaque.doorkeeper = keeper;
     }
 
+    /// Whether an exception was thrown that no guest caught, and that was not taken since.
+    pub fn has_pending_exception(&self) -> bool {
+        self.inner.get().opaque.has_pending_exception()
+    }
+
     /// What makes this store's guest trap, from any thread.
     ///
     /// ```

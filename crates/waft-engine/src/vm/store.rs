@@ -24,6 +24,7 @@ use std::num::NonZeroU32;
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicU64, Ordering};
+use waft_core::gc;
 use waft_core::types::SubType;
 
 /// Which store something belongs to.
@@ -160,6 +161,8 @@ impl StoreOpaque {
     }
 
     pub(super) fn adopt_instance(&mut self, record: Box<InstanceRecord>) -> StorePtr<InstanceRecord> {
+        // SAFETY: the store context lives as long as the store, which keeps the instance and so its module.
+        unsafe { self.context.as_ref() }.add_code(record.module().code());
         self.memories += record.memories.len();
         self.tables += record.tables.len();
         let record = NonNull::from(Box::leak(record));
@@ -218,6 +221,12 @@ impl StoreOpaque {
     /// The host value behind a handle.
     pub(crate) fn extern_value(&self, handle: NonZeroU32) -> Option<&Arc<dyn Any + Send + Sync>> {
         self.externs.get(handle.get() as usize - 1)
+    }
+
+    /// Whether an exception was thrown that nobody caught and nobody took.
+    pub(crate) fn has_pending_exception(&self) -> bool {
+        // SAFETY: the store context lives as long as the store, and no guest is running.
+        unsafe { self.context.as_ref() }.exception().get() != gc::NULL
     }
 
     fn limiter(&mut self) -> Option<&mut dyn HostLimits> {

@@ -8,7 +8,7 @@
 //! processes that link this.
 
 use super::{ENTERED, INTERRUPTED, RAISED, VmCallFrame, VmHostFunc, leave_exit};
-use crate::vm::activation::VmActivation;
+use crate::vm::activation::{Landing, VmActivation, VmStoreContext};
 use crate::vm::code_memory::arena_contains;
 use core::arch::naked_asm;
 use std::mem::offset_of;
@@ -197,6 +197,38 @@ pub(super) unsafe extern "C" fn raise(activation: *mut VmActivation) -> ! {
         "ret",
         sp = const offset_of!(VmActivation, sp),
         raised = const RAISED,
+    )
+}
+
+/// Goes on where a guest catches an exception: nothing but the stack, the frame and the reference to the exception (`rax`)
+/// is in registers there. Until then the frame is that of the exit stub, for backtraces.
+///
+/// # Safety
+///
+/// As [`super::land`].
+#[unsafe(naked)]
+#[unsafe(link_section = "waft_stub")]
+pub(super) unsafe extern "C" fn land(landing: *const Landing, store: *const VmStoreContext) {
+    naked_asm!(
+        "push rbp",
+        "mov rbp, [rdi + {exit_fp}]",
+        "cmp dword ptr [rsi + {interrupt}], 0",
+        "jne 2f",
+        "mov rax, [rdi + {exception}]",
+        "mov r10, [rdi + {pc}]",
+        "mov rcx, [rdi + {sp}]",
+        "mov rbp, [rdi + {fp}]",
+        "mov rsp, rcx",
+        "jmp r10",
+        "2:",
+        "pop rbp",
+        "ret",
+        exit_fp = const offset_of!(Landing, exit_fp),
+        interrupt = const store_context::INTERRUPT,
+        exception = const offset_of!(Landing, exception),
+        pc = const offset_of!(Landing, pc),
+        sp = const offset_of!(Landing, sp),
+        fp = const offset_of!(Landing, fp),
     )
 }
 

@@ -26,6 +26,12 @@ pub mod store_context {
     pub const ACTIVATION: u32 = 24;
     /// `u32`, atomic: non-zero when the host asked the guest to stop.
     pub const INTERRUPT: u32 = 32;
+    /// `VmGcState`: what code needs to make objects and to store references; see [`crate::gc::gc_state`].
+    pub const GC: u32 = 40;
+    /// `*const *mut VmFuncRef`: the functions that the GC heap refers to, by their numbers; the first is null.
+    pub const FUNCS: u32 = GC + crate::gc::gc_state::SIZE;
+    /// `u32`: how many there are, null included.
+    pub const FUNCS_COUNT: u32 = FUNCS + 8;
 }
 
 /// `VmMemory`: a linear memory as code sees it.

@@ -5,8 +5,8 @@
 //!
 //! # Failure
 //!
-//! A library call never unwinds into compiled code. Those that give [`LibcallType::Ok`] answer 0 when they failed; the
-//! caller then traps at once with the code named in the table. `memory_grow` and `table_grow` answer
+//! A library call never unwinds into compiled code. Those that give [`LibcallType::Ok`] or [`LibcallType::Ref`] answer 0
+//! when they failed; the caller then traps at once with the code named in the table. `memory_grow` and `table_grow` answer
 //! [`GROW_REFUSED`] (the guest sees -1) or [`GROW_FAILED`], after which the caller traps with
 //! [`TrapCode::LibcallFailed`] and the engine reports the error that it kept.
 
@@ -26,6 +26,8 @@ pub enum LibcallType {
     I64,
     /// A 32-bit result: non-zero when the call did its work.
     Ok,
+    /// A 32-bit result: a reference into the GC heap or a number, never 0 when the call did its work.
+    Ref,
 }
 
 macro_rules! libcalls {
@@ -95,6 +97,26 @@ libcalls! {
     ElemDrop elem_drop(elem: I32) -> () / LibcallFailed;
     /// Throws an exception; it never returns. `again` is not 0 if a landing lets an exception go on that it does not catch.
     Throw throw(exception: I32, again: I32) -> () / LibcallFailed;
+    /// Finds room for a young object of `bytes` bytes, after a collection if need be.
+    GcAlloc gc_alloc(bytes: I32) -> Ref / LibcallFailed;
+    /// Makes an array, too large for the nursery, of zeros or nulls.
+    ArrayNewLarge array_new_large(ty: I32, length: I32) -> Ref / LibcallFailed;
+    /// Notes `count` slots of an old object, from the offset `first` on, that may refer to young ones.
+    GcRemember gc_remember(first: I32, count: I32) -> () / LibcallFailed;
+    /// Gives a function the number by which the GC heap refers to it.
+    FuncNumber func_number(func: I64) -> Ref / LibcallFailed;
+    /// Sets a range of an array to one value, whose bits are in two words.
+    ArrayFill array_fill(array: I32, at: I32, low: I64, high: I64, length: I32) -> Ok / ArrayOutOfBounds;
+    /// Copies within or between arrays.
+    ArrayCopy array_copy(dst: I32, dst_at: I32, src: I32, src_at: I32, length: I32) -> Ok / ArrayOutOfBounds;
+    /// Makes an array of what is in a data segment.
+    ArrayNewData array_new_data(ty: I32, data: I32, start: I32, length: I32) -> Ref / LibcallFailed;
+    /// Makes an array of what is in an element segment.
+    ArrayNewElem array_new_elem(ty: I32, elem: I32, start: I32, length: I32) -> Ref / LibcallFailed;
+    /// Copies from a data segment into an array.
+    ArrayInitData array_init_data(array: I32, at: I32, data: I32, src: I32, length: I32) -> Ok / LibcallFailed;
+    /// Copies from an element segment into an array.
+    ArrayInitElem array_init_elem(array: I32, at: I32, elem: I32, src: I32, length: I32) -> Ok / LibcallFailed;
 }
 
 impl Libcall {

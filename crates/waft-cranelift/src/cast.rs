@@ -11,14 +11,17 @@
 //! Rows and displays: `waft_core::gc::row`.
 
 use crate::context::Region;
-use crate::translator::FuncTranslator;
+use crate::translator::{FuncTranslator, TranslateResult};
 use crate::trap::clif_trap;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I8, I32, I64};
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value};
-use waft_core::gc::row;
+use waft_core::gc::object;
+use waft_core::gc::row::{self, Kind};
 use waft_core::index::{TypeIndex, TypedIndex};
+use waft_core::layout::func_ref;
 use waft_core::trap::TrapCode;
+use waft_core::types::{CompositeKind, HeapType, RefType};
 
 impl FuncTranslator<'_, '_> {
     /// The flags of reads of the table of types.
@@ -56,6 +59,135 @@ impl FuncTranslator<'_, '_> {
             is_ancestor = self.builder.ins().band(is_ancestor, deep);
         }
         self.builder.ins().jump(done, &[is_ancestor.into()]);
+        self.builder.seal_block(done);
+        self.builder.switch_to_block(done);
+        answer
+    }
+
+    /// `ref.test`.
+    pub(crate) fn ref_test(&mut self, ty: wasmparser::HeapType, nullable: bool) -> TranslateResult {
+        let target = self.cast_target(ty, nullable)?;
+        let reference = self.pop();
+        let fits = self.is_of(reference, target);
+        let fits = self.builder.ins().uextend(I32, fits);
+        self.push(fits);
+        Ok(())
+    }
+
+    /// `ref.cast`.
+    pub(crate) fn ref_cast(&mut self, ty: wasmparser::HeapType, nullable: bool) -> TranslateResult {
+        let target = self.cast_target(ty, nullable)?;
+        let reference = self.peek();
+        let fits = self.is_of(reference, target);
+        self.trap_if_zero(fits, TrapCode::CastFailure);
+        Ok(())
+    }
+
+    /// `br_on_cast`.
+    pub(crate) fn br_on_cast(&mut self, depth: u32, ty: wasmparser::RefType) -> TranslateResult {
+        let target = self.ref_type(ty)?;
+        let reference = self.peek();
+        let fits = self.is_of(reference, target);
+        self.branch_if(fits, depth);
+        Ok(())
+    }
+
+    /// `br_on_cast_fail`.
+    pub(crate) fn br_on_cast_fail(&mut self, depth: u32, ty: wasmparser::RefType) -> TranslateResult {
+        let target = self.ref_type(ty)?;
+        let reference = self.peek();
+        let fits = self.is_of(reference, target);
+        self.branch_unless(fits, depth);
+        Ok(())
+    }
+
+    fn cast_target(&self, ty: wasmparser::HeapType, nullable: bool) -> TranslateResult<RefType> {
+        let heap = self.shape.heap_type(ty, 0).map_err(|error| error.to_string())?;
+        Ok(RefType::new(nullable, heap))
+    }
+
+    /// Whether a reference, of any type of the same family, is one of `target`: an 8-bit truth.
+    fn is_of(&mut self, reference: Value, target: RefType) -> Value {
+        let some = |value: bool| i64::from(value);
+        match target.heap_type() {
+            HeapType::Func | HeapType::Extern | HeapType::Any | HeapType::Exn => {
+                if target.is_nullable() {
+                    return self.builder.ins().iconst(I8, some(true));
+                }
+                self.builder.ins().icmp_imm_u(IntCC::NotEqual, reference, 0)
+            }
+            HeapType::NoFunc | HeapType::NoExtern | HeapType::NoExn | HeapType::None => {
+                if target.is_nullable() {
+                    return self.is_null(reference);
+                }
+                self.builder.ins().iconst(I8, some(false))
+            }
+            HeapType::I31 => {
+                let bit = self.builder.ins().band_imm_u(reference, 1);
+                let is_i31 = self.builder.ins().icmp_imm_u(IntCC::NotEqual, bit, 0);
+                if !target.is_nullable() {
+                    return is_i31;
+                }
+                let is_null = self.is_null(reference);
+                self.builder.ins().bor(is_i31, is_null)
+            }
+            HeapType::Concrete(ty) if ty.kind == CompositeKind::Func => {
+                self.unless_null(reference, target.is_nullable(), |this| {
+                    let flags = this.trusted(Region::Code).with_readonly();
+                    let found = this.builder.ins().load(I32, flags, reference, func_ref::TYPE as i32);
+                    let wanted = this.type_id(ty.index);
+                    this.is_type(found, wanted, TypeIndex::from_u32(ty.index))
+                })
+            }
+            heap => self.unless_null(reference, target.is_nullable(), |this| this.object_is_of(reference, heap)),
+        }
+    }
+
+    /// What `then` says of a reference that is not null; of null, `of_null`.
+    fn unless_null(&mut self, reference: Value, of_null: bool, then: impl FnOnce(&mut Self) -> Value) -> Value {
+        let (some, done) = (self.builder.create_block(), self.builder.create_block());
+        let answer = self.builder.append_block_param(done, I8);
+        let of_null = self.builder.ins().iconst(I8, i64::from(of_null));
+        self.builder.ins().brif(reference, some, &[], done, &[of_null.into()]);
+        self.builder.seal_block(some);
+        self.builder.switch_to_block(some);
+        let of_some = then(self);
+        self.builder.ins().jump(done, &[of_some.into()]);
+        self.builder.seal_block(done);
+        self.builder.switch_to_block(done);
+        answer
+    }
+
+    /// Whether what `reference`, which is not null, refers to is of type `eq`, `struct`, `array` or a concrete type of
+    /// either.
+    fn object_is_of(&mut self, reference: Value, heap: HeapType) -> Value {
+        let (object, done) = (self.builder.create_block(), self.builder.create_block());
+        let answer = self.builder.append_block_param(done, I8);
+        let of_i31 = self.builder.ins().iconst(I8, i64::from(heap == HeapType::Eq));
+        let bit = self.builder.ins().band_imm_u(reference, 1);
+        self.builder.ins().brif(bit, done, &[of_i31.into()], object, &[]);
+        self.builder.seal_block(object);
+        self.builder.switch_to_block(object);
+        let address = self.object_address(reference);
+        let flags = self.object_flags(TrapCode::CorruptHeap);
+        let found = self.builder.ins().load(I32, flags, address, object::TYPE as i32);
+        let fits = match heap {
+            HeapType::Concrete(ty) => {
+                let wanted = self.type_id(ty.index);
+                self.is_type(found, wanted, TypeIndex::from_u32(ty.index))
+            }
+            _ => {
+                let kind = self.load_row(found, row::KIND);
+                let (condition, kind_wanted) = match heap {
+                    HeapType::Struct => (IntCC::Equal, Kind::Struct),
+                    HeapType::Array => (IntCC::Equal, Kind::Array),
+                    // Of what `any` holds only host values cannot be compared.
+                    _ => (IntCC::NotEqual, Kind::ExternBox),
+                };
+                self.builder.ins().icmp_imm_u(condition, kind, i64::from(kind_wanted as u32))
+            }
+        };
+        self.builder.ins().jump(done, &[fits.into()]);
         self.builder.seal_block(done);
         self.builder.switch_to_block(done);
         answer

@@ -26,6 +26,10 @@ pub(crate) enum Region {
     Results,
     /// Mutable globals of other instances, which may be the same one twice, and own ones past the first few.
     Globals,
+    /// Objects of the GC heap.
+    GcHeap,
+    /// The nursery's pointers, and the list of noted slots.
+    GcState,
     /// One of the first own globals.
     OwnGlobal(u32),
 }
@@ -42,7 +46,9 @@ impl Region {
             Self::Code => (3, "code"),
             Self::Results => (4, "results"),
             Self::Globals => (5, "globals"),
-            Self::OwnGlobal(n) => (6 + n, "own global"),
+            Self::GcHeap => (6, "GC heap"),
+            Self::GcState => (7, "GC state"),
+            Self::OwnGlobal(n) => (8 + n, "own global"),
         };
         AliasRegionData { user_id, description: Cow::Borrowed(description) }
     }

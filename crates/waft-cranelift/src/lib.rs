@@ -17,6 +17,7 @@ mod context;
 mod control;
 mod convert;
 mod func;
+mod gc;
 mod global;
 mod home;
 mod libcall;

@@ -7,6 +7,12 @@ use cranelift_codegen::ir::{InstBuilder, Value};
 use waft_core::libcall::{GROW_FAILED, Libcall, LibcallType};
 
 impl FuncTranslator<'_, '_> {
+    /// The same for a call whose result is a reference or a number, not 0.
+    pub(crate) fn libcall_value(&mut self, call: Libcall, args: &[Value]) -> Value {
+        debug_assert_eq!(call.result(), Some(LibcallType::Ref));
+        self.libcall(call, args).expect("the table of library calls gives it a result")
+    }
+
     /// Calls `call` with the context and `args`; traps if it failed. The result, if it has one besides success.
     pub(crate) fn libcall(&mut self, call: Libcall, args: &[Value]) -> Option<Value> {
         let signature = self.libcall_signature(call);
@@ -27,6 +33,10 @@ impl FuncTranslator<'_, '_> {
                 let failed = self.builder.ins().icmp_imm_s(IntCC::Equal, size_before, GROW_FAILED);
                 self.trap_if_not_zero(failed, call.trap());
                 Some(size_before)
+            }
+            (Some(LibcallType::Ref), Some(value)) => {
+                self.trap_if_zero(value, call.trap());
+                Some(value)
             }
             _ => result,
         }

@@ -82,7 +82,7 @@ impl FuncTranslator<'_, '_> {
     }
 
     /// The value of an integer constant.
-    fn constant(&self, value: Value) -> Option<i64> {
+    pub(crate) fn constant(&self, value: Value) -> Option<i64> {
         let dfg = &self.builder.func.dfg;
         match dfg.insts[dfg.value_def(value).inst()?] {
             InstructionData::UnaryImm { opcode: Opcode::Iconst, imm } => Some(imm.bits()),

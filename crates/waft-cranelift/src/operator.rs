@@ -1,6 +1,7 @@
 //! The table of operators: which method translates which.
 
 use crate::call::CallKind;
+use crate::gc::Extension;
 use crate::translator::{FuncTranslator, TranslateResult};
 use cranelift_codegen::ir::InstBuilder;
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
@@ -53,6 +54,50 @@ impl FuncTranslator<'_, '_> {
             Op::RefIsNull => self.ref_is_null(),
             Op::RefAsNonNull => self.ref_as_non_null(),
             Op::RefFunc { function_index } => self.ref_func(function_index)?,
+            Op::RefEq => self.ref_eq(),
+            // Both are references of the same form.
+            Op::AnyConvertExtern | Op::ExternConvertAny => {}
+            Op::RefI31 => self.ref_i31(),
+            Op::I31GetS => self.i31_get(Extension::Signed),
+            Op::I31GetU => self.i31_get(Extension::Unsigned),
+            Op::RefTestNonNull { hty } => self.ref_test(hty, false)?,
+            Op::RefTestNullable { hty } => self.ref_test(hty, true)?,
+            Op::RefCastNonNull { hty } => self.ref_cast(hty, false)?,
+            Op::RefCastNullable { hty } => self.ref_cast(hty, true)?,
+            Op::BrOnCast { relative_depth, to_ref_type, .. } => self.br_on_cast(relative_depth, to_ref_type)?,
+            Op::BrOnCastFail { relative_depth, to_ref_type, .. } => {
+                self.br_on_cast_fail(relative_depth, to_ref_type)?;
+            }
+            // Structures and arrays.
+            Op::StructNew { struct_type_index: ty } => self.struct_new(ty),
+            Op::StructNewDefault { struct_type_index: ty } => self.struct_new_default(ty),
+            Op::StructGet { struct_type_index: ty, field_index }
+            | Op::StructGetU { struct_type_index: ty, field_index } => {
+                self.struct_get(ty, field_index, Extension::Unsigned);
+            }
+            Op::StructGetS { struct_type_index: ty, field_index } => {
+                self.struct_get(ty, field_index, Extension::Signed);
+            }
+            Op::StructSet { struct_type_index: ty, field_index } => self.struct_set(ty, field_index),
+            Op::ArrayNew { array_type_index: ty } => self.array_new(ty),
+            Op::ArrayNewDefault { array_type_index: ty } => self.array_new_default(ty),
+            Op::ArrayNewFixed { array_type_index: ty, array_size } => self.array_new_fixed(ty, array_size),
+            Op::ArrayNewData { array_type_index: ty, array_data_index } => {
+                self.array_new_data(ty, array_data_index);
+            }
+            Op::ArrayNewElem { array_type_index: ty, array_elem_index } => {
+                self.array_new_elem(ty, array_elem_index);
+            }
+            Op::ArrayGet { array_type_index: ty } | Op::ArrayGetU { array_type_index: ty } => {
+                self.array_get(ty, Extension::Unsigned);
+            }
+            Op::ArrayGetS { array_type_index: ty } => self.array_get(ty, Extension::Signed),
+            Op::ArraySet { array_type_index: ty } => self.array_set(ty),
+            Op::ArrayLen => self.array_len(),
+            Op::ArrayFill { array_type_index: ty } => self.array_fill(ty),
+            Op::ArrayCopy { .. } => self.array_copy(),
+            Op::ArrayInitData { array_data_index, .. } => self.array_init_data(array_data_index),
+            Op::ArrayInitElem { array_elem_index, .. } => self.array_init_elem(array_elem_index),
             // Tables.
             Op::TableGet { table } => self.table_get(table),
             Op::TableSet { table } => self.table_set(table),

@@ -45,7 +45,7 @@ pub(crate) fn guest_signature(sig: &FuncSig) -> Signature {
 
 fn libcall_signature(call: Libcall) -> Signature {
     let clif_type = |ty: LibcallType| match ty {
-        LibcallType::I32 | LibcallType::Ok => I32,
+        LibcallType::I32 | LibcallType::Ok | LibcallType::Ref => I32,
         LibcallType::I64 => I64,
     };
     let mut clif = Signature::new(CallConv::SystemV);

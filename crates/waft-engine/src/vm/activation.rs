@@ -17,6 +17,7 @@
 
 mod backtrace;
 mod exception;
+mod frames;
 mod thread;
 
 pub(crate) use backtrace::RawBacktrace;
@@ -24,10 +25,12 @@ pub(crate) use backtrace::RawBacktrace;
 use backtrace::RawFrame;
 pub(super) use backtrace::WalkStart;
 pub(super) use exception::{Landing, Throw, throw};
+pub(super) use frames::visit_frames;
 pub(super) use thread::{THREAD, Thread};
 
 use super::code_memory::arena_contains;
-use super::context::VmContext;
+use super::context::{VmContext, VmFuncRef};
+use super::gc::VmGcState;
 use super::interrupt::InterruptState;
 use super::stub::{self, VmCallFrame};
 use crate::code::CompiledCode;
@@ -58,6 +61,11 @@ pub(crate) struct VmStoreContext {
     activation: Cell<*mut VmActivation>,
     /// Non-zero when somebody asked the guest to stop. A hint: `interrupts` knows.
     interrupt: AtomicU32,
+    /// What the heap and machine code pass each other.
+    gc: VmGcState,
+    /// The functions that the heap refers to by their numbers.
+    funcs: Cell<*const *mut VmFuncRef>,
+    funcs_count: Cell<u32>,
     interrupts: Arc<InterruptState>,
     /// The exception that the guest has thrown and nobody has caught yet, or null.
     exception: Cell<u32>,
@@ -72,6 +80,9 @@ const _: () = {
     assert!(offset_of!(VmStoreContext, exit_fp) == store_context::EXIT_FP as usize);
     assert!(offset_of!(VmStoreContext, activation) == store_context::ACTIVATION as usize);
     assert!(offset_of!(VmStoreContext, interrupt) == store_context::INTERRUPT as usize);
+    assert!(offset_of!(VmStoreContext, gc) == store_context::GC as usize);
+    assert!(offset_of!(VmStoreContext, funcs) == store_context::FUNCS as usize);
+    assert!(offset_of!(VmStoreContext, funcs_count) == store_context::FUNCS_COUNT as usize);
 };
 
 impl VmStoreContext {
@@ -83,10 +94,24 @@ impl VmStoreContext {
             exit_fp: AtomicUsize::new(0),
             activation: Cell::new(ptr::null_mut()),
             interrupt: AtomicU32::new(0),
+            gc: VmGcState::new(),
+            funcs: Cell::new(ptr::null()),
+            funcs_count: Cell::new(0),
             interrupts,
             exception: Cell::new(gc::NULL),
             code: RefCell::default(),
         }
+    }
+
+    /// What the heap and machine code pass each other.
+    pub(super) fn gc(&self) -> &VmGcState {
+        &self.gc
+    }
+
+    /// Tells machine code where the functions are that the heap refers to.
+    pub(super) fn set_funcs(&self, funcs: &[*mut VmFuncRef]) {
+        self.funcs.set(funcs.as_ptr());
+        self.funcs_count.set(funcs.len() as u32);
     }
 
     /// The context of the instance that last left for the host: in a host function, its caller.

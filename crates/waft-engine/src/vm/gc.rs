@@ -9,6 +9,26 @@
 //!
 //! Layouts, and what a type's row holds: `waft_core::gc`.
 
+mod access;
+mod collect;
+mod externs;
+mod handles;
+mod heap;
+mod regions;
+mod remember;
+mod roots;
+mod sizing;
+mod state;
+mod stats;
+#[cfg(test)]
+mod tests;
 mod type_table;
 
+pub(super) use collect::CorruptHeap;
+pub(crate) use externs::HostValue;
+pub(crate) use handles::{Handles, OwnedHandle};
+pub(super) use heap::{CollectionKind, GcError, GcHeap, GcHost};
+pub(crate) use heap::GcStress;
+pub(super) use state::VmGcState;
+pub(crate) use stats::GcStats;
 pub(crate) use type_table::{TypeTable, TypeTableWriter};

@@ -93,6 +93,21 @@ impl Reservation {
         Ok(())
     }
 
+    /// Gives the memory of whole pages back that are accessible and stay so: they read as zero, or as before where the
+    /// kernel keeps the memory.
+    ///
+    /// # Panics
+    ///
+    /// If the range is not made of whole pages of the reservation.
+    pub(crate) fn discard(&self, range: Range<usize>) {
+        let Some((at, len)) = self.pages(range) else { return };
+        // SAFETY: whole pages inside this value's mapping (M1), to which by M2 no reference of ours exists; the caller
+        // asks for the loss of their content.
+        let discarded = unsafe { madvise(at.cast(), len, Advice::LinuxDontNeed) };
+        // It fails for locked pages, which then keep their memory.
+        debug_assert!(discarded.is_ok(), "madvise: {discarded:?}");
+    }
+
     /// The address and bytes of a range, or none if it is empty.
     fn pages(&self, range: Range<usize>) -> Option<(*mut u8, usize)> {
         let page = page_bytes();

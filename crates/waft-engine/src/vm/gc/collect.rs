@@ -1,0 +1,336 @@
+//! A collection: what the roots reach is copied to old space, after Cheney ("A nonrecursive list compacting algorithm",
+//! 1970). What a *minor* one leaves where it is are old objects; a *full* one copies everything to the other half.
+//!
+//! # Invariants
+//!
+//! * **K1** The ranges `young`, `old` and `start..limit` lie in accessible memory, do not overlap, and begin and end at
+//!   multiples of 8. Every access is to one of them.
+//! * **K2** `start <= next <= limit`, and `start..next` is made of whole copies of objects, one after another.
+//! * **K3** Each step of the work makes `next` larger, or the number of copies that were not scanned, of roots or of
+//!   remembered slots smaller; `next` is bounded. So every collection ends.
+//!
+//! The heap may hold anything. An object is copied only if it lies within what was allocated and has a known type, and is
+//! forwarded only to a place among the copies; everything else ends the collection with an error.
+
+use super::externs::Externs;
+use super::type_table::Rows;
+use std::ops::Range;
+use waft_core::gc::row::{Kind, Refs, RowHead};
+use waft_core::gc::{NURSERY_END, object};
+
+/// What was wrong with a heap. Only a bug of the engine can lead to it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum CorruptHeap {
+    /// A reference leads to where no object can be.
+    Reference,
+    /// The header of an object is the id of no type of objects.
+    Type,
+    /// An object is larger than what was allocated, or has references beyond its end.
+    Size,
+    /// A moved object is not where its header says.
+    Forwarding,
+    /// A remembered slot is in no old object.
+    Slot,
+    /// There are more survivors than there was room for all objects.
+    Room,
+    /// A collection did not come to its end.
+    Unfinished,
+}
+
+impl std::fmt::Display for CorruptHeap {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the heap of a store is corrupt: ")?;
+        f.write_str(match self {
+            Self::Reference => "a reference leads to where no object can be",
+            Self::Type => "the header of an object is the id of no type of objects",
+            Self::Size => "an object does not fit where it is",
+            Self::Forwarding => "a moved object is not where its header says",
+            Self::Slot => "a remembered slot is in no old object",
+            Self::Room => "more objects survive than were allocated",
+            Self::Unfinished => "a collection did not come to its end",
+        })
+    }
+}
+
+impl std::error::Error for CorruptHeap {}
+
+/// Where a collection copies from and to.
+pub(super) struct Spaces {
+    /// Where offsets count from.
+    pub(super) base: *mut u8,
+    /// What was allocated in the nursery.
+    pub(super) young: Range<u32>,
+    /// What is old. A full collection copies from it; a minor one only looks for remembered slots there.
+    pub(super) old: Range<u32>,
+    /// Where copies go.
+    pub(super) to: Range<u32>,
+}
+
+/// A collection in progress.
+pub(super) struct Evacuation<'a, const FULL: bool> {
+    base: *mut u8,
+    rows: Rows<'a>,
+    externs: &'a mut Externs,
+    young: Range<u32>,
+    old: Range<u32>,
+    start: u32,
+    next: u32,
+    limit: u32,
+    roots: u64,
+    corrupt: Option<CorruptHeap>,
+}
+
+/// What came of a collection.
+pub(super) struct Outcome {
+    /// Where the copies end.
+    pub(super) end: u32,
+    /// Roots and remembered slots that were looked at.
+    pub(super) roots: u64,
+}
+
+impl<'a, const FULL: bool> Evacuation<'a, FULL> {
+    /// A collection that has not copied anything yet.
+    ///
+    /// # Safety
+    ///
+    /// * The ranges of `spaces` are as K1 asks, and nobody else accesses them while the value is used.
+    pub(super) unsafe fn new(spaces: Spaces, rows: Rows<'a>, externs: &'a mut Externs) -> Self {
+        let Spaces { base, young, old, to } = spaces;
+        Self {
+            base,
+            rows,
+            externs,
+            young,
+            old,
+            start: to.start,
+            next: to.start,
+            limit: to.end,
+            roots: 0,
+            corrupt: None,
+        }
+    }
+
+    /// Copies what a root refers to and makes it refer to the copy.
+    #[inline]
+    pub(super) fn root(&mut self, slot: &mut u32) {
+        self.roots += 1;
+        match self.relocate(*slot) {
+            Ok(moved) => *slot = moved,
+            Err(corrupt) => self.corrupt = Some(corrupt),
+        }
+    }
+
+    /// The same for slots of old objects that were noted since the last collection.
+    pub(super) fn remembered(&mut self, slots: &[u32]) {
+        self.roots += slots.len() as u64;
+        for slot in slots {
+            if !slot.is_multiple_of(4) || !self.old.contains(slot) {
+                self.corrupt = Some(CorruptHeap::Slot);
+                return;
+            }
+            if let Err(corrupt) = self.relocate_slot(*slot) {
+                self.corrupt = Some(corrupt);
+            }
+        }
+    }
+
+    /// Copies all that the copies refer to, once all roots are known.
+    pub(super) fn finish(mut self) -> Result<Outcome, CorruptHeap> {
+        if let Some(corrupt) = self.corrupt {
+            return Err(corrupt);
+        }
+        let mut scan = self.start;
+        while scan < self.next {
+            let head = self.rows.head(self.load(scan)).ok_or(CorruptHeap::Type)?;
+            scan += if head.is_array() { self.scan_array(scan, head) } else { self.scan_fixed(scan, head) }?;
+        }
+        Ok(Outcome { end: self.next, roots: self.roots })
+    }
+
+    /// Relocates the references of a copy of fixed size; its bytes.
+    #[inline(always)]
+    fn scan_fixed(&mut self, at: u32, head: RowHead) -> Result<u32, CorruptHeap> {
+        let bytes = head.fixed_bytes().ok_or(CorruptHeap::Type)?;
+        if bytes > self.next - at {
+            return Err(CorruptHeap::Size);
+        }
+        match head.refs() {
+            Refs::Short(map) => self.scan_word(at, map, bytes / 4)?,
+            refs => self.scan_long(at, refs, bytes)?,
+        }
+        Ok(bytes)
+    }
+
+    /// Relocates the references among the 32 words from `at` on, of which `words` are of the object.
+    #[inline(always)]
+    fn scan_word(&mut self, at: u32, mut map: u32, words: u32) -> Result<(), CorruptHeap> {
+        if words < 32 && map >> words != 0 {
+            return Err(CorruptHeap::Size);
+        }
+        while map != 0 {
+            self.relocate_slot(at + 4 * map.trailing_zeros())?;
+            map &= map - 1;
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn scan_long(&mut self, at: u32, refs: Refs, bytes: u32) -> Result<(), CorruptHeap> {
+        let Refs::Long { offset, words } = refs else { return Err(CorruptHeap::Type) };
+        if u64::from(words) > u64::from(bytes.div_ceil(128)) {
+            return Err(CorruptHeap::Size);
+        }
+        // The header is that of the copy, so it is a type's id that was checked.
+        let id = self.load(at);
+        for index in 0..words {
+            let map = self.rows.word(id, offset + 4 * index).ok_or(CorruptHeap::Type)?;
+            self.scan_word(at + 128 * index, map, bytes / 4 - 32 * index)?;
+        }
+        Ok(())
+    }
+
+    /// Relocates the elements of a copied array if they are references; its bytes.
+    fn scan_array(&mut self, at: u32, head: RowHead) -> Result<u32, CorruptHeap> {
+        let length = self.load(at + object::ARRAY_LENGTH);
+        let bytes = head.array_bytes(length).ok_or(CorruptHeap::Type)?;
+        if bytes > self.next - at {
+            return Err(CorruptHeap::Size);
+        }
+        if head.refs() == Refs::Elements {
+            let first = at + object::ARRAY_ELEMENTS;
+            if 4 * u64::from(length) > u64::from(bytes - object::ARRAY_ELEMENTS) {
+                return Err(CorruptHeap::Size);
+            }
+            for index in 0..length {
+                self.relocate_slot(first + 4 * index)?;
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// Copies what the slot at `at`, in one of the spaces, refers to and makes it refer to the copy.
+    #[inline(always)]
+    fn relocate_slot(&mut self, at: u32) -> Result<(), CorruptHeap> {
+        let value = self.load(at);
+        if Self::stays(value) {
+            return Ok(());
+        }
+        let moved = self.evacuate(value)?;
+        self.store(at, moved);
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn relocate(&mut self, value: u32) -> Result<u32, CorruptHeap> {
+        if Self::stays(value) { Ok(value) } else { self.evacuate(value) }
+    }
+
+    /// Whether what `value` refers to is not copied: it is null, an `i31`, or old in a minor collection.
+    #[inline(always)]
+    fn stays(value: u32) -> bool {
+        let elsewhere = if FULL { value == 0 } else { value.wrapping_sub(1) >= NURSERY_END - 1 };
+        elsewhere || value & 1 != 0
+    }
+
+    /// Where the copy of the object at `value` stands, which is made unless there is one.
+    #[inline(always)]
+    fn evacuate(&mut self, value: u32) -> Result<u32, CorruptHeap> {
+        let from = if !FULL || value < NURSERY_END { &self.young } else { &self.old };
+        // It is not in the space: below its start, the difference wraps to more than any space has.
+        if value.wrapping_sub(from.start) >= from.end - from.start || !value.is_multiple_of(object::ALIGN) {
+            return Err(CorruptHeap::Reference);
+        }
+        let room = from.end - value;
+        let header = self.load(value);
+        if header & 1 != 0 {
+            let copy = header - 1;
+            let known = (self.start..self.next).contains(&copy) && copy.is_multiple_of(object::ALIGN);
+            return if known { Ok(copy) } else { Err(CorruptHeap::Forwarding) };
+        }
+        let head = self.rows.head(header).ok_or(CorruptHeap::Type)?;
+        let bytes = if head.is_array() {
+            // An object has at least 8 bytes, and so has the room.
+            head.array_bytes(self.load(value + object::ARRAY_LENGTH))
+        } else {
+            head.fixed_bytes()
+        };
+        let bytes = bytes.ok_or(CorruptHeap::Type)?;
+        if bytes > room {
+            return Err(CorruptHeap::Size);
+        }
+        if bytes > self.limit - self.next {
+            return Err(CorruptHeap::Room);
+        }
+        let copy = self.next;
+        self.next += bytes;
+        // SAFETY: `bytes` is a multiple of 8 and not 0. From `value` on they are in the space `from`; from `copy` on they
+        // are below `limit`. By K1 both are accessible and distinct.
+        unsafe { copy_object(self.at(value), self.at(copy), bytes as usize) };
+        self.store(value, copy | 1);
+        if FULL && head.kind == Kind::ExternBox as u32 {
+            self.externs.mark(self.load(copy + object::EXTERN_INDEX));
+        }
+        Ok(copy)
+    }
+
+    #[inline(always)]
+    fn at(&self, offset: u32) -> *mut u8 {
+        self.base.wrapping_add(offset as usize)
+    }
+
+    /// The word at `offset`, which is a multiple of 4 and in one of the spaces.
+    #[inline(always)]
+    fn load(&self, offset: u32) -> u32 {
+        debug_assert!(self.may_access(offset), "{offset:#x}");
+        // SAFETY: every caller keeps to the spaces, which are accessible by K1 and begin and end at multiples of 8, so that
+        // an aligned word is in them as a whole.
+        unsafe { self.at(offset).cast::<u32>().read() }
+    }
+
+    #[inline(always)]
+    fn store(&self, offset: u32, value: u32) {
+        debug_assert!(self.may_access(offset), "{offset:#x}");
+        // SAFETY: as for `load`.
+        unsafe { self.at(offset).cast::<u32>().write(value) }
+    }
+
+    fn may_access(&self, offset: u32) -> bool {
+        let to = self.start..self.limit;
+        offset.is_multiple_of(4) && [&self.young, &self.old, &to].iter().any(|space| space.contains(&offset))
+    }
+}
+
+/// Copies `bytes` from `from` to `to`.
+///
+/// PERF: most objects have 16 to 32 bytes, for which a call of `memcpy` takes longer than the copy.
+///
+/// # Safety
+///
+/// * `bytes` is a multiple of 8 and not 0.
+/// * So many bytes are readable at `from` and writable at `to`, and they do not overlap.
+#[inline(always)]
+unsafe fn copy_object(from: *const u8, to: *mut u8, bytes: usize) {
+    /// Copies the first and the last `T` of `bytes`.
+    #[inline(always)]
+    unsafe fn ends<T: Copy>(from: *const u8, to: *mut u8, bytes: usize) {
+        let last = bytes - size_of::<T>();
+        // SAFETY: the caller's promise; the object has at least the bytes of a `T`.
+        let first_value = unsafe { from.cast::<T>().read_unaligned() };
+        // SAFETY: as above: the last bytes of the object.
+        let last_value = unsafe { from.wrapping_add(last).cast::<T>().read_unaligned() };
+        // SAFETY: as above, for the copy.
+        unsafe { to.cast::<T>().write_unaligned(first_value) };
+        // SAFETY: as above.
+        unsafe { to.wrapping_add(last).cast::<T>().write_unaligned(last_value) };
+    }
+    match bytes {
+        // SAFETY: the caller's promise, and at least 8 bytes.
+        ..=16 => unsafe { ends::<u64>(from, to, bytes) },
+        // SAFETY: the caller's promise, and more than 16 bytes.
+        ..=32 => unsafe { ends::<[u64; 2]>(from, to, bytes) },
+        // SAFETY: the caller's promise, and more than 32 bytes.
+        ..=64 => unsafe { ends::<[u64; 4]>(from, to, bytes) },
+        // SAFETY: the caller's promise.
+        _ => unsafe { std::ptr::copy_nonoverlapping(from, to, bytes) },
+    }
+}

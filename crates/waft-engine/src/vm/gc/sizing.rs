@@ -1,0 +1,62 @@
+//! How large a heap is: plain arithmetic, without a heap.
+
+use waft_core::gc::{HALF_BYTES, LARGE_BYTES, NURSERY_END, NURSERY_START};
+
+/// The nursery of a new heap: as much as the second-level cache of most machines.
+pub(super) const NURSERY_BYTES_FIRST: u32 = 1 << 20;
+/// The smallest nursery: any young object fits into it.
+pub(super) const NURSERY_BYTES_MIN: u32 = LARGE_BYTES;
+/// The largest nursery.
+pub(super) const NURSERY_BYTES_MAX: u32 = NURSERY_END - NURSERY_START;
+/// How much memory of the unused half stays for the next full collection.
+pub(super) const KEPT_BYTES: u32 = 16 << 20;
+/// Regions grow by at least so much.
+const GROWTH_BYTES_MIN: u32 = 4 << 20;
+/// So much is promoted at least before a full collection is worth its while.
+const GARBAGE_BYTES_MIN: u32 = 16 << 20;
+/// Work per root, in bytes copied.
+const ROOT_WORK_BYTES: u64 = 8;
+
+/// Bytes that a heap takes of the machine at most: a full collection fills the second half while the first is there.
+pub(super) fn footprint(nursery: u32, capacity: u32) -> usize {
+    nursery as usize + 2 * capacity as usize
+}
+
+/// How many bytes of old objects make the next collection a full one, if `live` bytes survived the last: as many again. So
+/// a byte that is promoted costs about one that is copied.
+pub(super) fn threshold(live: u32) -> u32 {
+    live.saturating_add(live.max(GARBAGE_BYTES_MIN))
+}
+
+/// The nursery to use after a minor collection of `young` bytes that looked at so many roots and copied so many bytes: twice
+/// as large if the work was more than a sixteenth of what it freed.
+pub(super) fn nursery_after(nursery: u32, young: u32, copied: u32, roots: u64) -> u32 {
+    let work = u64::from(copied) + roots * ROOT_WORK_BYTES;
+    // A collection of a nursery with room left, as a host asks for, tells nothing.
+    let telling = young >= nursery / 2;
+    if telling && work > u64::from(young) / 16 { (nursery * 2).min(NURSERY_BYTES_MAX) } else { nursery }
+}
+
+/// The smallest nursery that is of use with so many old bytes: with less, full collections would copy more than 32 bytes for
+/// each that they make room for.
+pub(super) fn nursery_min(old: u64) -> u32 {
+    ((old / 32) as u32 & !7).clamp(NURSERY_BYTES_MIN, NURSERY_BYTES_MAX)
+}
+
+/// The capacity of a half that has room for so many old bytes and a nursery, if there can be one.
+pub(super) fn capacity(old: u64, nursery: u32) -> Option<u32> {
+    let bytes = (old + u64::from(nursery)).next_multiple_of(u64::from(NURSERY_START));
+    (bytes <= u64::from(HALF_BYTES)).then_some(bytes as u32)
+}
+
+/// Larger capacities to try, the better one first: in large steps, but for no more than is to be used before a full collection
+/// comes.
+pub(super) fn capacities(now: u32, threshold: u32, old: u64, nursery: u32) -> impl Iterator<Item = u32> {
+    let needed = capacity(old, nursery);
+    let generous = needed.map(|needed| {
+        let step = now.saturating_add((now / 4).max(GROWTH_BYTES_MIN));
+        let useful = threshold.saturating_add(2 * nursery);
+        needed.max(step.min(useful)).min(HALF_BYTES).next_multiple_of(NURSERY_START)
+    });
+    generous.into_iter().chain(needed.filter(|_| generous != needed))
+}

@@ -16,6 +16,7 @@ mod cast;
 mod context;
 mod control;
 mod convert;
+mod exception;
 mod func;
 mod gc;
 mod global;

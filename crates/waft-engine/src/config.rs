@@ -43,6 +43,24 @@ impl Default for Config {
     }
 }
 
+macro_rules! switches_off {
+    ($($name:ident $proposal:ident $example:literal;)*) => {$(
+        #[doc = concat!("Switches the `", stringify!($proposal), "` proposal of WebAssembly; off by default.")]
+        ///
+        /// ```
+        /// # use waft::*;
+        #[doc = concat!("let text = r#\"(module ", $example, ")\"#;")]
+        /// assert!(Module::new(&Engine::default(), text).is_err());
+        #[doc = concat!("Module::new(&Engine::new(Config::new().", stringify!($name), "(true))?, text)?;")]
+        /// # Ok::<(), Error>(())
+        /// ```
+        pub fn $name(&mut self, enable: bool) -> &mut Self {
+            self.proposals.set(Proposal::$proposal, enable);
+            self
+        }
+    )*};
+}
+
 macro_rules! switches {
     ($($name:ident $proposal:ident $example:literal;)*) => {$(
         #[doc = concat!("Switches the `", stringify!($proposal), "` proposal of WebAssembly; on by default.")]
@@ -142,6 +160,11 @@ impl Config {
         wasm_wide_arithmetic WideArithmetic "(func (param i64 i64) (result i64 i64) (i64.mul_wide_u (local.get 0) (local.get 1)))";
         wasm_compact_imports CompactImports r#"(import "m" (item "a" (func)) (item "b" (func)))"#;
         wasm_extended_const ExtendedConst "(global i32 (i32.add (i32.const 1) (i32.const 2)))";
+        wasm_exceptions Exceptions "(tag $t) (func (throw $t))";
+    }
+
+    switches_off! {
+        wasm_legacy_exceptions LegacyExceptions "(func try catch_all end)";
     }
 
     /// What is wrong with the setup, if anything is.

@@ -14,6 +14,9 @@ const ONE_MEMORY: &[&str] = &[
     "proposals/reference-types/",
 ];
 
+/// Scripts of the first form of exceptions.
+const LEGACY_EXCEPTIONS: &str = "tests/wast/exception/legacy/";
+
 /// One script.
 #[derive(Clone, Debug)]
 pub struct Script {
@@ -24,8 +27,11 @@ pub struct Script {
 }
 
 impl Script {
-    /// Switches off what the script asserts to be invalid, since it is older.
+    /// Switches off what the script asserts to be invalid, since it is older, and on what is off by default.
     pub fn configure(&self, config: &mut Config) {
+        if self.name.starts_with(LEGACY_EXCEPTIONS) {
+            config.wasm_legacy_exceptions(true);
+        }
         if ONE_MEMORY.iter().any(|folder| self.name.starts_with(folder)) {
             config.wasm_multi_memory(false);
         }

@@ -12,10 +12,3 @@ pub(crate) const GUEST_STACK_BYTES: usize = 64 << 20;
 
 /// The stack of a thread that runs a guest: the guest's, and ample room for the host functions it calls.
 pub(crate) const THREAD_STACK_BYTES: usize = GUEST_STACK_BYTES + (16 << 20);
-
-/// The configuration of every engine that this command makes: `compile` and `run` must agree.
-pub(crate) fn config() -> waft::Config {
-    let mut config = waft::Config::new();
-    config.max_wasm_stack(GUEST_STACK_BYTES);
-    config
-}

@@ -27,24 +27,36 @@ pub(crate) fn func_type(ty: &FuncType) -> String {
     text
 }
 
-/// `memory, 2 pages (128 KiB) to 10 pages (640 KiB)`
+/// `memory, 2 pages (128 KiB) to 10 pages (640 KiB)`, `shared 64-bit memory, 1000 pages of 1 B (1000 B), no maximum`
 pub(crate) fn memory_type(ty: &MemoryType) -> String {
+    let page = match ty.page_size_log2() {
+        16 => String::new(),
+        _ => format!(" of {}", format_size(ty.page_size())),
+    };
     let pages = |pages: u64| {
         let unit = if pages == 1 { "page" } else { "pages" };
-        format!("{pages} {unit} ({})", format_size(pages.saturating_mul(ty.page_size())))
+        format!("{pages} {unit}{page} ({})", format_size(pages.saturating_mul(ty.page_size())))
     };
+    let shared = if ty.is_shared() { "shared " } else { "" };
+    let noun = format!("{shared}{}memory", bits(ty.is_64()));
     match ty.maximum() {
-        Some(maximum) => format!("memory, {} to {}", pages(ty.minimum()), pages(maximum)),
-        None => format!("memory, {}, no maximum", pages(ty.minimum())),
+        Some(maximum) => format!("{noun}, {} to {}", pages(ty.minimum()), pages(maximum)),
+        None => format!("{noun}, {}, no maximum", pages(ty.minimum())),
     }
 }
 
-/// `table of funcref, 10 to 20 elements`
+/// `table of funcref, 10 to 20 elements`, `64-bit table of funcref, 10 elements, no maximum`
 pub(crate) fn table_type(ty: &TableType) -> String {
+    let noun = format!("{}table of {}", bits(ty.is_64()), ty.element());
     match ty.maximum() {
-        Some(maximum) => format!("table of {}, {} to {maximum} elements", ty.element(), ty.minimum()),
-        None => format!("table of {}, {} elements, no maximum", ty.element(), ty.minimum()),
+        Some(maximum) => format!("{noun}, {} to {maximum} elements", ty.minimum()),
+        None => format!("{noun}, {} elements, no maximum", ty.minimum()),
     }
+}
+
+/// What is said of indices; nothing of those that nearly everything has.
+fn bits(is_64: bool) -> &'static str {
+    if is_64 { "64-bit " } else { "" }
 }
 
 /// `global i32, mutable`

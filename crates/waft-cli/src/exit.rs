@@ -1,8 +1,9 @@
 //! How the process ends: exit codes, and what is said on standard error before.
 
+use crate::setup;
 use std::io::{self, Write};
 use std::process::ExitCode;
-use waft::{Error, Trap, WasmBacktrace};
+use waft::{Error, ProposalsNeeded, Trap, WasmBacktrace};
 
 /// An error of ours: a file that cannot be read, a module that is not valid, an import nobody provides.
 pub(crate) const FAILURE: u8 = 1;
@@ -16,6 +17,10 @@ pub(crate) const TRAP: u8 = 134;
 pub(crate) fn report(error: &Error) -> ExitCode {
     if !is_broken_pipe(error) {
         say(format_args!("error: {error:#}"));
+        let needed = error.downcast_ref::<ProposalsNeeded>();
+        if let Some(flag) = needed.and_then(|needed| setup::flag_for(needed.proposals())) {
+            say(format_args!("hint: {flag} switches on what the module needs"));
+        }
     }
     ExitCode::from(FAILURE)
 }

@@ -24,6 +24,7 @@ mod invoke;
 mod limits;
 mod needs;
 mod output;
+mod setup;
 mod stack;
 mod timeout;
 mod units;

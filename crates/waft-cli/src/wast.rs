@@ -6,16 +6,19 @@
 //!
 //! # Elsewhere
 //!
-//! The commands: `script`. Values: `value`. Texts to kinds of trap: `trap`. The host module `spectest`: `spectest`.
+//! The commands: `script`. Threads: `thread`. Values: `value`. Texts to kinds of trap: `trap`. The host module `spectest`: `spectest`.
 
 mod script;
 mod spectest;
+mod thread;
 mod trap;
 mod value;
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Duration;
+use std::thread::Scope;
+use std::time::{Duration, Instant};
+use thread::SharedModules;
 use waft::Engine;
 use wast::lexer::Lexer;
 use wast::parser::{self, ParseBuffer};
@@ -87,27 +90,46 @@ pub fn run_script(engine: &Engine, name: &str, source: &str, options: &Options) 
         parser::parse::<wast::Wast<'_>>(buffer).map_err(|error| (error.span(), error.message()))
     });
     match commands {
-        Ok(commands) => run_commands(engine, source, options, commands.directives, &mut report),
+        Ok(commands) => {
+            let setting = Setting { engine, source, file: name, deadline: Instant::now() + options.timeout };
+            let done = std::thread::scope(|scope| {
+                run_commands(scope, &setting, SharedModules::new(), commands.directives)
+            });
+            report.add(done);
+        }
         Err((span, message)) => report.fail(source, span, format!("the script cannot be read: {message}")),
     }
     report
 }
 
-fn run_commands(
-    engine: &Engine,
-    source: &str,
-    options: &Options,
-    commands: Vec<wast::WastDirective<'_>>,
-    report: &mut Report,
-) {
-    let mut script = match script::Script::new(engine, options) {
+/// What all threads of a script have in common.
+#[derive(Clone, Copy, Debug)]
+struct Setting<'a> {
+    engine: &'a Engine,
+    source: &'a str,
+    file: &'a str,
+    deadline: Instant,
+}
+
+impl Setting<'_> {
+    fn report(&self) -> Report {
+        Report { file: self.file.to_owned(), passed: 0, failures: Vec::new() }
+    }
+}
+
+/// Runs the commands of a script, or of one of its threads, which sees `shared`.
+fn run_commands<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    setting: &'scope Setting<'scope>,
+    shared: SharedModules,
+    commands: Vec<wast::WastDirective<'scope>>,
+) -> Report {
+    let (mut report, source) = (setting.report(), setting.source);
+    let mut script = match script::Script::new(scope, setting, shared) {
         Ok(script) => script,
         Err(error) => {
-            return report.fail(
-                source,
-                wast::token::Span::from_offset(0),
-                format!("cannot start: {error:#}"),
-            );
+            report.fail(source, wast::token::Span::from_offset(0), format!("cannot start: {error:#}"));
+            return report;
         }
     };
     let total = commands.len();
@@ -120,10 +142,15 @@ fn run_commands(
             Err(panic) => {
                 let rest = total - at - 1;
                 let what = format!("panic: {}; {rest} more commands were not run", panic_text(&*panic));
-                return report.fail(source, span, what);
+                report.fail(source, span, what);
+                break;
             }
         }
     }
+    for done in script.into_threads() {
+        report.add(done);
+    }
+    report
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
@@ -132,6 +159,11 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
 }
 
 impl Report {
+    fn add(&mut self, other: Report) {
+        self.passed += other.passed;
+        self.failures.extend(other.failures);
+    }
+
     fn fail(&mut self, source: &str, span: wast::token::Span, what: String) {
         let line = span.linecol_in(source).0 + 1;
         self.failures.push(Failure { file: self.file.clone(), line, what });

@@ -115,6 +115,10 @@ impl<K: TypedIndex, V> IndexVec<K, V> {
     pub fn values(&self) -> core::slice::Iter<'_, V> {
         self.items.iter()
     }
+    /// All items in order, to be changed.
+    pub fn values_mut(&mut self) -> core::slice::IterMut<'_, V> {
+        self.items.iter_mut()
+    }
     /// All items in order, each with its index.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (K, &V)> + '_ {
         self.items.iter().enumerate().map(|(at, value)| (K::new(at), value))

@@ -38,7 +38,7 @@ pub mod store_context {
 pub mod memory {
     /// `*mut u8`: the first byte; it never moves.
     pub const BASE: u32 = 0;
-    /// `usize`: bytes that are accessible.
+    /// `usize`: bytes that are accessible; of a shared memory, `*const AtomicUsize` to that number.
     pub const LEN: u32 = 8;
     /// Bytes of the structure.
     pub const SIZE: u32 = 16;

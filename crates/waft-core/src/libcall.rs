@@ -6,9 +6,10 @@
 //! # Failure
 //!
 //! A library call never unwinds into compiled code. Those that give [`LibcallType::Ok`] or [`LibcallType::Ref`] answer 0
-//! when they failed; the caller then traps at once with the code named in the table. `memory_grow` and `table_grow` answer
-//! [`GROW_REFUSED`] (the guest sees -1) or [`GROW_FAILED`], after which the caller traps with
-//! [`TrapCode::LibcallFailed`] and the engine reports the error that it kept.
+//! when they failed; the caller then traps at once with the code named in the table. Those that give
+//! [`LibcallType::I64`] answer [`GROW_FAILED`], after which the caller traps with [`TrapCode::LibcallFailed`] and the
+//! engine reports the error that it kept; `memory_grow` and `table_grow` answer [`GROW_REFUSED`] for what is no failure
+//! (the guest sees -1).
 
 use crate::trap::TrapCode;
 
@@ -117,6 +118,13 @@ libcalls! {
     ArrayInitData array_init_data(array: I32, at: I32, data: I32, src: I32, length: I32) -> Ok / LibcallFailed;
     /// Copies from an element segment into an array.
     ArrayInitElem array_init_elem(array: I32, at: I32, elem: I32, src: I32, length: I32) -> Ok / LibcallFailed;
+    /// Wakes `count` threads that wait at an address of a memory; how many there were. The address is aligned.
+    AtomicNotify atomic_notify(memory: I32, address: I64, count: I32) -> I64 / LibcallFailed;
+    /// Waits, for `timeout` nanoseconds or for ever if it is negative, to be woken, if the memory has what is expected at
+    /// the address, which is aligned: 0 when woken, 1 if it has not, 2 when the time is over.
+    AtomicWait32 atomic_wait32(memory: I32, address: I64, expected: I32, timeout: I64) -> I64 / LibcallFailed;
+    /// The same with 64 bits.
+    AtomicWait64 atomic_wait64(memory: I32, address: I64, expected: I64, timeout: I64) -> I64 / LibcallFailed;
 }
 
 impl Libcall {

@@ -1,8 +1,11 @@
 //! The one table of proposals: what there is, what Waft supports, and the run-time switches.
 //!
-//! A proposal is supported by every part of Waft or it stands here as missing.
+//! A proposal is supported by every part of Waft or it stands here as missing. The name of its switch follows from its
+//! own: `tail-call` is `Config::wasm_tail_call`, and `--proposal tail-call`.
 
+use crate::module::decode;
 use alloc::vec::Vec;
+use core::fmt;
 use wasmparser::WasmFeatures;
 
 /// How Waft stands to a proposal.
@@ -10,14 +13,14 @@ use wasmparser::WasmFeatures;
 pub enum Status {
     /// Supported, and on unless switched off.
     On,
-    /// Supported, but off unless switched on.
+    /// Supported, and off unless switched on: what only old modules use.
     Off,
     /// Not supported: modules that use it are refused.
     Missing,
 }
 
 macro_rules! proposals {
-    ($($(#[$doc:meta])* $variant:ident $name:literal $since:literal $status:ident [$($feature:ident)|+];)*) => {
+    ($($(#[$doc:meta])* $variant:ident $name:literal $since:literal $status:ident [$($feature:ident)|*];)*) => {
         /// One WebAssembly proposal.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
         #[repr(u8)]
@@ -41,8 +44,9 @@ macro_rules! proposals {
             pub const fn status(self) -> Status {
                 match self { $(Self::$variant => Status::$status,)* }
             }
+            /// What validation must know of it; nothing for a proposal that changes no rule.
             const fn features(self) -> WasmFeatures {
-                match self { $(Self::$variant => WasmFeatures::empty()$(.union(WasmFeatures::$feature))+,)* }
+                match self { $(Self::$variant => WasmFeatures::empty()$(.union(WasmFeatures::$feature))*,)* }
             }
         }
     };
@@ -70,27 +74,36 @@ proposals! {
     /// Several memories in a module.
     MultiMemory "multi-memory" "3.0" On [MULTI_MEMORY];
     /// 64-bit memories and tables.
-    Memory64 "memory64" "3.0" Missing [MEMORY64];
+    Memory64 "memory64" "3.0" On [MEMORY64];
     /// Typed function references.
     FunctionReferences "function-references" "3.0" On [FUNCTION_REFERENCES];
     /// Structs, arrays and casts.
-    Gc "gc" "3.0" Missing [GC];
+    Gc "gc" "3.0" On [GC];
     /// Exceptions with `exnref`.
     Exceptions "exceptions" "3.0" On [EXCEPTIONS];
     /// Vector operators with results that depend on the machine.
-    RelaxedSimd "relaxed-simd" "3.0" Missing [RELAXED_SIMD];
+    RelaxedSimd "relaxed-simd" "3.0" On [RELAXED_SIMD];
     /// Shared memories and atomics.
-    Threads "threads" "proposal" Missing [THREADS];
+    Threads "threads" "proposal" On [THREADS];
     /// 128-bit integer arithmetic.
     WideArithmetic "wide-arithmetic" "proposal" On [WIDE_ARITHMETIC];
     /// Memories with pages of one byte.
-    CustomPageSizes "custom-page-sizes" "proposal" Missing [CUSTOM_PAGE_SIZES];
+    CustomPageSizes "custom-page-sizes" "proposal" On [CUSTOM_PAGE_SIZES];
+    /// Which way branches go nearly always, in a custom section.
+    BranchHinting "branch-hinting" "proposal" On [];
     /// The first form of exceptions.
     LegacyExceptions "legacy-exceptions" "proposal" Off [LEGACY_EXCEPTIONS];
     /// Import sections without repetition.
     CompactImports "compact-imports" "proposal" On [COMPACT_IMPORTS];
     /// Continuations.
     StackSwitching "stack-switching" "proposal" Missing [STACK_SWITCHING];
+}
+
+impl Proposal {
+    /// The one of this name.
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|proposal| proposal.name() == name)
+    }
 }
 
 /// A set of proposals.
@@ -129,10 +142,6 @@ impl ProposalSet {
             self.0 &= !(1 << proposal as u32);
         }
     }
-    /// The set as a number, for fingerprints.
-    pub const fn bits(self) -> u32 {
-        self.0
-    }
     /// The proposals in the set, oldest first.
     pub fn iter(self) -> impl Iterator<Item = Proposal> {
         Proposal::ALL.iter().copied().filter(move |proposal| self.contains(*proposal))
@@ -144,10 +153,26 @@ impl ProposalSet {
     }
 }
 
+/// How the set differs from what is on by default: `default -simd +legacy-exceptions`. Part of fingerprints.
+impl fmt::Display for ProposalSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("default")?;
+        let default = Self::on_by_default();
+        for proposal in Proposal::ALL {
+            match (default.contains(*proposal), self.contains(*proposal)) {
+                (true, false) => write!(f, " -{}", proposal.name())?,
+                (false, true) => write!(f, " +{}", proposal.name())?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
 /// The proposals that `module` cannot do without: it stops being valid when any of them is switched off.
 ///
 /// Empty if the module is invalid whatever is switched on.
-pub fn proposals_used(module: &[u8]) -> Vec<Proposal> {
+pub fn proposals_needed(module: &[u8]) -> Vec<Proposal> {
     let valid = |set: ProposalSet| {
         wasmparser::Validator::new_with_features(set.features()).validate_all(module).is_ok()
     };
@@ -160,4 +185,14 @@ pub fn proposals_used(module: &[u8]) -> Vec<Proposal> {
         !valid(without)
     };
     Proposal::ALL.iter().copied().filter(needed).collect()
+}
+
+/// The proposals that a valid `module` uses: those that it needs, and those that it has data for.
+pub fn proposals_used(module: &[u8]) -> Vec<Proposal> {
+    let mut used = proposals_needed(module);
+    if decode(module, ProposalSet::all()).is_ok_and(|decoded| !decoded.shape.branch_hints.is_empty()) {
+        used.push(Proposal::BranchHinting);
+        used.sort();
+    }
+    used
 }

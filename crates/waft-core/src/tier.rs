@@ -20,13 +20,24 @@ use core::fmt;
 pub struct Tunables {
     /// Bytes of address space, from the base of each 32-bit memory, that either hold the memory or fault.
     pub memory_reservation_bytes: u64,
+    /// Whether relaxed SIMD operators give what the standard's deterministic profile prescribes, on every machine,
+    /// instead of what is cheapest on this one.
+    pub relaxed_simd_deterministic: bool,
+    /// Whether every NaN that a float operator computes is the canonical one, positive: its sign and payload are the
+    /// same on every machine. Operators that only move or change signs (`abs`, `neg`, `copysign`, loads) keep what is
+    /// there.
+    pub canonical_nans: bool,
 }
 
 impl Default for Tunables {
     fn default() -> Self {
         // 4 GiB that an index reaches, 4 GiB that a static offset adds, and the widest access: no access to a 32-bit
         // memory needs a check, whatever its offset. 128 TiB of addresses hold 16,000 such memories.
-        Self { memory_reservation_bytes: (8 << 30) + (64 << 10) }
+        Self {
+            memory_reservation_bytes: (8 << 30) + (64 << 10),
+            relaxed_simd_deterministic: false,
+            canonical_nans: false,
+        }
     }
 }
 

@@ -66,6 +66,10 @@ traps! {
     CorruptHeap = 16, "corrupt GC heap";
     /// A library call failed and left an error with the engine; never shown to a user.
     LibcallFailed = 12, "a library call failed";
+    /// The address of an atomic access is not a multiple of its size.
+    HeapMisaligned = 18, "unaligned atomic";
+    /// A memory that is not shared was waited on.
+    AtomicWaitNonSharedMemory = 19, "expected shared memory: a wait on a memory that is not shared";
 }
 
 impl core::fmt::Display for TrapCode {

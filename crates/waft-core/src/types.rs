@@ -504,18 +504,74 @@ impl Limits {
     }
 }
 
-/// The type of a linear memory; limits are in pages of 64 KiB.
+/// What indices of a memory or a table are.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum IndexType {
+    /// 32 bits.
+    I32,
+    /// 64 bits.
+    I64,
+}
+
+impl IndexType {
+    /// Whether indices have 64 bits.
+    pub const fn is_64(self) -> bool {
+        matches!(self, Self::I64)
+    }
+    /// The value of an index, from the bits of a constant expression.
+    pub const fn index(self, bits: u128) -> u64 {
+        match self {
+            Self::I32 => bits as u32 as u64,
+            Self::I64 => bits as u64,
+        }
+    }
+}
+
+/// The type of a linear memory; limits are in its pages.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct MemoryTy {
     /// Pages at the start and at most.
     pub limits: Limits,
+    /// What addresses are.
+    pub index: IndexType,
+    /// Whether several threads may use it at once.
+    pub shared: bool,
+    /// The logarithm of the bytes in a page: 16, or 0 with custom page sizes.
+    pub page_bytes_log2: u8,
 }
 
 impl MemoryTy {
+    /// What `page_bytes_log2` is if nothing else is said: pages of 64 KiB.
+    pub const PAGE_BYTES_LOG2: u8 = 16;
+
     /// Bytes in a page.
-    pub const PAGE_BYTES: u64 = 65536;
-    /// Pages that 32-bit addresses can reach.
-    pub const PAGES_MAX: u64 = 65536;
+    pub const fn page_bytes(&self) -> u64 {
+        1 << self.page_bytes_log2
+    }
+    /// The most pages that may be declared: what addresses can reach.
+    ///
+    /// With pages of a byte, one page less: the size itself has to fit an index.
+    pub const fn pages_max(&self) -> u64 {
+        match (self.index, self.page_bytes_log2) {
+            (IndexType::I32, 0) => u32::MAX as u64,
+            (IndexType::I64, 0) => u64::MAX,
+            (IndexType::I32, log2) => 1 << (32 - log2),
+            (IndexType::I64, log2) => 1 << (64 - log2),
+        }
+    }
+    /// The bytes of so many pages, or as many as 64 bits can say.
+    pub const fn bytes(&self, pages: u64) -> u64 {
+        pages.saturating_mul(self.page_bytes())
+    }
+    /// Whether every address that an index reaches is in the reservation, so that no access needs the length.
+    pub const fn is_guarded(&self) -> bool {
+        matches!(self.index, IndexType::I32) && self.page_bytes_log2 == Self::PAGE_BYTES_LOG2
+    }
+    /// Whether a memory of type `self`, with `pages_now` pages, may be imported where `wanted` is declared.
+    pub fn fits(&self, pages_now: u64, wanted: &Self) -> bool {
+        let kind = |ty: &Self| (ty.index, ty.shared, ty.page_bytes_log2);
+        kind(self) == kind(wanted) && self.limits.fits(pages_now, &wanted.limits)
+    }
 }
 
 /// The type of a table; limits are in elements.
@@ -525,6 +581,18 @@ pub struct TableTy {
     pub element: RefType,
     /// Elements at the start and at most.
     pub limits: Limits,
+    /// What indices are.
+    pub index: IndexType,
+}
+
+impl TableTy {
+    /// The most elements that may be declared: what indices can count.
+    pub const fn elements_max(&self) -> u64 {
+        match self.index {
+            IndexType::I32 => u32::MAX as u64,
+            IndexType::I64 => u64::MAX,
+        }
+    }
 }
 
 /// The type of a global variable.

@@ -49,18 +49,19 @@ impl FuncTranslator<'_, '_> {
         let answer = self.builder.append_block_param(done, I8);
         self.builder.ins().brif(same, done, &[same.into()], slow, &[]);
         self.builder.seal_block(slow);
-        self.builder.switch_to_block(slow);
+        self.switch_to(slow, self.cold);
         let ancestor = self.load_row(found, depth as i32 * 4);
         let mut is_ancestor = self.builder.ins().icmp(IntCC::Equal, ancestor, wanted);
         if depth >= row::DISPLAY_WORDS_MIN {
             // The display may be shorter than that: what follows it is not an ancestor.
             let found_depth = self.load_row(found, row::DEPTH);
-            let deep = self.builder.ins().icmp_imm_u(IntCC::UnsignedGreaterThan, found_depth, i64::from(depth));
+            let deep =
+                self.builder.ins().icmp_imm_u(IntCC::UnsignedGreaterThan, found_depth, i64::from(depth));
             is_ancestor = self.builder.ins().band(is_ancestor, deep);
         }
         self.builder.ins().jump(done, &[is_ancestor.into()]);
         self.builder.seal_block(done);
-        self.builder.switch_to_block(done);
+        self.switch_to(done, self.cold);
         answer
     }
 
@@ -139,12 +140,19 @@ impl FuncTranslator<'_, '_> {
                     this.is_type(found, wanted, TypeIndex::from_u32(ty.index))
                 })
             }
-            heap => self.unless_null(reference, target.is_nullable(), |this| this.object_is_of(reference, heap)),
+            heap => {
+                self.unless_null(reference, target.is_nullable(), |this| this.object_is_of(reference, heap))
+            }
         }
     }
 
     /// What `then` says of a reference that is not null; of null, `of_null`.
-    fn unless_null(&mut self, reference: Value, of_null: bool, then: impl FnOnce(&mut Self) -> Value) -> Value {
+    fn unless_null(
+        &mut self,
+        reference: Value,
+        of_null: bool,
+        then: impl FnOnce(&mut Self) -> Value,
+    ) -> Value {
         let (some, done) = (self.builder.create_block(), self.builder.create_block());
         let answer = self.builder.append_block_param(done, I8);
         let of_null = self.builder.ins().iconst(I8, i64::from(of_null));
@@ -195,9 +203,8 @@ impl FuncTranslator<'_, '_> {
 
     /// How many supertypes a type of the module has.
     fn depth(&self, ty: TypeIndex) -> u32 {
-        let supertype = |ty: &TypeIndex| {
-            self.shape.types[*ty].supertype.map(|ty| TypeIndex::new(ty.index as usize))
-        };
+        let supertype =
+            |ty: &TypeIndex| self.shape.types[*ty].supertype.map(|ty| TypeIndex::new(ty.index as usize));
         std::iter::successors(Some(ty), supertype).count() as u32 - 1
     }
 }

@@ -2,6 +2,11 @@
 //!
 //! A WebAssembly block costs a CLIF block only when something branches to its end; a loop always has a header. What
 //! cannot be reached is not translated: only its nesting is counted.
+//!
+//! Branch hints make blocks *cold*: Cranelift puts them out of the way. An unlikely branch is a cold edge, and so is
+//! every edge from a cold block; a block is cold if all edges to it are, back edges of loops aside. What is unlikely once
+//! around a loop may be certain in the end, so a hint says nothing about a branch out of a loop, or about what comes after
+//! a branch back.
 
 use crate::context::{Region, VmValues};
 use crate::exception::Caught;
@@ -21,8 +26,12 @@ pub(crate) struct Frame<'a> {
     results: Types<'a>,
     /// What branches go to. A loop has its header from the start, others get a block with the first branch.
     label: Option<Block>,
+    /// Whether any branch to the label, other than a back edge, is not cold.
+    warm: bool,
     /// How many operands lie below the block's parameters.
     pub(crate) height: usize,
+    /// How many open blocks are loops, this one included.
+    loops: u32,
     /// How many of the open [`TryScope`](crate::exception::TryScope)s the code directly in the block is in.
     pub(crate) tries: usize,
 }
@@ -40,6 +49,8 @@ pub(crate) enum FrameKind {
         branch: Inst,
         /// The block of `else`, not sealed yet.
         otherwise: Block,
+        /// Whether that one is cold.
+        cold: bool,
     },
     /// `else`.
     Else,
@@ -99,7 +110,9 @@ impl<'a> FuncTranslator<'a, '_> {
             params: &[],
             results: Types::Many(self.sig.results()),
             label: None,
+            warm: false,
             height: 0,
+            loops: 0,
             tries: 0,
         };
         self.frames.push(frame);
@@ -134,8 +147,9 @@ impl<'a> FuncTranslator<'a, '_> {
     pub(crate) fn push_frame(&mut self, kind: FrameKind, types: BlockTypes<'a>, label: Option<Block>) {
         let BlockTypes { params, results } = types;
         let height = self.height() - params.len();
+        let loops = self.innermost().loops + u32::from(matches!(kind, FrameKind::Loop));
         let tries = self.tries.len();
-        self.frames.push(Frame { kind, params, results, label, height, tries });
+        self.frames.push(Frame { kind, params, results, label, warm: false, height, loops, tries });
     }
 
     /// `block`.
@@ -153,13 +167,14 @@ impl<'a> FuncTranslator<'a, '_> {
         self.jump(header, params.len());
         self.push_frame(FrameKind::Loop, types, Some(header));
         self.truncate(self.height() - params.len());
-        self.continue_in(header);
+        self.continue_in(header, self.cold);
         Ok(())
     }
 
     /// `if`.
     pub(crate) fn if_(&mut self, ty: BlockType) -> TranslateResult {
         let condition = self.pop();
+        let (then_cold, cold) = self.cold_ways(self.hint());
         // The parameters are needed again by `else`.
         let types = self.block_types(ty)?;
         let params = types.params;
@@ -169,8 +184,8 @@ impl<'a> FuncTranslator<'a, '_> {
         let otherwise = self.builder.create_block();
         let branch = self.builder.ins().brif(condition, then, &[], otherwise, &[]);
         self.builder.seal_block(then);
-        self.push_frame(FrameKind::If { branch, otherwise }, types, None);
-        self.builder.switch_to_block(then);
+        self.push_frame(FrameKind::If { branch, otherwise, cold }, types, None);
+        self.switch_to(then, then_cold);
         self.push_all(&again);
         Ok(())
     }
@@ -182,19 +197,20 @@ impl<'a> FuncTranslator<'a, '_> {
         }
         let frame = self.innermost();
         let height = frame.height + frame.params.len();
-        let FrameKind::If { otherwise, .. } = std::mem::replace(&mut frame.kind, FrameKind::Else) else {
+        let FrameKind::If { otherwise, cold, .. } = std::mem::replace(&mut frame.kind, FrameKind::Else)
+        else {
             unreachable!("validation lets `else` stand in an `if` only");
         };
         self.truncate(height);
         self.builder.seal_block(otherwise);
-        self.builder.switch_to_block(otherwise);
+        self.switch_to(otherwise, cold);
         self.reachable = true;
     }
 
     /// `end`, whether or not what came before can reach it.
     pub(crate) fn end(&mut self) {
-        if let FrameKind::If { branch, otherwise } = self.innermost().kind {
-            self.end_without_else(branch, otherwise);
+        if let FrameKind::If { branch, otherwise, cold } = self.innermost().kind {
+            self.end_without_else(branch, otherwise, cold);
         }
         self.end_tries();
         let is_loop = matches!(self.innermost().kind, FrameKind::Loop);
@@ -205,12 +221,12 @@ impl<'a> FuncTranslator<'a, '_> {
         if let Some(label) = label {
             self.builder.seal_block(label);
         }
-        let height = self.innermost().height;
+        let (height, warm) = (self.innermost().height, self.innermost().warm);
         self.frames.pop();
         match label {
             Some(end) if !is_loop => {
                 self.truncate(height);
-                self.continue_in(end);
+                self.continue_in(end, !warm);
                 self.reachable = true;
             }
             // Nothing branches here: what lies on the stack are the results.
@@ -223,22 +239,27 @@ impl<'a> FuncTranslator<'a, '_> {
     }
 
     /// The missing `else` of an `if` passes its parameters on.
-    fn end_without_else(&mut self, branch: Inst, otherwise: Block) {
+    fn end_without_else(&mut self, branch: Inst, otherwise: Block, cold: bool) {
         let frame = self.innermost();
         let (label, params, height) = (frame.label, frame.params.len(), frame.height);
         match label {
             Some(label) if params == 0 => {
                 self.builder.change_jump_destination(branch, otherwise, label);
                 self.builder.seal_block(otherwise);
+                self.innermost().warm |= !cold;
             }
             // The branch goes to where the block ends: that is the label.
-            None if params == 0 => self.innermost().label = Some(otherwise),
+            None if params == 0 => {
+                let frame = self.innermost();
+                frame.label = Some(otherwise);
+                frame.warm |= !cold;
+            }
             _ => {
                 if self.reachable {
                     self.jump_to_end();
                 }
                 self.builder.seal_block(otherwise);
-                self.builder.switch_to_block(otherwise);
+                self.switch_to(otherwise, cold);
                 self.truncate(height + params);
                 self.jump_to_end();
                 self.reachable = false;
@@ -271,27 +292,44 @@ impl<'a> FuncTranslator<'a, '_> {
     /// `br_if`.
     pub(crate) fn br_if(&mut self, depth: u32) {
         let condition = self.pop();
-        self.branch_if(condition, depth);
+        self.branch(condition, true, depth, self.hint());
     }
 
     /// Branches if `condition` holds, and goes on otherwise.
     pub(crate) fn branch_if(&mut self, condition: Value, depth: u32) {
-        let (label, arity) = self.label(depth);
-        let args = self.branch_args(arity);
-        let next = self.builder.create_block();
-        self.builder.ins().brif(condition, label, &args, next, &[]);
-        self.builder.seal_block(next);
-        self.builder.switch_to_block(next);
+        self.branch(condition, true, depth, None);
     }
 
     /// Branches if `condition` does not hold, and goes on otherwise.
     pub(crate) fn branch_unless(&mut self, condition: Value, depth: u32) {
+        self.branch(condition, false, depth, None);
+    }
+
+    /// Branches if `condition` holds or does not, which is likely or not.
+    fn branch(&mut self, condition: Value, when: bool, depth: u32, likely: Option<bool>) {
+        let (mut taken_cold, mut next_cold) = self.cold_ways(likely);
+        let target = &self.frames[self.frames.len() - 1 - depth as usize];
+        if matches!(target.kind, FrameKind::Loop) {
+            next_cold = self.cold;
+        } else if target.loops < self.innermost().loops {
+            taken_cold = self.cold;
+        }
+        self.cold = taken_cold;
         let (label, arity) = self.label(depth);
         let args = self.branch_args(arity);
         let next = self.builder.create_block();
-        self.builder.ins().brif(condition, next, &[], label, &args);
+        if when {
+            self.builder.ins().brif(condition, label, &args, next, &[]);
+        } else {
+            self.builder.ins().brif(condition, next, &[], label, &args);
+        }
         self.builder.seal_block(next);
-        self.builder.switch_to_block(next);
+        self.switch_to(next, next_cold);
+    }
+
+    /// Whether the two ways of a branch from here are cold: first the one that is taken.
+    fn cold_ways(&self, likely: Option<bool>) -> (bool, bool) {
+        (self.cold || likely == Some(false), self.cold || likely == Some(true))
     }
 
     /// `br_table`. CLIF's takes no arguments, so branches with values go through a block for each label.
@@ -313,7 +351,7 @@ impl<'a> FuncTranslator<'a, '_> {
         self.builder.ins().br_table(index, table);
         for (depth, block) in edges.split {
             self.builder.seal_block(block);
-            self.builder.switch_to_block(block);
+            self.switch_to(block, self.cold);
             let (label, arity) = self.label(depth);
             self.jump(label, arity);
         }
@@ -383,9 +421,11 @@ impl<'a> FuncTranslator<'a, '_> {
         }
     }
 
-    /// The block of the label at `depth`, made if there was no branch to it yet, and how many values it takes.
+    /// The block of the label at `depth`, made if there was no branch to it yet, and how many values it takes: for a
+    /// branch from here.
     pub(crate) fn label(&mut self, depth: u32) -> (Block, usize) {
         let at = self.frames.len() - 1 - depth as usize;
+        self.frames[at].warm |= !self.cold;
         let arity = self.frames[at].label_types().len();
         if let Some(label) = self.frames[at].label {
             return (label, arity);
@@ -416,9 +456,18 @@ impl<'a> FuncTranslator<'a, '_> {
         self.peek_many(arity).iter().map(|value| BlockArg::Value(*value)).collect()
     }
 
-    /// Goes on in `block`, whose parameters become operands.
-    fn continue_in(&mut self, block: Block) {
+    /// Goes on in `block`, which is cold or not.
+    pub(crate) fn switch_to(&mut self, block: Block, cold: bool) {
         self.builder.switch_to_block(block);
+        self.cold = cold;
+        if cold {
+            self.builder.set_cold_block(block);
+        }
+    }
+
+    /// Goes on in `block`, whose parameters become operands.
+    fn continue_in(&mut self, block: Block, cold: bool) {
+        self.switch_to(block, cold);
         for at in 0..self.builder.block_params(block).len() {
             let value: Value = self.builder.block_params(block)[at];
             self.push(value);

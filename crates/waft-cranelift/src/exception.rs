@@ -113,7 +113,7 @@ impl<'a> FuncTranslator<'a, '_> {
             CallTarget::Pointer(_, code) => self.builder.ins().try_call_indirect(code, args, table),
         };
         self.builder.seal_block(next);
-        self.builder.switch_to_block(next);
+        self.switch_to(next, self.cold);
         (call, next)
     }
 
@@ -125,7 +125,6 @@ impl<'a> FuncTranslator<'a, '_> {
         }
         let landing = self.builder.create_block();
         self.builder.append_block_param(landing, I64);
-        self.builder.set_cold_block(landing);
         self.tries[scope].landing = Some(landing);
         Some(landing)
     }
@@ -247,7 +246,7 @@ impl<'a> FuncTranslator<'a, '_> {
     /// Goes on in a landing, which has all its predecessors (X1).
     fn enter_landing(&mut self, landing: Block, asks_for_tag: bool) -> Caught {
         self.builder.seal_block(landing);
-        self.builder.switch_to_block(landing);
+        self.switch_to(landing, true);
         let arrived = self.builder.block_params(landing)[0];
         let exception = self.builder.ins().ireduce(I32, arrived);
         self.root(exception);
@@ -265,13 +264,10 @@ impl<'a> FuncTranslator<'a, '_> {
         let wanted = self.tag_number(tag);
         let fits = self.builder.ins().icmp(IntCC::Equal, found, wanted);
         let (hit, rest) = (self.builder.create_block(), self.builder.create_block());
-        for block in [hit, rest] {
-            self.builder.set_cold_block(block);
-        }
         self.builder.ins().brif(fits, hit, &[], rest, &[]);
         self.builder.seal_block(hit);
         self.builder.seal_block(rest);
-        self.builder.switch_to_block(hit);
+        self.switch_to(hit, true);
         rest
     }
 
@@ -290,6 +286,7 @@ impl<'a> FuncTranslator<'a, '_> {
 
     /// Fills the landing of the innermost block, a `try_table` or a `try` without clauses.
     fn land(&mut self, catches: &[Catch], landing: Block) {
+        // The first clause that is for all exceptions is the last that counts.
         let asks_for_tag = matches!(catches.first(), Some(Catch::One { .. } | Catch::OneRef { .. }));
         let caught = self.enter_landing(landing, asks_for_tag);
         for catch in catches {
@@ -308,7 +305,7 @@ impl<'a> FuncTranslator<'a, '_> {
             let (label, _) = self.label(label + 1);
             self.builder.ins().jump(label, &values);
             match rest {
-                Some(rest) => self.builder.switch_to_block(rest),
+                Some(rest) => self.switch_to(rest, true),
                 None => return,
             }
         }
@@ -326,7 +323,7 @@ impl<'a> FuncTranslator<'a, '_> {
             }
             FrameKind::Catch { caught: Some(caught), rest: Some(rest) } => {
                 self.leave_for_end();
-                self.builder.switch_to_block(rest);
+                self.switch_to(rest, true);
                 self.go_on_throwing(caught.arrived, self.tries.len());
             }
             _ => return,
@@ -373,7 +370,7 @@ impl<'a> FuncTranslator<'a, '_> {
         let caught = match self.innermost().kind {
             FrameKind::Catch { caught, rest } => {
                 if let Some(rest) = rest {
-                    self.builder.switch_to_block(rest);
+                    self.switch_to(rest, true);
                 }
                 caught
             }

@@ -41,4 +41,9 @@ impl FuncTranslator<'_, '_> {
             _ => result,
         }
     }
+
+    /// The result of such a call, which has one besides success.
+    pub(crate) fn libcall_result(&mut self, call: Libcall, args: &[Value]) -> Value {
+        self.libcall(call, args).expect("the table of library calls gives it a result")
+    }
 }

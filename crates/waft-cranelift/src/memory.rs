@@ -3,12 +3,15 @@
 //! # Invariants
 //!
 //! * **M1** Each byte from a memory's base to [`Tunables::memory_reservation_bytes`] after it holds the memory or
-//!   faults; the base never moves.
-//! * **M2** An index is zero-extended to 64 bits by an instruction before it becomes part of an address.
-//! * **M3** Thus an access at `index + offset` of `size` bytes needs no check if `u32::MAX + offset + size` is within
+//!   faults, if the memory is guarded: addresses have 32 bits, and pages 64 KiB. The base of no memory ever moves.
+//! * **M2** An index of 32 bits is zero-extended to 64 by an instruction before it becomes part of an address.
+//! * **M3** Thus an access to a guarded memory at `index + offset` of `size` bytes needs no check if `u32::MAX + offset + size` is within
 //!   the reservation, or if `index` is a constant and the access lies in the memory's minimum; otherwise the code
 //!   checks `index <= reservation - offset - size`, and an index that fails it gets null for an address even while the
 //!   processor speculates.
+//! * **M4** An access to any other memory is checked against the memory's length, in the same way, unless the index is a
+//!   constant and the access lies in the memory's minimum. Where pages have 64 KiB, `index <= length` is enough for an
+//!   access that ends within [`MEMORY_GUARD_BYTES`] of the index: so many bytes after the memory fault.
 //!
 //! [`Tunables::memory_reservation_bytes`]: waft_core::tier::Tunables::memory_reservation_bytes
 
@@ -21,8 +24,9 @@ use cranelift_codegen::ir::{Endianness, InstBuilder, InstructionData, MemFlagsDa
 use waft_core::index::{MemoryIndex, TypedIndex};
 use waft_core::layout;
 use waft_core::libcall::Libcall;
+use waft_core::limits::MEMORY_GUARD_BYTES;
 use waft_core::trap::TrapCode;
-use waft_core::types::MemoryTy;
+use waft_core::types::{IndexType, MemoryTy};
 use wasmparser::{MemArg, MemArgTarget};
 
 /// Copies and fills of constant length up to this become loads and stores: beyond, the engine's loop is as fast. As
@@ -39,12 +43,26 @@ impl FuncTranslator<'_, '_> {
     /// Pops an index and gives the flags, the address and the offset for an access of `access_bytes` bytes.
     pub(crate) fn heap_access(&mut self, memarg: &MemArg, access_bytes: u32) -> (MemFlagsData, Value, i32) {
         let index = self.pop();
+        self.heap_access_at(index, memarg, access_bytes)
+    }
+
+    /// The same with an index that was popped.
+    pub(crate) fn heap_access_at(
+        &mut self,
+        index: Value,
+        memarg: &MemArg,
+        access_bytes: u32,
+    ) -> (MemFlagsData, Value, i32) {
         let memory = memory_of(memarg);
-        let reach = memarg.offset + u64::from(access_bytes);
         let flags = MemFlagsData::new()
             .with_endianness(Endianness::Little)
             .with_alias_region(Some(self.region(Region::Heap)))
             .with_trap_code(Some(clif_trap(TrapCode::MemoryOutOfBounds)));
+        if !self.shape.memories[memory].is_guarded() {
+            return (flags, self.checked_address(memory, index, memarg.offset, access_bytes), 0);
+        }
+        // Offsets have 32 bits here.
+        let reach = memarg.offset + u64::from(access_bytes);
         let index64 = self.builder.ins().uextend(I64, index);
         let base = self.memory_base(memory);
         let address = self.builder.ins().iadd(base, index64);
@@ -71,9 +89,72 @@ impl FuncTranslator<'_, '_> {
         if u64::from(u32::MAX) + reach <= reservation {
             return true;
         }
-        let min_bytes = self.shape.memories[memory].limits.min * MemoryTy::PAGE_BYTES;
+        let min_bytes = self.min_bytes(memory);
         self.constant(index)
             .is_some_and(|index| u64::from(index as u32) + reach <= min_bytes.min(reservation))
+    }
+
+    /// The bytes that the memory always has.
+    fn min_bytes(&self, memory: MemoryIndex) -> u64 {
+        let ty = &self.shape.memories[memory];
+        ty.bytes(ty.limits.min)
+    }
+
+    /// The address of an access to a memory that is not guarded, or null if it is outside (M4).
+    fn checked_address(
+        &mut self,
+        memory: MemoryIndex,
+        index: Value,
+        offset: u64,
+        access_bytes: u32,
+    ) -> Value {
+        let null = self.builder.ins().iconst(I64, 0);
+        let Some(reach) = offset.checked_add(access_bytes.into()) else { return null };
+        let ty = self.shape.memories[memory];
+        let constant = self.constant(index).map(|index| ty.index.index(u128::from(index as u64)));
+        let index = self.widen_index(index);
+        let base = self.memory_base(memory);
+        let address = self.builder.ins().iadd(base, index);
+        let address = self.displace(address, offset);
+        let always_inside =
+            |index: u64| index.checked_add(reach).is_some_and(|end| end <= self.min_bytes(memory));
+        if constant.is_some_and(always_inside) {
+            return address;
+        }
+        let outside = self.is_outside(memory, index, reach);
+        self.builder.ins().select_spectre_guard(outside, null, address)
+    }
+
+    /// Whether an access that ends `reach` bytes after `index`, which has 64 bits, is outside of the memory, or at least
+    /// begins where nothing is (M4).
+    fn is_outside(&mut self, memory: MemoryIndex, index: Value, reach: u64) -> Value {
+        let ty = self.shape.memories[memory];
+        let len = self.memory_len(memory);
+        if ty.page_bytes_log2 == MemoryTy::PAGE_BYTES_LOG2 && reach <= MEMORY_GUARD_BYTES {
+            return self.builder.ins().icmp(IntCC::UnsignedGreaterThan, index, len);
+        }
+        let reach_value = self.builder.ins().iconst(I64, reach as i64);
+        if ty.index == IndexType::I32 {
+            // Index and offset have 32 bits each: the sum does not wrap.
+            let end = self.builder.ins().iadd(index, reach_value);
+            return self.builder.ins().icmp(IntCC::UnsignedGreaterThan, end, len);
+        }
+        let highest = self.builder.ins().isub(len, reach_value);
+        let beyond = self.builder.ins().icmp(IntCC::UnsignedGreaterThan, index, highest);
+        if reach <= self.min_bytes(memory) {
+            return beyond;
+        }
+        // In a memory shorter than that, `highest` has wrapped.
+        let short = self.builder.ins().icmp(IntCC::UnsignedLessThan, len, reach_value);
+        self.builder.ins().bor(beyond, short)
+    }
+
+    /// An index as 64 bits (M2).
+    pub(crate) fn widen_index(&mut self, index: Value) -> Value {
+        match self.builder.func.dfg.value_type(index) {
+            I64 => index,
+            _ => self.builder.ins().uextend(I64, index),
+        }
     }
 
     fn displace(&mut self, address: Value, offset: u64) -> Value {
@@ -118,6 +199,12 @@ impl FuncTranslator<'_, '_> {
     /// The memory's size in bytes, now.
     fn memory_len(&mut self, memory: MemoryIndex) -> Value {
         let place = self.memory_place(memory);
+        if self.shape.memories[memory].shared {
+            // Other threads let it grow.
+            let at = self.load_constant(I64, place.base, place.offset + layout::memory::LEN);
+            let flags = self.trusted(Region::Context);
+            return self.builder.ins().atomic_load(I64, flags, at);
+        }
         let flags = self.trusted(Region::Context);
         self.builder.ins().load(I64, flags, place.base, (place.offset + layout::memory::LEN) as i32)
     }
@@ -167,28 +254,30 @@ impl FuncTranslator<'_, '_> {
 
     /// `memory.size`, in pages.
     pub(crate) fn memory_size(&mut self, memory: u32) {
-        let bytes = self.memory_len(MemoryIndex::from_u32(memory));
-        let pages = self.builder.ins().ushr_imm_u(bytes, i64::from(MemoryTy::PAGE_BYTES.ilog2()));
-        let pages = self.builder.ins().ireduce(I32, pages);
-        self.push(pages);
+        let memory = MemoryIndex::from_u32(memory);
+        let ty = self.shape.memories[memory];
+        let bytes = self.memory_len(memory);
+        let pages = self.builder.ins().ushr_imm_u(bytes, i64::from(ty.page_bytes_log2));
+        self.push_size(pages, ty.index);
     }
 
     /// `memory.grow`.
     pub(crate) fn memory_grow(&mut self, memory: u32) {
         let delta = self.pop();
-        let delta = self.builder.ins().uextend(I64, delta);
+        let delta = self.widen_index(delta);
+        let index = self.shape.memories[MemoryIndex::from_u32(memory)].index;
         let memory = self.number(memory);
-        let before = self.libcall(Libcall::MemoryGrow, &[memory, delta]);
-        self.push_index(before);
+        let before = self.libcall_result(Libcall::MemoryGrow, &[memory, delta]);
+        self.push_size(before, index);
     }
 
     /// `memory.copy`.
     pub(crate) fn memory_copy(&mut self, dst_memory: u32, src_memory: u32) {
         let (dst, src, len) = self.pop3();
-        let constant = self.constant(len).map(|len| u64::from(len as u32));
-        let dst = self.builder.ins().uextend(I64, dst);
-        let src = self.builder.ins().uextend(I64, src);
-        let len = self.builder.ins().uextend(I64, len);
+        let constant = self.constant_len(len);
+        let dst = self.widen_index(dst);
+        let src = self.widen_index(src);
+        let len = self.widen_index(len);
         let src = self.checked_range(MemoryIndex::from_u32(src_memory), src, len);
         let dst = self.checked_range(MemoryIndex::from_u32(dst_memory), dst, len);
         match constant {
@@ -200,9 +289,9 @@ impl FuncTranslator<'_, '_> {
     /// `memory.fill`.
     pub(crate) fn memory_fill(&mut self, memory: u32) {
         let (dst, value, len) = self.pop3();
-        let constant = self.constant(len).map(|len| u64::from(len as u32));
-        let dst = self.builder.ins().uextend(I64, dst);
-        let len = self.builder.ins().uextend(I64, len);
+        let constant = self.constant_len(len);
+        let dst = self.widen_index(dst);
+        let len = self.widen_index(len);
         let dst = self.checked_range(MemoryIndex::from_u32(memory), dst, len);
         match constant {
             Some(bytes) if bytes <= INLINE_BYTES_MAX => self.fill_inline(dst, value, bytes),
@@ -213,7 +302,7 @@ impl FuncTranslator<'_, '_> {
     /// `memory.init`.
     pub(crate) fn memory_init(&mut self, memory: u32, data: u32) {
         let (dst, src, len) = self.pop3();
-        let dst = self.builder.ins().uextend(I64, dst);
+        let dst = self.widen_index(dst);
         let (memory, data) = (self.number(memory), self.number(data));
         self.libcall(Libcall::MemoryInit, &[memory, data, dst, src, len]);
     }
@@ -224,16 +313,40 @@ impl FuncTranslator<'_, '_> {
         self.libcall(Libcall::DataDrop, &[data]);
     }
 
-    /// The address of the byte at `start`, after a check that the `bytes` from there are in the memory. Both have been
-    /// extended from 32 bits.
+    /// The number of bytes of a bulk operation, if it is a constant.
+    fn constant_len(&self, len: Value) -> Option<u64> {
+        let bits = self.constant(len)?;
+        let narrow = self.builder.func.dfg.value_type(len) == I32;
+        Some(if narrow { u64::from(bits as u32) } else { bits as u64 })
+    }
+
+    /// The address of the byte at `start`, after a check that the `bytes` from there are in the memory. Both have 64
+    /// bits; if the memory's indices have 32, both have been extended.
     fn checked_range(&mut self, memory: MemoryIndex, start: Value, bytes: Value) -> Value {
+        let ty = self.shape.memories[memory];
         let len = self.memory_len(memory);
-        // Both terms have 32 bits: the sum does not wrap.
-        let end = self.builder.ins().iadd(start, bytes);
-        let outside = self.builder.ins().icmp(IntCC::UnsignedGreaterThan, end, len);
+        let outside = match ty.index {
+            IndexType::I32 => {
+                // Both terms have 32 bits: the sum does not wrap.
+                let end = self.builder.ins().iadd(start, bytes);
+                self.builder.ins().icmp(IntCC::UnsignedGreaterThan, end, len)
+            }
+            IndexType::I64 => {
+                let highest = self.builder.ins().isub(len, bytes);
+                let beyond = self.builder.ins().icmp(IntCC::UnsignedGreaterThan, start, highest);
+                let short = self.builder.ins().icmp(IntCC::UnsignedLessThan, len, bytes);
+                self.builder.ins().bor(beyond, short)
+            }
+        };
         self.trap_if_not_zero(outside, TrapCode::MemoryOutOfBounds);
         let base = self.memory_base(memory);
-        self.builder.ins().iadd(base, start)
+        let address = self.builder.ins().iadd(base, start);
+        if ty.is_guarded() {
+            return address;
+        }
+        // Where the trap is mispredicted, the address could be anywhere.
+        let null = self.builder.ins().iconst(I64, 0);
+        self.builder.ins().select_spectre_guard(outside, null, address)
     }
 
     /// Copies between ranges that were checked and may overlap: all is loaded before anything is stored.
@@ -289,10 +402,12 @@ impl FuncTranslator<'_, '_> {
         self.builder.ins().iconst(I32, i64::from(number))
     }
 
-    /// Pushes a size that a library call gave, as the 32 bits that the guest sees.
-    pub(crate) fn push_index(&mut self, size: Option<Value>) {
-        let size = size.expect("the table of library calls gives growing a result");
-        let size = self.builder.ins().ireduce(I32, size);
+    /// Pushes a size, of 64 bits, as the guest sees it: a memory's or a table's with such indices.
+    pub(crate) fn push_size(&mut self, size: Value, index: IndexType) {
+        let size = match index {
+            IndexType::I32 => self.builder.ins().ireduce(I32, size),
+            IndexType::I64 => size,
+        };
         self.push(size);
     }
 }
@@ -315,7 +430,8 @@ fn pieces(bytes: u64) -> impl Iterator<Item = (i32, Type)> {
     })
 }
 
-fn memory_of(memarg: &MemArg) -> MemoryIndex {
+/// The memory that an operator accesses.
+pub(crate) fn memory_of(memarg: &MemArg) -> MemoryIndex {
     match memarg.target {
         MemArgTarget::Memory(memory) => MemoryIndex::from_u32(memory),
         ref other => unreachable!("validation refuses accesses to {other:?}"),

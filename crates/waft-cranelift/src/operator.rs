@@ -73,7 +73,9 @@ impl FuncTranslator<'_, '_> {
             Op::RefTestNullable { hty } => self.ref_test(hty, true)?,
             Op::RefCastNonNull { hty } => self.ref_cast(hty, false)?,
             Op::RefCastNullable { hty } => self.ref_cast(hty, true)?,
-            Op::BrOnCast { relative_depth, to_ref_type, .. } => self.br_on_cast(relative_depth, to_ref_type)?,
+            Op::BrOnCast { relative_depth, to_ref_type, .. } => {
+                self.br_on_cast(relative_depth, to_ref_type)?
+            }
             Op::BrOnCastFail { relative_depth, to_ref_type, .. } => {
                 self.br_on_cast_fail(relative_depth, to_ref_type)?;
             }
@@ -233,7 +235,7 @@ impl FuncTranslator<'_, '_> {
             Op::F32ReinterpretI32 => self.reinterpret(F32),
             Op::F64ReinterpretI64 => self.reinterpret(F64),
             ref other => {
-                if !self.translate_simd(other) {
+                if !self.translate_simd(other) && !self.translate_atomic(other) {
                     return Err(format!("operator {other:?} belongs to a proposal that is missing"));
                 }
             }

@@ -42,22 +42,26 @@ impl FuncTranslator<'_, '_> {
 
 /// The stack maps of a function, by ascending offset.
 pub(crate) fn stack_maps(code: &CompiledCode) -> Vec<StackMap> {
-    code.buffer.user_stack_maps().iter().map(|(offset, span, map)| {
-        let (mut slots, mut first, mut bits) = (Vec::new(), None, Vec::new());
-        // A frame is at most as large as the stack limit lets it be: its offsets have 31 bits.
-        let from_fp = |offset: u32| offset as i32 - *span as i32;
-        for (ty, offset) in map.entries() {
-            match ty {
-                I32 => slots.push(from_fp(offset)),
-                HOMED_REFS => first = Some(offset),
-                HOMED_REFS_COUNT_BIT => bits.push(offset),
-                other => unreachable!("no stack map has an entry of type {other}"),
+    code.buffer
+        .user_stack_maps()
+        .iter()
+        .map(|(offset, span, map)| {
+            let (mut slots, mut first, mut bits) = (Vec::new(), None, Vec::new());
+            // A frame is at most as large as the stack limit lets it be: its offsets have 31 bits.
+            let from_fp = |offset: u32| offset as i32 - *span as i32;
+            for (ty, offset) in map.entries() {
+                match ty {
+                    I32 => slots.push(from_fp(offset)),
+                    HOMED_REFS => first = Some(offset),
+                    HOMED_REFS_COUNT_BIT => bits.push(offset),
+                    other => unreachable!("no stack map has an entry of type {other}"),
+                }
             }
-        }
-        if let Some(first) = first {
-            let count: u32 = bits.iter().map(|bit| 1 << (bit - first)).sum();
-            slots.extend((0..count).map(|at| from_fp(first + at * I32.bytes())));
-        }
-        StackMap { offset: *offset, slots }
-    }).collect()
+            if let Some(first) = first {
+                let count: u32 = bits.iter().map(|bit| 1 << (bit - first)).sum();
+                slots.extend((0..count).map(|at| from_fp(first + at * I32.bytes())));
+            }
+            StackMap { offset: *offset, slots }
+        })
+        .collect()
 }

@@ -16,7 +16,7 @@ use waft_core::index::TableIndex;
 use waft_core::layout;
 use waft_core::libcall::Libcall;
 use waft_core::trap::TrapCode;
-use waft_core::types::ValType;
+use waft_core::types::{IndexType, ValType};
 
 /// Where a `VmTable` is: at an offset from a value.
 struct TablePlace {
@@ -50,13 +50,21 @@ impl FuncTranslator<'_, '_> {
         self.builder.ins().load(I64, flags, place.base, offset as i32)
     }
 
-    /// The table's length in elements, now, as 32 bits: tables are never longer.
+    /// The table's length in elements, now, as an index of it: tables are never longer than 32 bits can say.
     fn table_len(&mut self, table: TableIndex, place: &TablePlace) -> Value {
+        let ty = self.shape.tables[table];
+        let index = match ty.index {
+            IndexType::I32 => I32,
+            IndexType::I64 => I64,
+        };
         if place.fixed {
-            return self.builder.ins().iconst(I32, self.shape.tables[table].limits.min as i64);
+            return self.builder.ins().iconst(index, ty.limits.min as i64);
         }
         let len = self.load_table_field(place, layout::table::LEN);
-        self.builder.ins().ireduce(I32, len)
+        match ty.index {
+            IndexType::I32 => self.builder.ins().ireduce(I32, len),
+            IndexType::I64 => len,
+        }
     }
 
     /// The address of the element at `index`, or null if there is none, and the flags to access it with.
@@ -65,7 +73,7 @@ impl FuncTranslator<'_, '_> {
         let len = self.table_len(table, &place);
         let outside = self.builder.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, index, len);
         let base = self.load_table_field(&place, layout::table::BASE);
-        let index = self.builder.ins().uextend(I64, index);
+        let index = self.widen_index(index);
         let offset = self.builder.ins().ishl_imm_u(index, i64::from(layout::table::ELEMENT_BYTES.ilog2()));
         let address = self.builder.ins().iadd(base, offset);
         let null = self.builder.ins().iconst(I64, 0);
@@ -110,18 +118,19 @@ impl FuncTranslator<'_, '_> {
     pub(crate) fn table_grow(&mut self, table: u32) {
         let (init, delta) = self.pop2();
         let init = self.widen(init);
-        let delta = self.builder.ins().uextend(I64, delta);
+        let delta = self.widen_index(delta);
+        let index = self.shape.tables[TableIndex::from_u32(table)].index;
         let table = self.number(table);
-        let before = self.libcall(Libcall::TableGrow, &[table, init, delta]);
-        self.push_index(before);
+        let before = self.libcall_result(Libcall::TableGrow, &[table, init, delta]);
+        self.push_size(before, index);
     }
 
     /// `table.fill`.
     pub(crate) fn table_fill(&mut self, table: u32) {
         let (dst, value, len) = self.pop3();
-        let dst = self.builder.ins().uextend(I64, dst);
+        let dst = self.widen_index(dst);
         let value = self.widen(value);
-        let len = self.builder.ins().uextend(I64, len);
+        let len = self.widen_index(len);
         let table = self.number(table);
         self.libcall(Libcall::TableFill, &[table, dst, value, len]);
     }
@@ -129,9 +138,9 @@ impl FuncTranslator<'_, '_> {
     /// `table.copy`.
     pub(crate) fn table_copy(&mut self, dst_table: u32, src_table: u32) {
         let (dst, src, len) = self.pop3();
-        let dst = self.builder.ins().uextend(I64, dst);
-        let src = self.builder.ins().uextend(I64, src);
-        let len = self.builder.ins().uextend(I64, len);
+        let dst = self.widen_index(dst);
+        let src = self.widen_index(src);
+        let len = self.widen_index(len);
         let (dst_table, src_table) = (self.number(dst_table), self.number(src_table));
         self.libcall(Libcall::TableCopy, &[dst_table, src_table, dst, src, len]);
     }
@@ -139,7 +148,7 @@ impl FuncTranslator<'_, '_> {
     /// `table.init`.
     pub(crate) fn table_init(&mut self, table: u32, elem: u32) {
         let (dst, src, len) = self.pop3();
-        let dst = self.builder.ins().uextend(I64, dst);
+        let dst = self.widen_index(dst);
         let (table, elem) = (self.number(table), self.number(elem));
         self.libcall(Libcall::TableInit, &[table, elem, dst, src, len]);
     }

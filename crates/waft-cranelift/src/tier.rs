@@ -4,7 +4,7 @@ use crate::exception::handlers;
 use crate::home;
 use crate::signature::guest_signature;
 use crate::stack_map::stack_maps;
-use crate::translator::FuncTranslator;
+use crate::translator::{FuncTranslator, Machine};
 use crate::trap::waft_trap;
 use cranelift_codegen::binemit::Reloc as ClifReloc;
 use cranelift_codegen::control::ControlPlane;
@@ -14,11 +14,13 @@ use cranelift_codegen::isa::OwnedTargetIsa;
 use cranelift_codegen::settings::{self, Configurable};
 use cranelift_codegen::{CompiledCode, Context, FinalizedMachReloc, FinalizedRelocTarget};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use waft_core::index::FuncIndex;
 use waft_core::layout::{VmLayout, store_context};
 use waft_core::proposal::ProposalSet;
-use waft_core::tier::{CodePosition, CompileError, CompileRequest, CompiledFunc, Reloc, Tier, TrapSite};
+use waft_core::tier::{
+    CodePosition, CompileError, CompileRequest, CompiledFunc, Reloc, Tier, TrapSite, Tunables,
+};
 
 /// The settings that differ from Cranelift's defaults or that the code relies on, besides `opt_level`.
 const SETTINGS: &[(&str, &str)] = &[
@@ -43,10 +45,34 @@ const FEATURES_PORTABLE: &[&str] =
 
 /// The optimising tier.
 pub struct Cranelift {
-    isa: OwnedTargetIsa,
+    backends: Backends,
+    /// For canonical NaNs; made when they are first asked for.
+    canonical: OnceLock<Result<Backends, String>>,
+    isa: cranelift_codegen::isa::Builder,
+    machine: Machine,
+    idle: Mutex<Vec<Workshop>>,
+}
+
+/// Cranelift's code generators, alike but for how much they optimise.
+struct Backends {
+    speed: OwnedTargetIsa,
     /// For functions that would take too long otherwise: no optimisation.
     plain: OwnedTargetIsa,
-    idle: Mutex<Vec<Workshop>>,
+}
+
+impl Backends {
+    fn new(isa: &cranelift_codegen::isa::Builder, canonical_nans: bool) -> Result<Self, String> {
+        let mut flags = settings::builder();
+        let canonical_nans = ("enable_nan_canonicalization", if canonical_nans { "true" } else { "false" });
+        for (name, value) in SETTINGS.iter().chain([&canonical_nans]) {
+            flags.set(name, value).map_err(|error| format!("setting {name}: {error}"))?;
+        }
+        let mut finish = |opt_level| {
+            flags.set("opt_level", opt_level).map_err(|error| format!("setting opt_level: {error}"))?;
+            isa.finish(settings::Flags::new(flags.clone())).map_err(|error| error.to_string())
+        };
+        Ok(Self { plain: finish("none")?, speed: finish("speed")? })
+    }
 }
 
 /// Cranelift's allocations, kept from one function to the next.
@@ -85,22 +111,24 @@ impl Cranelift {
     }
 
     fn with(isa: cranelift_codegen::isa::Builder) -> Result<Self, String> {
-        let mut flags = settings::builder();
-        for (name, value) in SETTINGS {
-            flags.set(name, value).map_err(|error| format!("setting {name}: {error}"))?;
-        }
-        let mut finish = |opt_level| {
-            flags.set("opt_level", opt_level).map_err(|error| format!("setting opt_level: {error}"))?;
-            isa.finish(settings::Flags::new(flags.clone())).map_err(|error| error.to_string())
+        let backends = Backends::new(&isa, false)?;
+        let on = |feature: &str| {
+            backends.speed.isa_flags().iter().any(|flag| flag.name == feature && flag.as_bool() == Some(true))
         };
-        let (plain, isa) = (finish("none")?, finish("speed")?);
-        for feature in FEATURES_NEEDED {
-            let on = isa.isa_flags().iter().any(|flag| flag.name == *feature && flag.as_bool() == Some(true));
-            if !on {
-                return Err(format!("the processor lacks a feature that compiled code needs: {feature}"));
-            }
+        if let Some(feature) = FEATURES_NEEDED.iter().find(|feature| !on(feature)) {
+            return Err(format!("the processor lacks a feature that compiled code needs: {feature}"));
         }
-        Ok(Self { isa, plain, idle: Mutex::new(Vec::new()) })
+        // With less, Cranelift would call a C library.
+        let machine = Machine { fma: on("has_avx") && on("has_fma") };
+        Ok(Self { backends, canonical: OnceLock::new(), isa, machine, idle: Mutex::new(Vec::new()) })
+    }
+
+    fn backends(&self, tunables: &Tunables) -> Result<&Backends, String> {
+        if !tunables.canonical_nans {
+            return Ok(&self.backends);
+        }
+        let canonical = self.canonical.get_or_init(|| Backends::new(&self.isa, true));
+        canonical.as_ref().map_err(String::clone)
     }
 
     /// The machine code of a function as text: what tests compare with golden listings.
@@ -144,9 +172,10 @@ impl Cranelift {
         func.signature = guest_signature(request.shape.func_sig(index));
         check_stack(func);
         let builder = FunctionBuilder::new(func, &mut workshop.builder);
-        let translated = FuncTranslator::translate(builder, request)?;
-        translated.builder.finalize(self.isa.frontend_config());
-        let isa = if translated.excessive { &self.plain } else { &self.isa };
+        let translated = FuncTranslator::translate(builder, request, self.machine)?;
+        let Backends { speed, plain } = self.backends(request.tunables)?;
+        translated.builder.finalize(speed.frontend_config());
+        let isa = if translated.excessive { plain } else { speed };
         workshop
             .context
             .compile(&**isa, &mut ControlPlane::default())
@@ -169,10 +198,12 @@ impl Tier for Cranelift {
             "waft-cranelift {} cranelift {} {}",
             env!("CARGO_PKG_VERSION"),
             cranelift_codegen::VERSION,
-            self.isa.triple()
+            self.backends.speed.triple()
         );
         write!(text, " {}", home::limits()).expect("writing to a string does not fail");
-        for flag in self.isa.flags().iter().chain(self.isa.isa_flags()).chain(self.plain.flags().iter()) {
+        // What differs where NaNs are canonical follows from the request.
+        let Backends { speed, plain } = &self.backends;
+        for flag in speed.flags().iter().chain(speed.isa_flags()).chain(plain.flags().iter()) {
             // The verifier checks the code and does not change it.
             if flag.name != "enable_verifier" {
                 write!(text, " {flag}").expect("writing to a string does not fail");

@@ -31,12 +31,21 @@ use wasmparser::{BinaryReader, FunctionBody};
 /// What translating gives: nothing but CLIF, or why the tier cannot.
 pub(crate) type TranslateResult<T = ()> = Result<T, String>;
 
+/// What the processor offers beyond what all code needs, where translation depends on it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Machine {
+    /// Multiplication and addition with one rounding.
+    pub(crate) fma: bool,
+}
+
 /// The state of translating one function.
 pub(crate) struct FuncTranslator<'a, 'b> {
     /// Where instructions go.
     pub(crate) builder: FunctionBuilder<'b>,
     /// What is compiled, and for what.
     pub(crate) request: &'a CompileRequest<'a>,
+    /// What it may use of the processor.
+    pub(crate) machine: Machine,
     /// The module.
     pub(crate) shape: &'a Shape,
     /// Where things stand in the context.
@@ -45,6 +54,8 @@ pub(crate) struct FuncTranslator<'a, 'b> {
     pub(crate) sig: &'a FuncSig,
     /// Whether the next operator can be reached.
     pub(crate) reachable: bool,
+    /// Whether branch hints say that control hardly ever comes here.
+    pub(crate) cold: bool,
     /// How many blocks were opened in unreachable code and not closed yet.
     pub(crate) dead_depth: u32,
     /// The open blocks, outermost first.
@@ -65,6 +76,8 @@ pub(crate) struct FuncTranslator<'a, 'b> {
     pub(crate) ref_locals: EntitySet<Variable>,
     /// The operands. Those from [`KEPT_OPERANDS`] on have homes: what stands here tells their types.
     stack: Vec<Value>,
+    /// Where the operator stands, in bytes from the start of the body.
+    at: u32,
 }
 
 /// A function in CLIF.
@@ -80,6 +93,7 @@ impl<'a, 'b> FuncTranslator<'a, 'b> {
     pub(crate) fn translate(
         mut builder: FunctionBuilder<'b>,
         request: &'a CompileRequest<'a>,
+        machine: Machine,
     ) -> TranslateResult<Translated<'b>> {
         let shape = request.shape;
         let sig = shape.func_sig(shape.func(request.func));
@@ -87,10 +101,12 @@ impl<'a, 'b> FuncTranslator<'a, 'b> {
         let mut this = Self {
             builder,
             request,
+            machine,
             shape,
             layout: request.layout,
             sig,
             reachable: true,
+            cold: false,
             dead_depth: 0,
             frames: Vec::new(),
             tries: Vec::new(),
@@ -101,6 +117,7 @@ impl<'a, 'b> FuncTranslator<'a, 'b> {
             roots: EntitySet::new(),
             ref_locals: EntitySet::new(),
             stack: Vec::new(),
+            at: 0,
         };
         this.body(entry)?;
         let excessive = this.is_excessive();
@@ -128,7 +145,15 @@ impl<'a, 'b> FuncTranslator<'a, 'b> {
     }
 
     fn set_position(&mut self, offset: usize) {
+        self.at = (offset - self.request.body_offset) as u32;
         self.builder.set_srcloc(SourceLoc::new(offset as u32));
+    }
+
+    /// Whether the condition of the branch that is translated is likely to hold, if a hint says so.
+    pub(crate) fn hint(&self) -> Option<bool> {
+        let hints = self.shape.hints_of(self.request.func);
+        let found = hints.binary_search_by_key(&self.at, |hint| hint.offset).ok()?;
+        Some(hints[found].likely)
     }
 
     /// Pushes a value on the operand stack.

@@ -41,6 +41,7 @@ enum Part {
     Funcs,
     Traps,
     Positions,
+    StackMaps,
     Handlers,
     Code,
 }
@@ -160,6 +161,7 @@ impl Artifact {
             funcs: self.section(Part::Funcs).clone(),
             traps: self.section(Part::Traps).clone(),
             positions: self.section(Part::Positions).clone(),
+            stack_maps: self.section(Part::StackMaps).clone(),
             handlers: self.section(Part::Handlers).clone(),
         };
         let code = self.section(Part::Code).bytes();
@@ -201,6 +203,7 @@ pub(crate) fn write(module: &ModuleInner) -> Result<Vec<u8>> {
         tables.funcs.bytes(),
         tables.traps.bytes(),
         tables.positions.bytes(),
+        tables.stack_maps.bytes(),
         tables.handlers.bytes(),
         code.text(),
     ];

@@ -9,6 +9,7 @@ use crate::module::ModuleInner;
 use crate::vm::{CodeInfo, CodeMemory};
 use anyhow::{Context as _, Result, ensure};
 use std::any::Any;
+use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use waft_core::index::{DefinedFuncIndex, TypedIndex};
 use waft_core::limits::CODE_BYTES_MAX;
@@ -39,6 +40,50 @@ pub(crate) struct CodeTables {
     /// `u32` code offset after each call whose exceptions are caught, `u32` code offset of the landing, `u32` bytes of the
     /// frame.
     pub(crate) handlers: Section,
+    /// See [`StackMaps`].
+    pub(crate) stack_maps: Section,
+}
+
+/// Where references into the GC heap are during calls: `u32` number of maps; of each the `u32` offset of the instruction
+/// after the call and the `u32` place of its slots; then lists of slots, each a `u32` number and as many `i32` offsets from
+/// the frame pointer. All of it counted in words.
+#[derive(Clone)]
+pub(crate) struct StackMaps(Section);
+
+impl StackMaps {
+    fn encode(maps: &[(u32, &[i32])]) -> Section {
+        if maps.is_empty() {
+            return Vec::new().into();
+        }
+        let mut head = Vec::with_capacity(maps.len() * 8 + 4);
+        let mut lists: Vec<u8> = Vec::new();
+        let mut known: HashMap<&[i32], u32> = HashMap::new();
+        head.extend((maps.len() as u32).to_le_bytes());
+        for (offset, slots) in maps {
+            let at = *known.entry(slots).or_insert_with(|| {
+                let at = (maps.len() * 2 + 1 + lists.len() / 4) as u32;
+                lists.extend((slots.len() as u32).to_le_bytes());
+                lists.extend(slots.iter().flat_map(|slot| slot.to_le_bytes()));
+                at
+            });
+            push_pair(&mut head, *offset, at);
+        }
+        head.extend(lists);
+        head.into()
+    }
+
+    /// The slots of the frame that a call returns to at `offset`, from its frame pointer.
+    pub(crate) fn slots(&self, offset: u32) -> impl Iterator<Item = i32> + '_ {
+        let bytes = self.0.bytes();
+        let count = number(bytes, 0).unwrap_or(0) as usize;
+        let found = search(count, |at| number(bytes, at * 2 + 1), offset);
+        let list = found
+            .filter(|at| number(bytes, at * 2 + 1) == Some(offset))
+            .and_then(|at| number(bytes, at * 2 + 2));
+        let first = list.map_or(0, |list| list as usize);
+        let len = list.and_then(|_| number(bytes, first)).unwrap_or(0) as usize;
+        (1..=len).map_while(move |at| number(bytes, first + at)).map(u32::cast_signed)
+    }
 }
 
 /// Where a place in the code comes from.
@@ -51,11 +96,18 @@ pub(crate) struct CodeOrigin {
 }
 
 impl CodeTables {
-    fn new(funcs: Vec<u8>, traps: Vec<u8>, positions: Vec<u8>, handlers: Vec<u8>) -> Self {
+    fn new(
+        funcs: Vec<u8>,
+        traps: Vec<u8>,
+        positions: Vec<u8>,
+        stack_maps: Section,
+        handlers: Vec<u8>,
+    ) -> Self {
         Self {
             funcs: funcs.into(),
             traps: traps.into(),
             positions: positions.into(),
+            stack_maps,
             handlers: handlers.into(),
         }
     }
@@ -126,7 +178,7 @@ fn search(count: usize, key: impl Fn(usize) -> Option<u32>, wanted: u32) -> Opti
 impl CompiledCode {
     /// No code at all.
     pub(crate) fn none() -> Self {
-        Self::loaded(None, CodeTables::new(Vec::new(), Vec::new(), Vec::new(), Vec::new()))
+        Self::loaded(None, CodeTables::new(Vec::new(), Vec::new(), Vec::new(), Vec::new().into(), Vec::new()))
     }
 
     /// Code that is in memory already, with its tables.
@@ -150,7 +202,7 @@ impl CompiledCode {
         // Between functions stands `int3`: nothing runs there.
         let mut text = vec![0xcc; end];
         let (mut table, mut trap_offsets, mut trap_codes) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut positions, mut handlers) = (Vec::new(), Vec::new());
+        let (mut positions, mut stack_maps, mut handlers) = (Vec::new(), Vec::new(), Vec::new());
         for (func, &start) in funcs.iter().zip(&starts) {
             text[start..start + func.code.len()].copy_from_slice(&func.code);
             relocate(&mut text, start, func, shape, &starts)?;
@@ -159,6 +211,7 @@ impl CompiledCode {
                 trap_offsets.extend((start as u32 + trap.offset).to_le_bytes());
                 trap_codes.push(trap.code as u8);
             }
+            stack_maps.extend(func.stack_maps.iter().map(|map| (start as u32 + map.offset, &*map.slots)));
             for position in &func.positions {
                 push_pair(&mut positions, start as u32 + position.code, position.wasm);
             }
@@ -170,7 +223,8 @@ impl CompiledCode {
         trap_offsets.extend(trap_codes);
         let text =
             if text.is_empty() { None } else { Some(CodeMemory::publish(&text).context("cannot map code")?) };
-        Ok(Self::loaded(text, CodeTables::new(table, trap_offsets, positions, handlers)))
+        let stack_maps = StackMaps::encode(&stack_maps);
+        Ok(Self::loaded(text, CodeTables::new(table, trap_offsets, positions, stack_maps, handlers)))
     }
 
     /// The machine code.
@@ -180,6 +234,10 @@ impl CompiledCode {
     /// The tables.
     pub(crate) fn tables(&self) -> &Arc<CodeTables> {
         &self.tables
+    }
+    /// Where references into the GC heap are during calls.
+    pub(crate) fn stack_maps(&self) -> StackMaps {
+        StackMaps(self.tables.stack_maps.clone())
     }
     /// The address of each defined function.
     pub(crate) fn entries(&self) -> impl Iterator<Item = *mut u8> + '_ {

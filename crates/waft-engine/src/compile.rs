@@ -3,13 +3,13 @@
 use crate::code::CompiledCode;
 use crate::engine::Engine;
 use crate::module::{ModuleInner, WasmBytes};
+use crate::proposal::ProposalsNeeded;
 use anyhow::{Result, anyhow};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use waft_core::index::{DefinedFuncIndex, TypedIndex};
 use waft_core::layout::VmLayout;
 use waft_core::module::{BodyToValidate, BodyValidator, Shape, decode};
-use waft_core::proposal::{Status, proposals_used};
 use waft_core::tier::{CompileRequest, CompiledFunc, Linkage};
 
 /// Compiles a whole module.
@@ -29,19 +29,10 @@ pub(crate) fn validate(engine: &Engine, wasm: &[u8]) -> Result<Shape> {
 /// Adds to an error which proposals would have made the module valid, if any would.
 #[cold]
 fn name_proposals(engine: &Engine, wasm: &[u8], error: anyhow::Error) -> anyhow::Error {
-    let enabled = engine.config().proposals;
-    let lacking: Vec<String> = proposals_used(wasm)
-        .into_iter()
-        .filter(|proposal| !enabled.contains(*proposal))
-        .map(|proposal| match proposal.status() {
-            Status::On | Status::Off => format!("`{}`, which is switched off", proposal.name()),
-            Status::Missing => format!("`{}`, which Waft does not support yet", proposal.name()),
-        })
-        .collect();
-    if lacking.is_empty() {
-        return error;
+    match ProposalsNeeded::of(wasm, engine.config().proposals) {
+        Some(needed) => error.context(needed),
+        None => error,
     }
-    error.context(format!("the module needs a proposal: {}", lacking.join("; ")))
 }
 
 fn decode_and_validate(engine: &Engine, wasm: &[u8]) -> Result<Shape> {

@@ -1,8 +1,16 @@
 //! How an engine is set up: plain data, with the defaults that are right for most.
 
+use crate::proposal::is_switch;
 use std::sync::Arc;
 use waft_core::proposal::{Proposal, ProposalSet, Status};
 use waft_core::tier::{Tier, Tunables};
+
+/// ```
+/// use waft::*;
+///
+/// assert_eq!(GcStress::default(), GcStress::Off);
+/// ```
+pub use crate::vm::GcStress;
 
 /// The setup of an [`Engine`](crate::Engine).
 ///
@@ -23,6 +31,7 @@ pub struct Config {
     pub(crate) proposals: ProposalSet,
     pub(crate) tunables: Tunables,
     pub(crate) tier: Option<Arc<dyn Tier>>,
+    pub(crate) gc_stress: GcStress,
 }
 
 impl std::fmt::Debug for Config {
@@ -32,6 +41,7 @@ impl std::fmt::Debug for Config {
             .field("parallel_compilation", &self.parallel_compilation)
             .field("proposals", &self.proposals)
             .field("tunables", &self.tunables)
+            .field("gc_stress", &self.gc_stress)
             .field("tier", &self.tier.as_ref().map(|tier| tier.name()))
             .finish()
     }
@@ -43,45 +53,53 @@ impl Default for Config {
     }
 }
 
-macro_rules! switches_off {
-    ($($name:ident $proposal:ident $example:literal;)*) => {$(
-        #[doc = concat!("Switches the `", stringify!($proposal), "` proposal of WebAssembly; off by default.")]
-        ///
-        /// ```
-        /// # use waft::*;
-        #[doc = concat!("let text = r#\"(module ", $example, ")\"#;")]
-        /// assert!(Module::new(&Engine::default(), text).is_err());
-        #[doc = concat!("Module::new(&Engine::new(Config::new().", stringify!($name), "(true))?, text)?;")]
-        /// # Ok::<(), Error>(())
-        /// ```
-        pub fn $name(&mut self, enable: bool) -> &mut Self {
-            self.proposals.set(Proposal::$proposal, enable);
-            self
-        }
-    )*};
+/// `on`, or what stands in a row of [`switches`].
+macro_rules! default_of {
+    () => {
+        "on"
+    };
+    (off) => {
+        "off"
+    };
 }
 
+/// A method for each proposal; `off` stands before the example if it is off by default.
 macro_rules! switches {
-    ($($name:ident $proposal:ident $example:literal;)*) => {$(
-        #[doc = concat!("Switches the `", stringify!($proposal), "` proposal of WebAssembly; on by default.")]
-        ///
-        /// ```
-        /// # use waft::*;
-        #[doc = concat!("let text = r#\"(module ", $example, ")\"#;")]
-        /// Module::new(&Engine::default(), text)?;
-        #[doc = concat!("let without = Engine::new(Config::new().", stringify!($name), "(false))?;")]
-        /// assert!(Module::new(&without, text).is_err());
-        /// # Ok::<(), Error>(())
-        /// ```
-        pub fn $name(&mut self, enable: bool) -> &mut Self {
-            self.proposals.set(Proposal::$proposal, enable);
-            self
-        }
-    )*};
+    ($($name:ident $proposal:ident $($off:ident)? $example:literal;)*) => {
+        $(
+            #[doc = concat!(
+                "Switches the `", stringify!($proposal), "` proposal of WebAssembly; ", default_of!($($off)?),
+                " by default.",
+            )]
+            ///
+            /// ```
+            /// # use waft::*;
+            #[doc = concat!("let text = r#\"(module ", $example, ")\"#;")]
+            #[doc = concat!("let with = Engine::new(Config::new().", stringify!($name), "(true))?;")]
+            /// Module::new(&with, text)?;
+            #[doc = concat!("let without = Engine::new(Config::new().", stringify!($name), "(false))?;")]
+            /// assert!(Module::new(&without, text).is_err());
+            /// # Ok::<(), Error>(())
+            /// ```
+            pub fn $name(&mut self, enable: bool) -> &mut Self {
+                const {
+                    assert!(is_switch(stringify!($name), Proposal::$proposal.name()));
+                    let is_on = matches!(Proposal::$proposal.status(), Status::On);
+                    assert!(is_on == matches!(default_of!($($off)?).as_bytes(), b"on"));
+                }
+                self.wasm_proposal(Proposal::$proposal, enable)
+            }
+        )*
+
+        /// The proposals that have a method.
+        #[cfg(test)]
+        const SWITCHES: &[Proposal] = &[Proposal::BranchHinting, $(Proposal::$proposal),*];
+    };
 }
 
 impl Config {
-    /// The default setup: every supported proposal is on, compilation uses all processors.
+    /// The default setup: every proposal is on that is supported and not only for old modules, compilation uses all
+    /// processors.
     ///
     /// ```
     /// # use waft::*;
@@ -97,6 +115,7 @@ impl Config {
             proposals: ProposalSet::on_by_default(),
             tunables: Tunables::default(),
             tier: None,
+            gc_stress: GcStress::Off,
         }
     }
 
@@ -147,24 +166,133 @@ impl Config {
         self
     }
 
+    /// Whether every allocation in a store's GC heap collects first, to find references that no collection sees; for tests.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// let engine = Engine::new(Config::new().gc_stress(GcStress::Full))?;
+    /// let mut store = Store::new(&engine, ());
+    /// let text = r#"(module (type $pair (struct (field i32) (field (ref null $pair))))
+    ///     (func (export "f") (result i32)
+    ///         (struct.get $pair 0 (struct.get $pair 1 (struct.new $pair (i32.const 1)
+    ///             (struct.new $pair (i32.const 2) (ref.null $pair)))))))"#;
+    /// let instance = Instance::new(&mut store, &Module::new(&engine, text)?, &[])?;
+    /// assert_eq!(instance.get_typed_func::<(), i32>(&mut store, "f")?.call(&mut store, ())?, 2);
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn gc_stress(&mut self, stress: GcStress) -> &mut Self {
+        self.gc_stress = stress;
+        self
+    }
+
+    /// Whether the results of all operators are the same on every machine, as the standard's [deterministic profile]
+    /// prescribes; off by default.
+    ///
+    /// It settles what is otherwise left open: every NaN that is computed is the canonical one, positive (by default
+    /// its sign and payload are the processor's), and relaxed SIMD operators are deterministic
+    /// ([`Config::relaxed_simd_deterministic`]). It costs a comparison and a selection for each float operator.
+    /// Where growing a memory or table fails is still a matter of limits, and the host's answers are the host's.
+    ///
+    /// [deterministic profile]: https://webassembly.github.io/spec/core/appendix/profiles.html
+    ///
+    /// ```
+    /// # use waft::*;
+    /// let engine = Engine::new(Config::new().deterministic(true))?;
+    /// let module = Module::new(&engine, r#"(module (func (export "f") (param f32 f32) (result i32)
+    ///     (i32.reinterpret_f32 (f32.div (local.get 0) (local.get 1)))))"#)?;
+    /// let mut store = Store::new(&engine, ());
+    /// let instance = Instance::new(&mut store, &module, &[])?;
+    /// let divide = instance.get_typed_func::<(f32, f32), u32>(&mut store, "f")?;
+    /// // x86 makes the negative NaN of it, ARM the positive one.
+    /// assert_eq!(divide.call(&mut store, (0.0, 0.0))?, 0x7fc0_0000);
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn deterministic(&mut self, enable: bool) -> &mut Self {
+        self.tunables.canonical_nans = enable;
+        self.relaxed_simd_deterministic(enable)
+    }
+
+    /// Whether relaxed SIMD operators give the same results on every machine; off by default, and a part of
+    /// [`Config::deterministic`].
+    ///
+    /// What these operators make of NaNs, numbers out of range and mixed masks, and whether `relaxed_madd` rounds once
+    /// or twice, is left to the implementation: by default it is what this processor does fastest. Switched on, it is
+    /// what the standard's [deterministic profile] prescribes: the operator without *relaxed* in its name, two
+    /// roundings, and a dot product of signed numbers.
+    ///
+    /// [deterministic profile]: https://webassembly.github.io/spec/core/appendix/profiles.html
+    ///
+    /// ```
+    /// # use waft::*;
+    /// let engine = Engine::new(Config::new().relaxed_simd_deterministic(true))?;
+    /// let module = Module::new(&engine, r#"(module (func (export "f") (result i32)
+    ///     (i32x4.extract_lane 0 (i32x4.relaxed_trunc_f32x4_s (v128.const f32x4 nan 0 0 0)))))"#)?;
+    /// let mut store = Store::new(&engine, ());
+    /// let instance = Instance::new(&mut store, &module, &[])?;
+    /// // As `i32x4.trunc_sat_f32x4_s`. What x86 does fastest is `i32::MIN`.
+    /// assert_eq!(instance.get_typed_func::<(), i32>(&mut store, "f")?.call(&mut store, ())?, 0);
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn relaxed_simd_deterministic(&mut self, enable: bool) -> &mut Self {
+        self.tunables.relaxed_simd_deterministic = enable;
+        self
+    }
+
     switches! {
         wasm_multi_value MultiValue "(func (result i32 i32) i32.const 1 i32.const 2)";
         wasm_reference_types ReferenceTypes "(table 1 externref)";
         wasm_bulk_memory BulkMemory "(memory 1) (func (memory.fill (i32.const 0) (i32.const 7) (i32.const 9)))";
         wasm_simd Simd "(func (param v128))";
+        wasm_relaxed_simd RelaxedSimd "(func (param v128) (result v128) (i32x4.relaxed_trunc_f32x4_s (local.get 0)))";
         wasm_sign_extension SignExtension "(func (param i32) (drop (i32.extend8_s (local.get 0))))";
         wasm_saturating_float_to_int SaturatingFloatToInt "(func (param f32) (drop (i32.trunc_sat_f32_s (local.get 0))))";
         wasm_mutable_global MutableGlobal r#"(global (export "g") (mut i32) (i32.const 0))"#;
         wasm_tail_call TailCall "(func (return_call 0))";
+        wasm_memory64 Memory64 "(memory i64 1) (table i64 1 funcref)";
         wasm_multi_memory MultiMemory "(memory 1) (memory 1)";
+        wasm_threads Threads "(memory 1 1 shared)";
+        wasm_function_references FunctionReferences "(type $f (func)) (func (param (ref $f)) (call_ref $f (local.get 0)))";
+        wasm_gc Gc "(type (struct (field i32)))";
         wasm_wide_arithmetic WideArithmetic "(func (param i64 i64) (result i64 i64) (i64.mul_wide_u (local.get 0) (local.get 1)))";
+        wasm_custom_page_sizes CustomPageSizes "(memory 1 (pagesize 1))";
         wasm_compact_imports CompactImports r#"(import "m" (item "a" (func)) (item "b" (func)))"#;
         wasm_extended_const ExtendedConst "(global i32 (i32.add (i32.const 1) (i32.const 2)))";
         wasm_exceptions Exceptions "(tag $t) (func (throw $t))";
+        wasm_legacy_exceptions LegacyExceptions off "(func try catch_all end)";
     }
 
-    switches_off! {
-        wasm_legacy_exceptions LegacyExceptions "(func try catch_all end)";
+    /// Switches a proposal of WebAssembly that is known only at run time. The others have a method each.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// let proposal = Proposal::of_name("tail-call").context("no such proposal")?;
+    /// let engine = Engine::new(Config::new().wasm_proposal(proposal, false))?;
+    /// assert!(Module::new(&engine, "(module (func (return_call 0)))").is_err());
+    /// // What is not supported cannot be switched on.
+    /// assert!(Engine::new(Config::new().wasm_proposal(Proposal::StackSwitching, true)).is_err());
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn wasm_proposal(&mut self, proposal: Proposal, enable: bool) -> &mut Self {
+        self.proposals.set(proposal, enable);
+        self
+    }
+
+    /// Switches the `BranchHinting` proposal of WebAssembly: code is laid out so that branches go straight on where
+    /// the module's custom section `metadata.code.branch_hint` says that they nearly always go. On by default.
+    ///
+    /// No module is refused without it, or because its hints are malformed: those are ignored.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// let text = r#"(module (func (param i32)
+    ///     local.get 0 (@metadata.code.branch_hint "\00") if unreachable end))"#;
+    /// let module = Module::new(&Engine::default(), text)?;
+    /// assert_eq!(module.proposals_used().unwrap(), ["branch-hinting"]);
+    /// Module::new(&Engine::new(Config::new().wasm_branch_hinting(false))?, text)?;
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn wasm_branch_hinting(&mut self, enable: bool) -> &mut Self {
+        self.wasm_proposal(Proposal::BranchHinting, enable)
     }
 
     /// What is wrong with the setup, if anything is.
@@ -182,5 +310,18 @@ impl Config {
             );
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_proposal_that_is_supported_has_a_switch() {
+        for proposal in Proposal::ALL {
+            let supported = proposal.status() != Status::Missing;
+            assert_eq!(Config::SWITCHES.contains(proposal), supported, "{}", proposal.name());
+        }
     }
 }

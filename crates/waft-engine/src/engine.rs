@@ -103,13 +103,17 @@ impl Engine {
     /// All that compiled code depends on: precompiled modules run only on an engine with the same fingerprint.
     pub(crate) fn fingerprint(&self) -> String {
         let tier = self.tier();
+        // All of them: a new one does not compile until it stands here.
+        let Tunables { memory_reservation_bytes, relaxed_simd_deterministic, canonical_nans } =
+            *self.tunables();
         format!(
-            "waft {} | {} | {} | memory reservation {} | proposals {:#x}",
+            "waft {} | {} | {} | memory reservation {memory_reservation_bytes} | \
+             canonical NaNs: {canonical_nans} | deterministic relaxed SIMD: {relaxed_simd_deterministic} | \
+             proposals: {}",
             env!("CARGO_PKG_VERSION"),
             tier.name(),
             tier.fingerprint(),
-            self.tunables().memory_reservation_bytes,
-            self.config().proposals.bits()
+            self.config().proposals
         )
     }
 }

@@ -1,13 +1,16 @@
 //! `externref`: values of the host that guests can hold and pass back, and do nothing else with.
 
+use crate::anyref::AnyRef;
+use crate::rooted::{GcRef, Rooted, Sealed};
 use crate::store::{AsContext, AsContextMut};
-use crate::vm::{RawRef, StoreId, StoreOpaque};
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use std::any::Any;
-use std::num::NonZeroU32;
 use std::sync::Arc;
+use waft_core::types::HeapType;
 
-/// A host value in a store. The store keeps it until it is dropped itself.
+/// A host value in a store, or a guest's value that was made external. Handles of it are [`Rooted`].
+///
+/// The value is dropped when neither the host nor a guest can reach it any more, by a collection, or with the store.
 ///
 /// ```
 /// use waft::*;
@@ -15,15 +18,17 @@ use std::sync::Arc;
 /// # fn main() -> Result<()> {
 /// let mut store = Store::new(&Engine::default(), ());
 /// let value = ExternRef::new(&mut store, "a host value")?;
-/// let back = value.data(&store)?;
+/// let back = value.data(&store)?.context("not a host value")?;
 /// assert_eq!(back.downcast_ref::<&str>(), Some(&"a host value"));
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct ExternRef {
-    store: StoreId,
-    handle: NonZeroU32,
+#[derive(Debug)]
+pub struct ExternRef(());
+
+impl Sealed for ExternRef {}
+impl GcRef for ExternRef {
+    const HEAP: HeapType = HeapType::Extern;
 }
 
 impl ExternRef {
@@ -31,7 +36,7 @@ impl ExternRef {
     ///
     /// # Errors
     ///
-    /// If the store has no handle left; it has 2^32.
+    /// If the store's heap has no room.
     ///
     /// ```
     /// # use waft::*;
@@ -41,47 +46,57 @@ impl ExternRef {
     /// }
     /// let connection = ExternRef::new(&mut store, Connection { peer: "example.org".into() })?;
     /// // Guests get it as an argument, a global or an element of a table.
-    /// let echo = Func::wrap(&mut store, |value: Option<ExternRef>| value);
+    /// let echo = Func::wrap(&mut store, |value: Option<Rooted<ExternRef>>| value);
     /// let mut results = [Val::ExternRef(None)];
     /// echo.call(&mut store, &[connection.into()], &mut results)?;
     /// # Ok::<(), Error>(())
     /// ```
-    pub fn new(mut store: impl AsContextMut, value: impl Any + Send + Sync) -> Result<Self> {
+    pub fn new(mut store: impl AsContextMut, value: impl Any + Send + Sync) -> Result<Rooted<Self>> {
         let opaque = &mut store.as_context_mut().0.opaque;
-        let handle = opaque.adopt_extern(Arc::new(value))?;
-        Ok(Self { store: opaque.id(), handle })
+        let reference = opaque.new_extern(Arc::new(value))?;
+        Ok(Rooted::new(opaque, reference))
     }
 
-    /// The value.
+    /// A guest's value made external: `extern.convert_any`.
     ///
     /// # Errors
     ///
-    /// If it belongs to another store.
+    /// If the handle belongs to another store, or its scope was left.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let mut store = Store::new(&Engine::default(), ());
+    /// let seven = AnyRef::from_i31(&mut store, I31::wrapping_u32(7));
+    /// let external = ExternRef::convert_any(&mut store, seven)?;
+    /// assert!(external.data(&store)?.is_none(), "it is no value of the host");
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn convert_any(mut store: impl AsContextMut, value: Rooted<AnyRef>) -> Result<Rooted<Self>> {
+        let opaque = &mut store.as_context_mut().0.opaque;
+        let reference = value.get(opaque)?;
+        Ok(Rooted::new(opaque, reference))
+    }
+}
+
+impl Rooted<ExternRef> {
+    /// The host value; `None` if it is a guest's value made external.
+    ///
+    /// # Errors
+    ///
+    /// If the handle belongs to another store, or its scope was left.
     ///
     /// ```
     /// # use waft::*;
     /// # let mut store = Store::new(&Engine::default(), ());
     /// let value = ExternRef::new(&mut store, 7_u8)?;
-    /// assert_eq!(value.data(&store)?.downcast_ref(), Some(&7_u8));
+    /// assert_eq!(value.data(&store)?.unwrap().downcast_ref(), Some(&7_u8));
     /// let other = Store::new(&Engine::default(), ());
     /// assert!(value.data(&other).is_err());
     /// # Ok::<(), Error>(())
     /// ```
-    pub fn data<'a>(&self, store: &'a impl AsContext) -> Result<&'a (dyn Any + Send + Sync)> {
+    pub fn data<'a>(&self, store: &'a impl AsContext) -> Result<Option<&'a (dyn Any + Send + Sync)>> {
         let opaque = &store.as_context().0.opaque;
-        ensure!(self.store == opaque.id(), "the externref belongs to another store");
-        let value = opaque.extern_value(self.handle);
-        value.map(|value| &**value).ok_or_else(|| anyhow::anyhow!("the store does not know this externref"))
-    }
-
-    pub(crate) fn from_raw(store: &StoreOpaque, raw: RawRef) -> Option<Self> {
-        raw.as_extern().map(|handle| Self { store: store.id(), handle })
-    }
-
-    pub(crate) fn to_raw(value: Option<Self>, store: &StoreOpaque) -> Result<RawRef> {
-        if let Some(value) = value {
-            ensure!(value.store == store.id(), "the externref belongs to another store");
-        }
-        Ok(RawRef::from_extern(value.map(|value| value.handle)))
+        let reference = self.get(opaque)?;
+        Ok(opaque.heap().and_then(|heap| heap.extern_value(reference)).map(|value| &**value))
     }
 }

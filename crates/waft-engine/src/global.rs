@@ -75,8 +75,9 @@ impl Global {
     /// Its value.
     pub fn get(&self, mut store: impl AsContextMut) -> Val {
         let store = store.as_context_mut();
-        let opaque = &store.0.opaque;
-        Val::from_raw(opaque, self.declared(opaque).content, opaque.global_get(self.0))
+        let opaque = &mut store.0.opaque;
+        let (ty, raw) = (self.declared(opaque).content, opaque.global_get(self.0));
+        Val::from_raw(opaque, ty, raw)
     }
     /// Sets its value.
     ///

@@ -7,17 +7,23 @@ use crate::global::Global;
 use crate::limits::GrowthRequest;
 use crate::memory::Memory;
 use crate::module::{Module, ModuleInner};
+use crate::shared_memory::SharedMemory;
 use crate::store::{AsContext, AsContextMut, StoreContextMut};
 use crate::table::Table;
 use crate::tag::Tag;
-use crate::types::ExternType;
-use crate::vm::{Binding, Callee, InstanceRecord, StoreOpaque, StorePtr};
+use crate::types::{ExternType, check_limits, check_memory};
+use crate::vm::{
+    Binding, Callee, InstanceRecord, MemoryObject, PartOf, SharedMemoryObject, StoreOpaque, StorePtr,
+};
 use anyhow::{Context as _, Result, bail, ensure};
 use std::sync::Arc;
-use waft_core::index::{DefinedGlobalIndex, DefinedTableIndex, GlobalIndex, TableIndex, TypedIndex};
+use waft_core::index::{
+    DefinedGlobalIndex, DefinedMemoryIndex, DefinedTableIndex, GlobalIndex, MemoryIndex, TableIndex,
+    TypedIndex,
+};
 use waft_core::module::{DataMode, ElemMode, EntityIndex, Import, Shape};
 use waft_core::trap::TrapCode;
-use waft_core::types::MemoryTy;
+use waft_core::types::TableTy;
 
 /// An instance of a module in a store.
 ///
@@ -102,7 +108,8 @@ impl Instance {
         for (import, given) in module.inner().shape().imports.iter().zip(imports) {
             check_import(&store.0.opaque, module.inner(), import, given)?;
         }
-        let bindings: Vec<Binding> = imports.iter().map(Extern::binding).collect();
+        let opaque = &mut store.0.opaque;
+        let bindings = imports.iter().map(|given| given.binding(opaque)).collect::<Result<Vec<Binding>>>()?;
         Self::bound(&mut store, module, &bindings)
     }
 
@@ -232,7 +239,7 @@ impl Instance {
         func.typed(&store).with_context(|| format!("the export `{name}` has another type"))
     }
 
-    /// The memory that it exports by this name.
+    /// The memory that it exports by this name, unless it is shared.
     ///
     /// ```
     /// # use waft::*;
@@ -246,6 +253,22 @@ impl Instance {
     /// ```
     pub fn get_memory(&self, store: impl AsContextMut, name: &str) -> Option<Memory> {
         self.get_export(store, name)?.into_memory()
+    }
+    /// The shared memory that it exports by this name.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let engine = Engine::default();
+    /// # let mut store = Store::new(&engine, ());
+    /// let module = Module::new(&engine, r#"(module (memory (export "memory") 1 2 shared))"#)?;
+    /// let instance = Instance::new(&mut store, &module, &[])?;
+    /// let memory = instance.get_shared_memory(&mut store, "memory").context("no memory")?;
+    /// assert_eq!(memory.size(), 1);
+    /// assert!(instance.get_memory(&mut store, "memory").is_none());
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn get_shared_memory(&self, store: impl AsContextMut, name: &str) -> Option<SharedMemory> {
+        self.get_export(store, name)?.into_shared_memory()
     }
     /// The table that it exports by this name.
     ///
@@ -312,12 +335,11 @@ pub(crate) fn check_import(
     import: &Import,
     given: &Extern,
 ) -> Result<()> {
-    ensure!(
-        given.store() == store.id(),
-        "the import `{}::{}` belongs to another store",
-        import.module,
-        import.name
-    );
+    let (here, elsewhere) = match given {
+        Extern::SharedMemory(memory) => (memory.is_of(store.engine()), "engine"),
+        other => (other.store() == Some(store.id()), "store"),
+    };
+    ensure!(here, "the import `{}::{}` belongs to another {elsewhere}", import.module, import.name);
     let (shape, types) = (module.shape(), module.engine().types());
     let fits = match (import.entity, given) {
         (EntityIndex::Func(func), Extern::Func(given)) => {
@@ -335,11 +357,15 @@ pub(crate) fn check_import(
         (EntityIndex::Table(table), Extern::Table(given)) => {
             let object = store.at(given.part().owner).table_object(given.part().index);
             let wanted = module.table_ty(table);
-            object.ty().element == wanted.element && object.ty().limits.fits(object.len(), &wanted.limits)
+            let kind = |ty: &TableTy| (ty.element, ty.index);
+            kind(&object.ty()) == kind(&wanted) && object.ty().limits.fits(object.len(), &wanted.limits)
         }
         (EntityIndex::Memory(memory), Extern::Memory(given)) => {
             let object = store.at(given.part().owner).memory_object(given.part().index);
-            object.ty().limits.fits(object.pages(), &shape.memories[memory].limits)
+            object.ty().fits(object.pages(), &shape.memories[memory])
+        }
+        (EntityIndex::Memory(memory), Extern::SharedMemory(given)) => {
+            given.object().ty().fits(given.object().pages(), &shape.memories[memory])
         }
         // Source: section 3.3.14: tags match if their types are equal.
         (EntityIndex::Tag(tag), Extern::Tag(given)) => {
@@ -387,22 +413,25 @@ fn initialise(store: &mut StoreOpaque, instance: StorePtr<InstanceRecord>) -> Re
     let module = store.at(instance).module().clone();
     let shape = module.shape();
     for (at, init) in shape.global_inits.iter() {
-        let value = store.evaluate(instance, init);
+        let value = store.evaluate(instance, init)?;
         let global = GlobalIndex::new(shape.imported_globals + DefinedGlobalIndex::index(at));
         store.global_set(store.at(instance).global(global), value);
     }
     for (at, init) in shape.table_inits.iter() {
         let Some(init) = init else { continue };
-        let value = store.evaluate(instance, init).as_ref();
+        let value = store.evaluate(instance, init)?.as_ref();
         let table = TableIndex::new(shape.imported_tables + DefinedTableIndex::index(at));
         let part = store.at(instance).table(table);
         let filled = store.table_fill(part, 0, value, shape.tables[table].limits.min);
         debug_assert!(filled, "a table has its initial size");
     }
+    for elem in shape.elems.keys() {
+        store.elem_evaluate(instance, elem)?;
+    }
     for (elem, segment) in shape.elems.iter() {
         if let ElemMode::Active { table, offset } = &segment.mode {
             let part = store.at(instance).table(*table);
-            let offset = u64::from(store.evaluate(instance, offset).0 as u32);
+            let offset = shape.tables[*table].index.index(store.evaluate(instance, offset)?.0);
             let fits = store.table_init(instance, part, elem, offset, 0, segment.items.len() as u64);
             ensure!(fits, TrapCode::TableOutOfBounds);
         }
@@ -413,7 +442,7 @@ fn initialise(store: &mut StoreOpaque, instance: StorePtr<InstanceRecord>) -> Re
     for (data, segment) in shape.datas.iter() {
         if let DataMode::Active { memory, offset } = &segment.mode {
             let part = store.at(instance).memory(*memory);
-            let offset = u64::from(store.evaluate(instance, offset).0 as u32);
+            let offset = shape.memories[*memory].index.index(store.evaluate(instance, offset)?.0);
             let fits = store.memory_init(instance, part, data, offset, 0, segment.range.len() as u64);
             ensure!(fits, TrapCode::MemoryOutOfBounds);
             store.data_drop(instance, data);
@@ -429,14 +458,29 @@ pub(crate) fn synthetic<T>(
     shape: Shape,
 ) -> Result<StorePtr<InstanceRecord>> {
     // What validation checks of a module's own.
-    let memories = shape.memories.values().map(|ty| (ty.limits, MemoryTy::PAGES_MAX));
-    let tables = shape.tables.values().map(|ty| (ty.limits, u64::from(u32::MAX)));
-    for (limits, bound) in memories.chain(tables) {
-        let max = limits.max.unwrap_or(bound);
-        ensure!(max <= bound, "the maximum size {max} exceeds {bound}");
-        ensure!(limits.min <= max, "the minimum size {} exceeds the maximum {max}", limits.min);
-    }
+    shape.memories.values().try_for_each(check_memory)?;
+    ensure!(!shape.memories.values().any(|ty| ty.shared), "a shared memory is made with `SharedMemory::new`");
+    shape.tables.values().try_for_each(|ty| check_limits(ty.limits, ty.elements_max()))?;
     let opaque = &mut store.0.opaque;
     let module = ModuleInner::synthetic(opaque.engine(), shape);
     allocate(opaque, Arc::new(module), &[])
+}
+
+/// The part that stands for a shared memory in a store: it is taken in by the first use.
+pub(crate) fn take_in_shared(
+    store: &mut StoreOpaque,
+    memory: &Arc<SharedMemoryObject>,
+) -> Result<PartOf<DefinedMemoryIndex>> {
+    if let Some(part) = store.shared_memory(memory) {
+        return Ok(part);
+    }
+    store.may_add_instance(1, 0)?;
+    let mut shape = Shape::default();
+    shape.memories.push(memory.ty());
+    let module = Arc::new(ModuleInner::synthetic(store.engine(), shape));
+    let memories = std::iter::once(MemoryObject::Shared(memory.clone())).collect();
+    let record = InstanceRecord::create_with(store, module, &[], memories)?;
+    let part = store.at(record).memory(MemoryIndex::from_u32(0));
+    store.adopt_shared_memory(part);
+    Ok(part)
 }

@@ -9,6 +9,7 @@
 
 #![deny(unsafe_code)]
 
+mod anyref;
 mod artifact;
 mod backtrace;
 mod code;
@@ -17,6 +18,7 @@ mod config;
 mod door;
 mod engine;
 mod exception;
+mod exnref;
 mod extern_;
 mod externref;
 mod func;
@@ -26,6 +28,9 @@ mod limits;
 mod linker;
 mod memory;
 mod module;
+mod proposal;
+mod rooted;
+mod shared_memory;
 mod store;
 mod table;
 mod tag;
@@ -50,11 +55,13 @@ mod vm;
 /// assert_eq!(format!("{error:#}"), "cannot halve: 3 is odd");
 /// ```
 pub use anyhow::{Context, Error, Result, bail, ensure};
+pub use anyref::{AnyRef, I31};
 pub use backtrace::{FrameInfo, FrameSymbol, WasmBacktrace};
-pub use config::Config;
+pub use config::{Config, GcStress};
 pub use door::{Doorkeeper, HostCall, Verdict};
 pub use engine::Engine;
 pub use exception::ThrownException;
+pub use exnref::ExnRef;
 pub use extern_::Extern;
 pub use externref::ExternRef;
 pub use func::{Caller, Func, IntoFunc, TypedFunc, WasmParams, WasmResults, WasmRet, WasmTy};
@@ -64,15 +71,29 @@ pub use limits::{ResourceLimiter, StoreLimits, StoreLimitsBuilder};
 pub use linker::{InstancePre, Linker};
 pub use memory::{Memory, MemoryAccessError};
 pub use module::Module;
+pub use proposal::ProposalsNeeded;
+pub use rooted::{GcRef, OwnedRooted, RootScope, Rooted};
+pub use shared_memory::{SharedMemory, WaitResult};
 pub use store::{AsContext, AsContextMut, Store, StoreContext, StoreContextMut};
 pub use table::Table;
 pub use tag::Tag;
 pub use types::{
-    ArrayType, ExportType, ExternType, FieldType, Finality, FuncType, GlobalType, HeapType, ImportType, MemoryType,
-    Mutability, RefType, StorageType, StructType, TableType, TagType, ValType,
+    ArrayType, ExportType, ExternType, FieldType, Finality, FuncType, GlobalType, HeapType, ImportType,
+    MemoryType, MemoryTypeBuilder, Mutability, RefType, StorageType, StructType, TableType, TagType, ValType,
 };
 pub use val::{Ref, V128, Val};
 pub use vm::InterruptHandle;
+/// The proposals of WebAssembly: each has a name, a [`ProposalStatus`] and a switch in [`Config`].
+///
+/// ```
+/// use waft::*;
+///
+/// assert_eq!(Proposal::of_name("tail-call"), Some(Proposal::TailCall));
+/// assert_eq!(Proposal::TailCall.status(), ProposalStatus::On);
+/// assert!(Proposal::ALL.contains(&Proposal::Simd));
+/// ```
+pub use waft_core::proposal::Proposal;
+pub use waft_core::proposal::Status as ProposalStatus;
 /// Found on the errors of calls, with `downcast_ref`.
 ///
 /// ```

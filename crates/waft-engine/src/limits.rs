@@ -36,6 +36,8 @@ use waft_core::types::{MemoryTy, TableTy};
 pub trait ResourceLimiter: Send {
     /// Whether a memory may grow from `current` to `desired`; `maximum` is what its type declares.
     ///
+    /// It is asked again if the memory is shared and another thread grew it before this one could.
+    ///
     /// # Errors
     ///
     /// An error is raised as a trap instead of letting `memory.grow` answer -1.
@@ -255,9 +257,13 @@ enum Noun {
 impl GrowthRequest {
     /// A memory's, in pages.
     pub(crate) fn memory(ty: MemoryTy, current: u64, desired: u64) -> Self {
-        let bytes = |pages: u64| (pages * MemoryTy::PAGE_BYTES) as usize;
+        let bytes = |pages: u64| ty.bytes(pages) as usize;
         let maximum = ty.limits.max.map(bytes);
         Self { noun: Noun::Memory, current: bytes(current), desired: bytes(desired), maximum }
+    }
+    /// The GC heap's, in bytes: to a limiter it is one more memory.
+    pub(crate) fn heap(current: usize, desired: usize) -> Self {
+        Self { noun: Noun::Memory, current, desired, maximum: None }
     }
     /// A table's, in elements.
     pub(crate) fn table(ty: TableTy, current: u64, desired: u64) -> Self {

@@ -357,7 +357,7 @@ impl<T: 'static> Linker<T> {
 
     fn materialise(store: &mut StoreContextMut<'_, T>, definition: &Definition) -> Extern {
         match definition {
-            Definition::Extern(item) => *item,
+            Definition::Extern(item) => item.clone(),
             Definition::HostFunc(func) => {
                 Extern::Func(Func::new_handle(store.0.opaque.add_host_func(func.clone())))
             }
@@ -589,7 +589,7 @@ impl<T: 'static> InstancePre<T> {
             if let Definition::Extern(item) = definition {
                 instance::check_import(&store.0.opaque, self.module.inner(), import, item)?;
             }
-            bindings.push(item.binding());
+            bindings.push(item.binding(&mut store.0.opaque)?);
         }
         Instance::bound(&mut store, &self.module, &bindings)
     }

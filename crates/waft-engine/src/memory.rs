@@ -9,7 +9,7 @@ use std::fmt;
 use waft_core::index::{DefinedMemoryIndex, MemoryIndex};
 use waft_core::module::Shape;
 
-/// A linear memory in a store.
+/// A linear memory in a store, which alone uses it: one that is shared is a [`SharedMemory`](crate::SharedMemory).
 ///
 /// ```
 /// use waft::*;
@@ -48,6 +48,12 @@ pub struct MemoryAccessError {
     size: usize,
 }
 
+impl MemoryAccessError {
+    pub(crate) const fn new(offset: usize, len: usize, size: usize) -> Self {
+        Self { offset, len, size }
+    }
+}
+
 impl fmt::Display for MemoryAccessError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -65,7 +71,7 @@ impl Memory {
     ///
     /// # Errors
     ///
-    /// If the type is impossible, or the store's limits or the machine do not allow it.
+    /// If the type is impossible or that of a shared memory, or the store's limits or the machine do not allow it.
     ///
     /// ```
     /// # use waft::*;

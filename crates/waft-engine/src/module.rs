@@ -93,7 +93,7 @@ impl ModuleInner {
     pub(crate) fn new(engine: &Engine, shape: Shape, wasm: WasmBytes, code: CompiledCode) -> Result<Self> {
         let types = engine.types().register_module(&shape)?;
         let map = &mut |ty| types.canonical(ty);
-        let table = |ty: &TableTy| TableTy { element: ty.element.map_types(map), limits: ty.limits };
+        let table = |ty: &TableTy| TableTy { element: ty.element.map_types(map), ..*ty };
         let tables = shape.tables.values().map(table).collect();
         let global = |ty: &GlobalTy| GlobalTy { content: ty.content.map_types(map), mutable: ty.mutable };
         let globals = shape.globals.values().map(global).collect();
@@ -104,7 +104,14 @@ impl ModuleInner {
     pub(crate) fn synthetic(engine: &Engine, shape: Shape) -> Self {
         let types = ModuleTypes::none(engine.types());
         let canonical = (shape.tables.clone(), shape.globals.clone());
-        Self::assemble(engine, shape, WasmBytes::Whole(Arc::default()), CompiledCode::none(), types, canonical)
+        Self::assemble(
+            engine,
+            shape,
+            WasmBytes::Whole(Arc::default()),
+            CompiledCode::none(),
+            types,
+            canonical,
+        )
     }
 
     fn assemble(
@@ -453,8 +460,9 @@ impl Module {
         artifact::is_artifact(bytes)
     }
 
-    /// The names of the proposals that it cannot do without, found by validating it without each in turn. `None` for a
-    /// precompiled module, which does not keep the code that would tell.
+    /// The names of the proposals that it uses: those that it cannot do without, found by validating it without each in
+    /// turn, and those that it has data for, as branch hints. `None` for a precompiled module, which does not keep the
+    /// code that would tell.
     ///
     /// ```
     /// use waft::{Engine, Module};

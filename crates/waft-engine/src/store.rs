@@ -158,7 +158,25 @@ impl<T> Store<T> {
 
     /// Whether an exception was thrown that no guest caught, and that was not taken since.
     pub fn has_pending_exception(&self) -> bool {
-        self.inner.get().opaque.has_pending_exception()
+        self.inner.get().opaque.pending_exception().get() != 0
+    }
+
+    /// Collects what neither the host nor a guest can reach any more. Nobody has to: collections happen when they pay.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let mut store = Store::new(&Engine::default(), ());
+    /// let dropped = std::sync::Arc::new(());
+    /// {
+    ///     let mut scope = RootScope::new(&mut store);
+    ///     ExternRef::new(&mut scope, dropped.clone())?;
+    /// }
+    /// store.gc();
+    /// assert_eq!(std::sync::Arc::strong_count(&dropped), 1);
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn gc(&mut self) {
+        self.as_context_mut().gc();
     }
 
     /// What makes this store's guest trap, from any thread.
@@ -240,6 +258,11 @@ impl<'a, T> StoreContextMut<'a, T> {
     /// The engine.
     pub fn engine(&self) -> &Engine {
         self.0.opaque.engine()
+    }
+    /// Collects what neither the host nor a guest can reach any more.
+    pub fn gc(&mut self) {
+        // It fails only if a limiter of the host's does, which nobody asked: the heap is as it was then.
+        let _ = self.0.opaque.collect_garbage();
     }
 }
 

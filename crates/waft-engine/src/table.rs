@@ -80,7 +80,7 @@ impl Table {
         let store = store.as_context_mut();
         let raw = store.0.opaque.table_get(self.0, index)?;
         let ty = store.0.opaque.at(self.0.owner).table_object(self.0.index).ty();
-        Some(Ref::from_raw(&store.0.opaque, ty.element, raw))
+        Some(Ref::from_raw(&mut store.0.opaque, ty.element, raw))
     }
     /// Sets the element at `index`.
     ///

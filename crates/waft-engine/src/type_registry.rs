@@ -106,7 +106,8 @@ impl TypeRegistry {
             let Range { start, end } = *range;
             let ids = &types.ids;
             let number = |ty: ConcreteType| {
-                let index = if ty.index < start { ids[ty.index as usize] } else { relative(ty.index - start) };
+                let index =
+                    if ty.index < start { ids[ty.index as usize] } else { relative(ty.index - start) };
                 ConcreteType { index, ..ty }
             };
             let members = &shape.types.as_slice()[start as usize..end as usize];
@@ -134,7 +135,8 @@ impl TypeRegistry {
     /// Claims the type with the number `id`, which somebody else claims already.
     pub(crate) fn claim(self: &Arc<Self>, id: u32) -> RegisteredType {
         let mut groups = self.groups();
-        let member = groups.members.get(&id).expect("a type is claimed as long as anything of it can be reached");
+        let member =
+            groups.members.get(&id).expect("a type is claimed as long as anything of it can be reached");
         let (ty, group) = (member.ty.clone(), member.group);
         groups.claim_again(group);
         RegisteredType { registry: self.clone(), ty, group, id }
@@ -417,7 +419,8 @@ mod tests {
         let registry = Arc::new(TypeRegistry::new().unwrap());
         let list = "(rec (type $l (struct (field i32) (field (ref null $l)))))";
         let one = types(&registry, &format!("(module {list})"));
-        let two = types(&registry, &format!("(module (type (func)) {list} (type (func (param i64))) {list})"));
+        let two =
+            types(&registry, &format!("(module (type (func)) {list} (type (func (param i64))) {list})"));
         assert_eq!(one.ids()[0], two.ids()[1]);
         assert_eq!(two.ids()[1], two.ids()[3]);
         let pair = "(rec (type $l (struct (field i32) (field (ref null $l)))) (type (func)))";
@@ -428,7 +431,10 @@ mod tests {
     #[test]
     fn groups_keep_what_they_refer_to() {
         let registry = Arc::new(TypeRegistry::new().unwrap());
-        let module = types(&registry, "(module (type $a (sub (struct))) (type $b (sub $a (struct (field (ref $a))))))");
+        let module = types(
+            &registry,
+            "(module (type $a (sub (struct))) (type $b (sub $a (struct (field (ref $a))))))",
+        );
         let (a, b) = (module.ids()[0], module.ids()[1]);
         assert!(registry.is_subtype(b, a) && !registry.is_subtype(a, b));
         let kept = registry.claim(b);

@@ -1,9 +1,12 @@
 //! Types as embedders see them.
 
 mod composite;
+mod memory;
 mod val;
 
 pub use composite::{ArrayType, FieldType, Finality, FuncType, StorageType, StructType};
+pub use memory::{MemoryType, MemoryTypeBuilder};
+pub(crate) use memory::{check_limits, check_memory};
 pub use val::{HeapType, RefType, ValType};
 
 use crate::module::ModuleInner;
@@ -11,7 +14,7 @@ use crate::type_registry::TypeRegistry;
 use std::fmt;
 use std::sync::Arc;
 use waft_core::module::EntityIndex;
-use waft_core::types::{GlobalTy, Limits, MemoryTy, TableTy};
+use waft_core::types::{GlobalTy, IndexType, Limits, TableTy};
 
 /// Whether a global can be written.
 ///
@@ -35,50 +38,6 @@ pub enum Mutability {
     Var,
 }
 
-/// The type of a memory; sizes are in pages of 64 KiB.
-///
-/// ```
-/// use waft::*;
-///
-/// let ty = MemoryType::new(1, Some(16));
-/// assert_eq!((ty.minimum(), ty.maximum()), (1, Some(16)));
-/// assert_eq!(ty.minimum() * ty.page_size(), 65_536);
-/// assert_eq!(ty.to_string(), "(memory 1 16)");
-/// ```
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub struct MemoryType(pub(crate) MemoryTy);
-
-impl MemoryType {
-    /// A memory of `minimum` pages that may grow to `maximum`, or as far as addresses reach.
-    ///
-    /// ```
-    /// # use waft::*;
-    /// let unbounded = MemoryType::new(2, None);
-    /// assert_eq!(unbounded.to_string(), "(memory 2)");
-    /// ```
-    pub fn new(minimum: u32, maximum: Option<u32>) -> Self {
-        Self(MemoryTy { limits: Limits { min: minimum.into(), max: maximum.map(u64::from) } })
-    }
-    /// Pages at the start.
-    pub fn minimum(&self) -> u64 {
-        self.0.limits.min
-    }
-    /// Pages at most, if declared.
-    pub fn maximum(&self) -> Option<u64> {
-        self.0.limits.max
-    }
-    /// Bytes in a page.
-    pub fn page_size(&self) -> u64 {
-        MemoryTy::PAGE_BYTES
-    }
-}
-
-impl fmt::Display for MemoryType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "(memory {})", LimitsText(self.0.limits))
-    }
-}
-
 /// The type of a table; sizes are in elements.
 ///
 /// ```
@@ -93,6 +52,7 @@ impl fmt::Display for MemoryType {
 pub struct TableType {
     element: RefType,
     limits: Limits,
+    index: IndexType,
 }
 
 impl TableType {
@@ -104,14 +64,30 @@ impl TableType {
     /// assert_eq!(ten_host_values.to_string(), "(table 10 10 externref)");
     /// ```
     pub fn new(element: RefType, minimum: u32, maximum: Option<u32>) -> Self {
-        Self { element, limits: Limits { min: minimum.into(), max: maximum.map(u64::from) } }
+        let limits = Limits { min: minimum.into(), max: maximum.map(u64::from) };
+        Self { element, limits, index: IndexType::I32 }
+    }
+    /// The same with 64-bit indices.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// let ty = TableType::new64(RefType::FUNCREF, 2, None);
+    /// assert!(ty.is_64() && !TableType::new(RefType::FUNCREF, 2, None).is_64());
+    /// assert_eq!(ty.to_string(), "(table i64 2 funcref)");
+    /// ```
+    pub fn new64(element: RefType, minimum: u64, maximum: Option<u64>) -> Self {
+        Self { element, limits: Limits { min: minimum, max: maximum }, index: IndexType::I64 }
     }
     pub(crate) fn from_canonical(registry: &Arc<TypeRegistry>, ty: TableTy) -> Self {
-        Self { element: RefType::from_canonical(registry, ty.element), limits: ty.limits }
+        Self { element: RefType::from_canonical(registry, ty.element), limits: ty.limits, index: ty.index }
     }
     /// The type with the engine's numbers of types.
     pub(crate) fn canonical(&self, registry: &Arc<TypeRegistry>) -> TableTy {
-        TableTy { element: self.element.canonical(registry), limits: self.limits }
+        TableTy { element: self.element.canonical(registry), limits: self.limits, index: self.index }
+    }
+    /// Whether indices have 64 bits.
+    pub fn is_64(&self) -> bool {
+        self.index.is_64()
     }
     /// What each element is.
     pub fn element(&self) -> &RefType {
@@ -129,18 +105,19 @@ impl TableType {
 
 impl fmt::Display for TableType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "(table {} {})", LimitsText(self.limits), self.element)
+        write!(f, "(table {} {})", LimitsText(self.index, self.limits), self.element)
     }
 }
 
-struct LimitsText(Limits);
+/// Limits as in the text format.
+pub(crate) struct LimitsText(pub(crate) IndexType, pub(crate) Limits);
 
 impl fmt::Display for LimitsText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.max {
-            Some(max) => write!(f, "{} {max}", self.0.min),
-            None => write!(f, "{}", self.0.min),
-        }
+        let Self(index, limits) = self;
+        let index = if index.is_64() { "i64 " } else { "" };
+        write!(f, "{index}{}", limits.min)?;
+        limits.max.map_or(Ok(()), |max| write!(f, " {max}"))
     }
 }
 
@@ -233,7 +210,9 @@ impl ExternType {
     pub(crate) fn of(module: &ModuleInner, entity: EntityIndex) -> Self {
         let (shape, registry) = (module.shape(), module.engine().types());
         match entity {
-            EntityIndex::Func(func) => Self::Func(FuncType::claimed(registry, module.type_id(shape.funcs[func].ty))),
+            EntityIndex::Func(func) => {
+                Self::Func(FuncType::claimed(registry, module.type_id(shape.funcs[func].ty)))
+            }
             EntityIndex::Global(global) => {
                 Self::Global(GlobalType::from_canonical(registry, module.global_ty(global)))
             }

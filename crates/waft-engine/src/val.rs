@@ -1,12 +1,15 @@
 //! Values as embedders see them.
 
+use crate::anyref::{self, AnyRef};
+use crate::exnref::ExnRef;
 use crate::externref::ExternRef;
 use crate::func::Func;
+use crate::rooted::{GcRef, Rooted};
 use crate::types::{HeapType, RefType, ValType};
-use waft_core::types::{self as core, TopType};
 use crate::vm::{RawRef, RawVal, StoreOpaque};
 use anyhow::{Result, anyhow, bail, ensure};
 use std::fmt;
+use waft_core::types::{self as core, TopType};
 
 /// 128 bits, little-endian by lane.
 ///
@@ -74,7 +77,11 @@ pub enum Val {
     /// A function, or null.
     FuncRef(Option<Func>),
     /// A host value, or null.
-    ExternRef(Option<ExternRef>),
+    ExternRef(Option<Rooted<ExternRef>>),
+    /// A guest's value, or null.
+    AnyRef(Option<Rooted<AnyRef>>),
+    /// An exception, or null.
+    ExnRef(Option<Rooted<ExnRef>>),
 }
 
 /// A reference of any type.
@@ -97,13 +104,17 @@ pub enum Ref {
     /// A function, or null.
     Func(Option<Func>),
     /// A host value, or null.
-    Extern(Option<ExternRef>),
+    Extern(Option<Rooted<ExternRef>>),
+    /// A guest's value, or null.
+    Any(Option<Rooted<AnyRef>>),
+    /// An exception, or null.
+    Exn(Option<Rooted<ExnRef>>),
 }
 
 impl Ref {
     /// Whether it is null.
     pub fn is_null(&self) -> bool {
-        matches!(self, Self::Func(None) | Self::Extern(None))
+        matches!(self, Self::Func(None) | Self::Extern(None) | Self::Any(None) | Self::Exn(None))
     }
     /// The null of a type.
     ///
@@ -120,7 +131,8 @@ impl Ref {
         match family {
             TopType::Func => Self::Func(None),
             TopType::Extern => Self::Extern(None),
-            TopType::Any | TopType::Exn => todo!(),
+            TopType::Any => Self::Any(None),
+            TopType::Exn => Self::Exn(None),
         }
     }
     /// The function, if it is one; `Some(None)` for its null.
@@ -128,15 +140,24 @@ impl Ref {
         if let Self::Func(func) = self { Some(func.as_ref()) } else { None }
     }
     /// The host value, if it is one; `Some(None)` for its null.
-    pub fn as_extern(&self) -> Option<Option<&ExternRef>> {
+    pub fn as_extern(&self) -> Option<Option<&Rooted<ExternRef>>> {
         if let Self::Extern(value) = self { Some(value.as_ref()) } else { None }
     }
+    /// The guest's value, if it is one; `Some(None)` for its null.
+    pub fn as_any(&self) -> Option<Option<&Rooted<AnyRef>>> {
+        if let Self::Any(value) = self { Some(value.as_ref()) } else { None }
+    }
+    /// The exception, if it is one; `Some(None)` for its null.
+    pub fn as_exn(&self) -> Option<Option<&Rooted<ExnRef>>> {
+        if let Self::Exn(value) = self { Some(value.as_ref()) } else { None }
+    }
 
-    pub(crate) fn from_raw(store: &StoreOpaque, ty: core::RefType, raw: RawRef) -> Self {
+    pub(crate) fn from_raw(store: &mut StoreOpaque, ty: core::RefType, raw: RawRef) -> Self {
         match ty.heap_type().top() {
             TopType::Func => Self::Func(Func::from_raw(store, raw)),
-            TopType::Extern => Self::Extern(ExternRef::from_raw(store, raw)),
-            TopType::Any | TopType::Exn => todo!(),
+            TopType::Extern => Self::Extern(Rooted::from_raw(store, raw)),
+            TopType::Any => Self::Any(Rooted::from_raw(store, raw)),
+            TopType::Exn => Self::Exn(Rooted::from_raw(store, raw)),
         }
     }
 
@@ -147,30 +168,36 @@ impl Ref {
             let wanted = RefType::from_canonical(types, ty);
             anyhow!("type mismatch: {wanted} expected, {} found", self.ty())
         };
-        let found = match self {
+        let (found, raw) = match self {
             Self::Func(Some(func)) => {
                 ensure!(func.store() == store.id(), "the function belongs to another store");
                 let index = store.func_type_id(func.func_ref());
-                core::HeapType::Concrete(core::ConcreteType { kind: core::CompositeKind::Func, index })
+                let found = core::ConcreteType { kind: core::CompositeKind::Func, index };
+                (core::HeapType::Concrete(found), RawRef::from_func(Some(func.func_ref())))
             }
-            Self::Func(None) => core::HeapType::NoFunc,
-            Self::Extern(Some(_)) => core::HeapType::Extern,
-            Self::Extern(None) => core::HeapType::NoExtern,
+            Self::Extern(Some(value)) => (core::HeapType::Extern, RawRef::from_gc(value.get(store)?)),
+            Self::Any(Some(value)) => {
+                let reference = value.get(store)?;
+                (anyref::type_of(store, reference)?, RawRef::from_gc(reference))
+            }
+            Self::Exn(Some(value)) => (core::HeapType::Exn, RawRef::from_gc(value.get(store)?)),
+            Self::Func(None) => (core::HeapType::NoFunc, RawRef::NULL),
+            Self::Extern(None) => (core::HeapType::NoExtern, RawRef::NULL),
+            Self::Any(None) => (core::HeapType::None, RawRef::NULL),
+            Self::Exn(None) => (core::HeapType::NoExn, RawRef::NULL),
         };
-        let found = core::RefType::new(self.is_null(), found);
-        if !types.ref_is_subtype(found, ty) {
+        if !types.ref_is_subtype(core::RefType::new(self.is_null(), found), ty) {
             return Err(mismatch());
         }
-        match self {
-            Self::Func(func) => Func::to_raw(func, store),
-            Self::Extern(value) => ExternRef::to_raw(value, store),
-        }
+        Ok(raw)
     }
 
     fn ty(&self) -> RefType {
         match self {
             Self::Func(func) => RefType::new(func.is_none(), HeapType::Func),
             Self::Extern(value) => RefType::new(value.is_none(), HeapType::Extern),
+            Self::Any(value) => RefType::new(value.is_none(), HeapType::Any),
+            Self::Exn(value) => RefType::new(value.is_none(), HeapType::Exn),
         }
     }
 }
@@ -181,9 +208,21 @@ impl From<Func> for Ref {
     }
 }
 
-impl From<ExternRef> for Ref {
-    fn from(value: ExternRef) -> Self {
+impl From<Rooted<ExternRef>> for Ref {
+    fn from(value: Rooted<ExternRef>) -> Self {
         Self::Extern(Some(value))
+    }
+}
+
+impl From<Rooted<AnyRef>> for Ref {
+    fn from(value: Rooted<AnyRef>) -> Self {
+        Self::Any(Some(value))
+    }
+}
+
+impl From<Rooted<ExnRef>> for Ref {
+    fn from(value: Rooted<ExnRef>) -> Self {
+        Self::Exn(Some(value))
     }
 }
 
@@ -229,6 +268,8 @@ impl Val {
             Self::V128(_) => ValType::V128,
             Self::FuncRef(_) => ValType::FUNCREF,
             Self::ExternRef(_) => ValType::EXTERNREF,
+            Self::AnyRef(_) => ValType::ANYREF,
+            Self::ExnRef(_) => ValType::EXNREF,
         }
     }
     /// The `i32`, if it is one.
@@ -262,6 +303,8 @@ impl Val {
         match self {
             Self::FuncRef(func) => Some(Ref::Func(*func)),
             Self::ExternRef(value) => Some(Ref::Extern(*value)),
+            Self::AnyRef(value) => Some(Ref::Any(*value)),
+            Self::ExnRef(value) => Some(Ref::Exn(*value)),
             _ => None,
         }
     }
@@ -298,7 +341,7 @@ impl Val {
         }
     }
 
-    pub(crate) fn from_raw(store: &StoreOpaque, ty: core::ValType, raw: RawVal) -> Self {
+    pub(crate) fn from_raw(store: &mut StoreOpaque, ty: core::ValType, raw: RawVal) -> Self {
         match ty {
             core::ValType::I32 => Self::I32(raw.0 as i32),
             core::ValType::I64 => Self::I64(raw.0 as i64),
@@ -337,6 +380,8 @@ impl From<Ref> for Val {
         match reference {
             Ref::Func(func) => Self::FuncRef(func),
             Ref::Extern(value) => Self::ExternRef(value),
+            Ref::Any(value) => Self::AnyRef(value),
+            Ref::Exn(value) => Self::ExnRef(value),
         }
     }
 }
@@ -377,8 +422,11 @@ impl From<Func> for Val {
     }
 }
 
-impl From<ExternRef> for Val {
-    fn from(value: ExternRef) -> Self {
-        Self::ExternRef(Some(value))
+impl<T: GcRef> From<Rooted<T>> for Val
+where
+    Rooted<T>: Into<Ref>,
+{
+    fn from(value: Rooted<T>) -> Self {
+        value.into().into()
     }
 }

@@ -259,6 +259,22 @@ fn what_an_engine_does_not_allow_comes_in_by_no_artifact() {
 }
 
 #[test]
+fn deterministic_engines_take_deterministic_code_alone() {
+    let engines = [
+        Engine::default(),
+        Engine::new(Config::new().relaxed_simd_deterministic(true)).unwrap(),
+        Engine::new(Config::new().deterministic(true)).unwrap(),
+    ];
+    let text = "(module (func (param f32) (result f32) (f32.sqrt (local.get 0))))";
+    for (maker, from) in engines.iter().enumerate() {
+        let artifact = Module::new(from, text).unwrap().serialize().unwrap();
+        for (user, to) in engines.iter().enumerate() {
+            assert_eq!(load(to, &artifact).is_ok(), maker == user, "from {maker} to {user}");
+        }
+    }
+}
+
+#[test]
 fn files_that_others_can_write_or_that_are_no_artifacts_are_refused() {
     let engine = Engine::default();
     let artifact = Module::new(&engine, "(module (func))").unwrap().serialize().unwrap();

@@ -340,13 +340,21 @@ const KEEPER: &str = r#"(module
         (ref.is_null (local.get 0)) (ref.is_null (local.get 1)))
     (func (export "call") (param i32) (result i32) (call_indirect $funcs (result i32) (local.get 0))))"#;
 
+fn same(store: &Store<()>, a: Option<Rooted<ExternRef>>, b: Option<Rooted<ExternRef>>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => Rooted::ref_eq(store, &a, &b).unwrap(),
+        (a, b) => a.is_none() && b.is_none(),
+    }
+}
+
 #[test]
 fn references_are_kept_and_given_back() {
     let mut store = Store::new(&Engine::default(), ());
     let instance = instantiate(&mut store, KEEPER);
-    type Pair = (Option<Func>, Option<ExternRef>);
+    type Pair = (Option<Func>, Option<Rooted<ExternRef>>);
     let put =
-        instance.get_typed_func::<(i32, Option<Func>, Option<ExternRef>), ()>(&mut store, "put").unwrap();
+        instance.get_typed_func::<(i32, Option<Func>, Option<Rooted<ExternRef>>), ()>(&mut store, "put");
+    let put = put.unwrap();
     let get = instance.get_typed_func::<i32, Pair>(&mut store, "get").unwrap();
     let are_null = instance.get_typed_func::<Pair, (i32, i32)>(&mut store, "are null").unwrap();
     let call = instance.get_typed_func::<i32, i32>(&mut store, "call").unwrap();
@@ -357,20 +365,21 @@ fn references_are_kept_and_given_back() {
     for (at, (func, value)) in rows.into_iter().enumerate() {
         put.call(&mut store, (at as i32, func, value)).unwrap();
         let global = instance.get_global(&mut store, "value").unwrap().get(&mut store);
-        assert_eq!(global.ref_().unwrap().as_extern().unwrap().copied(), value);
+        let global = global.ref_().unwrap().as_extern().unwrap().copied();
+        assert!(same(&store, global, value));
         let nulls = are_null.call(&mut store, (func, value)).unwrap();
         assert_eq!(nulls, (i32::from(func.is_none()), i32::from(value.is_none())));
     }
     for (at, (func, value)) in rows.into_iter().enumerate() {
         let (got_func, got_value) = get.call(&mut store, at as i32).unwrap();
         assert_eq!(format!("{got_func:?}"), format!("{func:?}"));
-        assert_eq!(got_value, value);
+        assert!(same(&store, got_value, value));
     }
     assert_eq!(call.call(&mut store, 0).unwrap(), 66);
     assert_eq!(call.call(&mut store, 2).unwrap(), 77);
     assert_eq!(common::trap(&call.call(&mut store, 1).unwrap_err()), Trap::IndirectCallToNull);
     let (_, value) = get.call(&mut store, 2).unwrap();
-    assert_eq!(value.unwrap().data(&store).unwrap().downcast_ref::<String>().unwrap(), "b");
+    assert_eq!(value.unwrap().data(&store).unwrap().unwrap().downcast_ref::<String>().unwrap(), "b");
     let funcs = instance.get_table(&mut store, "funcs").unwrap();
     assert!(funcs.get(&mut store, 1).unwrap().is_null());
     assert!(funcs.get(&mut store, 3).is_none());

@@ -87,7 +87,7 @@ fn imports_match_by_the_rules_of_the_specification() {
         let module = compile(&store, &format!(r#"(module (import "some" "thing" {wanted}))"#));
         let item = offer(&mut store, offered);
         let mut linker = Linker::new(store.engine());
-        linker.define(&store, "some", "thing", item).unwrap();
+        linker.define(&store, "some", "thing", item.clone()).unwrap();
         let outcomes = [
             Instance::new(&mut store, &module, &[item]),
             linker.instantiate(&mut store, &module),
@@ -140,7 +140,7 @@ fn the_number_of_imports_must_be_right() {
     let module = compile(&store, r#"(module (import "" "a" (func)) (import "" "b" (func)))"#);
     let func: Extern = Func::wrap(&mut store, || ()).into();
     for count in [0, 1, 3] {
-        let error = Instance::new(&mut store, &module, &vec![func; count]).unwrap_err();
+        let error = Instance::new(&mut store, &module, &vec![func.clone(); count]).unwrap_err();
         assert_eq!(error.to_string(), format!("expected 2 imports, found {count}"));
     }
 }
@@ -158,10 +158,10 @@ fn what_belongs_to_another_store_is_refused() {
         let module = Module::new(&engine, format!(r#"(module (import "some" "thing" {import}))"#)).unwrap();
         let item = offer(&mut other, offered);
         let mut linker = Linker::new(&engine);
-        linker.define(&other, "some", "thing", item).unwrap();
+        linker.define(&other, "some", "thing", item.clone()).unwrap();
         let pre = linker.instantiate_pre(&module).unwrap();
         for outcome in [
-            Instance::new(&mut store, &module, &[item]),
+            Instance::new(&mut store, &module, std::slice::from_ref(&item)),
             linker.instantiate(&mut store, &module),
             pre.instantiate(&mut store),
         ] {

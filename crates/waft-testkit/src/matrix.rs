@@ -2,7 +2,7 @@
 //!
 //! A row that is added here is tested by all that is tested, and has a list of expected failures of its own.
 
-use waft::{Config, Engine, Result};
+use waft::{Config, Engine, GcStress, Result};
 
 /// One way to run guests.
 #[derive(Clone, Copy, Debug)]
@@ -16,8 +16,25 @@ pub struct Row {
 }
 
 /// All of them.
-pub const MATRIX: &[Row] = &[Row { tier: "cranelift", policy: "on-demand", engine: cranelift_on_demand }];
+pub const MATRIX: &[Row] = &[
+    Row { tier: "cranelift", policy: "on-demand", engine: cranelift_on_demand },
+    Row { tier: "cranelift", policy: "minor collection at every allocation", engine: cranelift_gc_minor },
+    Row { tier: "cranelift", policy: "full collection at every allocation", engine: cranelift_gc_full },
+    Row { tier: "cranelift", policy: "on-demand, deterministic", engine: cranelift_deterministic },
+];
 
 fn cranelift_on_demand(config: Config) -> Result<Engine> {
     Engine::new(&config)
+}
+
+fn cranelift_gc_minor(mut config: Config) -> Result<Engine> {
+    Engine::new(config.gc_stress(GcStress::Minor))
+}
+
+fn cranelift_gc_full(mut config: Config) -> Result<Engine> {
+    Engine::new(config.gc_stress(GcStress::Full))
+}
+
+fn cranelift_deterministic(mut config: Config) -> Result<Engine> {
+    Engine::new(config.deterministic(true))
 }

@@ -12,10 +12,19 @@ const ONE_MEMORY: &[&str] = &[
     "proposals/memory64/",
     "proposals/multi-value/",
     "proposals/reference-types/",
+    "proposals/threads/",
 ];
 
 /// Scripts of the first form of exceptions.
 const LEGACY_EXCEPTIONS: &str = "tests/wast/exception/legacy/";
+/// Folders from before a module could have several tables.
+const ONE_TABLE: &[&str] = &["proposals/threads/"];
+
+/// Folders from before offsets could have 64 bits: their scripts assert that the longer form of a number is malformed.
+const SHORT_OFFSETS: &[&str] = &["wasm-v1/", "wasm-v2/", "proposals/reference-types/"];
+
+/// Scripts that assert what the deterministic profile prescribes.
+const DETERMINISTIC: &str = "tests/wast/deterministic/";
 
 /// One script.
 #[derive(Clone, Debug)]
@@ -27,13 +36,23 @@ pub struct Script {
 }
 
 impl Script {
-    /// Switches off what the script asserts to be invalid, since it is older, and on what is off by default.
+    /// Switches off what the script asserts to be invalid, since it is older, and on what it is about.
     pub fn configure(&self, config: &mut Config) {
+        let is_in = |folders: &[&str]| folders.iter().any(|folder| self.name.starts_with(folder));
+        if self.name.starts_with(DETERMINISTIC) {
+            config.deterministic(true);
+        }
         if self.name.starts_with(LEGACY_EXCEPTIONS) {
             config.wasm_legacy_exceptions(true);
         }
-        if ONE_MEMORY.iter().any(|folder| self.name.starts_with(folder)) {
+        if is_in(ONE_MEMORY) {
             config.wasm_multi_memory(false);
+        }
+        if is_in(ONE_TABLE) {
+            config.wasm_reference_types(false);
+        }
+        if is_in(SHORT_OFFSETS) {
+            config.wasm_memory64(false);
         }
     }
 }

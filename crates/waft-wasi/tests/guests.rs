@@ -144,6 +144,18 @@ fn a_missing_memory_is_named() {
 }
 
 #[test]
+fn a_shared_memory_is_refused() {
+    let import = import("wasi_snapshot_preview1", "fd_write");
+    let zeros = "(i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)";
+    let wat = format!(
+        r#"(module {import} (memory (export "memory") 1 1 shared)
+            (func (export "_start") (drop (call $fd_write {zeros}))))"#
+    );
+    let error = format!("{:?}", run(WasiCtx::default(), &wat).unwrap_err());
+    assert!(error.contains("fd_write: the guest's memory is shared"), "{error}");
+}
+
+#[test]
 fn functions_without_pointers_need_no_memory() {
     let imports =
         import("wasi_snapshot_preview1", "fd_close") + &import("wasi_snapshot_preview1", "proc_exit");

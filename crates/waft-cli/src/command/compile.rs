@@ -1,6 +1,7 @@
 //! `waft compile`: machine code ahead of time.
 
 use crate::input::Input;
+use crate::setup::Setup;
 use crate::units::format_size;
 use crate::{describe, output};
 use clap::Args;
@@ -8,7 +9,7 @@ use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
-use waft::{Engine, Result, bail};
+use waft::{Result, bail};
 
 /// Compile a module ahead of time, to be started by `waft run` without compiling
 ///
@@ -19,6 +20,7 @@ use waft::{Engine, Result, bail};
 Examples:
   waft compile app.wasm -o app.cwasm
   waft run app.cwasm
+  waft compile --deterministic app.wasm -o app.cwasm && waft run --deterministic app.cwasm
   curl -s https://example.com/app.wasm | waft compile - -o app.cwasm")]
 pub(crate) struct Compile {
     /// A module, text or binary; `-` for standard input
@@ -27,6 +29,9 @@ pub(crate) struct Compile {
     /// Where to write the code; `-` for standard output
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
+
+    #[command(flatten)]
+    setup: Setup,
 }
 
 impl Compile {
@@ -36,10 +41,11 @@ impl Compile {
             bail!("{}: compiled already; give the module that it was made from", input.name);
         };
         let name = input.name.clone();
+        let engine = self.setup.engine()?;
         let start = Instant::now();
         let what = format!("compiling {name} ({})", format_size(source_bytes));
         let code = output::with_progress(&what, || -> Result<Vec<u8>> {
-            let module = input.into_module(&Engine::new(&crate::command::config())?)?;
+            let module = input.into_module(&engine)?;
             module.serialize()
         })?;
         self.write(&code)?;

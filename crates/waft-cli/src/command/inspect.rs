@@ -4,20 +4,22 @@ mod json;
 
 use crate::input::Input;
 use crate::needs::{self, Grants, Need};
+use crate::setup::Setup;
 use crate::units::format_size;
 use crate::{describe, output};
 use clap::Args;
 use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use waft::{Engine, ExternType, Module, Result};
+use waft::{ExternType, Module, Result};
 
 /// Show what a module imports, exports and uses, and which grants it would need
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
   waft inspect app.wasm
-  waft inspect --json app.wasm | jq .grants")]
+  waft inspect --json app.wasm | jq .grants
+  waft inspect --proposal all old.wasm")]
 pub(crate) struct Inspect {
     /// A module: text, binary or precompiled; `-` for standard input
     file: PathBuf,
@@ -25,6 +27,9 @@ pub(crate) struct Inspect {
     /// Print JSON, for programs
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    setup: Setup,
 }
 
 /// One import or export, in words.
@@ -68,7 +73,7 @@ impl Inspect {
     pub(crate) fn execute(self) -> Result<ExitCode> {
         let input = Input::read(&self.file)?;
         let (file, source_bytes) = (input.name.clone(), input.source_bytes());
-        let module = input.into_decoded(&Engine::new(&super::config())?)?;
+        let module = input.into_decoded(&self.setup.engine()?)?;
         let inspection = Inspection::of(file, source_bytes, &module);
         output::print(&if self.json { inspection.to_json() } else { inspection.to_text() })?;
         Ok(ExitCode::SUCCESS)

@@ -4,10 +4,11 @@
 //!
 //! Grants: `grant.rs`. Loading FILE: `input.rs`. Exit codes: `exit.rs`.
 
-use crate::command::{THREAD_STACK_BYTES, config};
+use crate::command::THREAD_STACK_BYTES;
 use crate::grant::{DirGrant, EnvGrant, dir_parser, env_parser};
 use crate::input::Input;
 use crate::limits::MemoryLimit;
+use crate::setup::Setup;
 use crate::stack::with_stack;
 use crate::timeout::Timeout;
 use crate::units::{format_duration, format_size, parse_duration, parse_size};
@@ -35,6 +36,7 @@ Examples:
   waft run --dir . --env HOME tool.wasm --flags for the tool
   waft run --dir ./site::/srv:ro --timeout 10s --max-memory 512MiB build.wasm /srv
   waft run --invoke add math.wasm 3 5
+  waft run --proposal -relaxed-simd,-tail-call --deterministic model.wasm
   cat app.wasm | waft run - argument")]
 pub(crate) struct Run {
     /// Grant a directory, under its own name or as GUEST; `:ro` to be read only
@@ -57,6 +59,9 @@ pub(crate) struct Run {
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     timeout: Option<Duration>,
 
+    #[command(flatten)]
+    setup: Setup,
+
     /// The program (text, binary or precompiled; `-` for standard input), then its arguments
     ///
     /// What follows FILE goes to the program, whatever it looks like.
@@ -74,7 +79,7 @@ struct Host {
 
 impl Run {
     pub(crate) fn execute(self) -> Result<ExitCode> {
-        let engine = Engine::new(&config())?;
+        let engine = self.setup.engine()?;
         let input = Input::read(self.file())?;
         let module = match input.source_bytes() {
             Some(bytes) => {

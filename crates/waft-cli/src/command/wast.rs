@@ -1,5 +1,6 @@
 //! `waft wast`: runs scripts of the specification's test format.
 
+use crate::setup::Setup;
 use crate::stack::with_stack;
 use crate::wast::{Options, Report, run_script};
 use crate::{exit, output};
@@ -15,11 +16,15 @@ use waft::{Engine, Error, Result};
 #[command(after_help = "\
 Examples:
   waft wast test.wast
-  waft wast spec/test/core")]
+  waft wast spec/test/core
+  waft wast --proposal -multi-memory spec-2.0/test/core")]
 pub(crate) struct Wast {
     /// Scripts, or directories to search for them
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
+
+    #[command(flatten)]
+    setup: Setup,
 }
 
 impl Wast {
@@ -29,7 +34,7 @@ impl Wast {
             collect(file, &mut scripts)?;
         }
         // Scripts recurse until the stack ends: theirs must be of a known size.
-        with_stack(super::THREAD_STACK_BYTES, || run_all(&scripts))?
+        with_stack(super::THREAD_STACK_BYTES, || run_all(&self.setup.engine()?, &scripts))?
     }
 }
 
@@ -51,14 +56,13 @@ fn collect(path: &Path, scripts: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-fn run_all(scripts: &[PathBuf]) -> Result<ExitCode> {
-    let engine = Engine::new(&super::config())?;
+fn run_all(engine: &Engine, scripts: &[PathBuf]) -> Result<ExitCode> {
     let (mut passed, mut failed) = (0, 0);
     for path in scripts {
         let name = path.display().to_string();
         let source = std::fs::read_to_string(path)
             .map_err(|error| Error::new(error).context(format!("cannot read {name}")))?;
-        let report = run_script(&engine, &name, &source, &Options::default());
+        let report = run_script(engine, &name, &source, &Options::default());
         print_report(&report)?;
         passed += report.passed;
         failed += report.failures.len();

@@ -1,18 +1,23 @@
 //! The commands of a script, each against one store.
 
-use super::{Options, spectest, trap, value};
+use super::thread::{SharedModules, Spawn, Threads, register_shared, shared_exports};
+use super::{Report, Setting, spectest, trap, value};
 use crate::timeout::Timeout;
 use std::collections::HashMap;
-use waft::{Engine, Error, Extern, Func, Instance, Linker, Module, Store, ThrownException, Trap, Val};
+use std::time::Instant;
+use waft::{Error, Extern, Func, Instance, Linker, Module, Store, ThrownException, Trap, Val};
 use wast::token::Id;
-use wast::{QuoteWat, WastDirective, WastExecute, WastInvoke, WastRet, Wat};
+use wast::{QuoteWat, WastDirective, WastExecute, WastInvoke, WastRet, WastThread, Wat};
 
 /// What the store carries: nothing, for `spectest` has no state.
 pub(super) struct Host;
 
 /// A script as it runs: what its names stand for so far.
-pub(super) struct Script {
-    engine: Engine,
+pub(super) struct Script<'scope> {
+    setting: &'scope Setting<'scope>,
+    threads: Threads<'scope>,
+    /// What a thread sees of its parent's modules.
+    shared: SharedModules,
     store: Store<Host>,
     linker: Linker<Host>,
     /// Modules that were defined but not instantiated, by name.
@@ -41,16 +46,24 @@ enum Stop {
 
 type Outcome<T> = Result<T, Stop>;
 
-impl Script {
+impl<'scope> Script<'scope> {
     /// A store of its own, with `spectest` in it.
-    pub(super) fn new(engine: &Engine, options: &Options) -> waft::Result<Script> {
+    pub(super) fn new(
+        scope: &'scope dyn Spawn<'scope>,
+        setting: &'scope Setting<'scope>,
+        shared: SharedModules,
+    ) -> waft::Result<Self> {
+        let engine = setting.engine;
         let mut store = Store::new(engine, Host);
         let mut linker = Linker::new(engine);
         linker.allow_shadowing(true);
         spectest::define(&mut linker, &mut store)?;
-        let timeout = Timeout::start(store.interrupt_handle(), options.timeout, crate::exit::FAILURE);
+        let left = setting.deadline.saturating_duration_since(Instant::now());
+        let timeout = Timeout::start(store.interrupt_handle(), left, crate::exit::FAILURE);
         Ok(Script {
-            engine: engine.clone(),
+            setting,
+            threads: Threads::new(scope),
+            shared,
             store,
             linker,
             definitions: HashMap::new(),
@@ -62,7 +75,7 @@ impl Script {
     }
 
     /// Runs one command; an error says what was expected and what happened.
-    pub(super) fn run(&mut self, command: WastDirective<'_>) -> Result<(), String> {
+    pub(super) fn run(&mut self, command: WastDirective<'scope>) -> Result<(), String> {
         if self.timeout.expired() {
             return Err("not run: the script's time is up".into());
         }
@@ -86,9 +99,31 @@ impl Script {
             }
             WastDirective::AssertException { exec, .. } => expect_exception(self.execute(exec)),
             WastDirective::AssertSuspension { .. } => Err("not supported: assert_suspension".into()),
-            WastDirective::Thread(_) => Err("not supported: (thread)".into()),
-            WastDirective::Wait { .. } => Err("not supported: (wait)".into()),
+            WastDirective::Thread(thread) => self.thread(thread),
+            WastDirective::Wait { thread, .. } => self.threads.wait(thread.name()),
         }
+    }
+
+    /// Waits for the threads that nobody waited for; what all threads did.
+    pub(super) fn into_threads(self) -> Vec<Report> {
+        self.threads.finish()
+    }
+
+    fn thread(&mut self, thread: WastThread<'scope>) -> Result<(), String> {
+        let mut shared = SharedModules::new();
+        if let Some(module) = thread.shared_module {
+            let name = module.name();
+            let memories = match self.shared.get(name) {
+                Some(memories) if !self.instances.contains_key(name) => memories.clone(),
+                _ => {
+                    let instance = plain(self.instance(Some(module)))?;
+                    shared_exports(&mut self.store, instance)
+                }
+            };
+            shared.insert(name.to_owned(), memories);
+        }
+        self.threads.start(self.setting, shared, thread);
+        Ok(())
     }
 
     fn module(&mut self, mut module: QuoteWat<'_>) -> Result<(), String> {
@@ -128,6 +163,10 @@ impl Script {
     }
 
     fn register(&mut self, name: &str, module: Option<Id<'_>>) -> Result<(), String> {
+        let elsewhere = module.filter(|module| !self.instances.contains_key(module.name()));
+        if let Some(memories) = elsewhere.and_then(|module| self.shared.get(module.name())) {
+            return register_shared(&mut self.linker, &self.store, name, memories);
+        }
         let instance = plain(self.instance(module))?;
         self.linker.instance(&mut self.store, name, instance).map_err(|error| format!("{error:#}"))?;
         Ok(())
@@ -135,7 +174,7 @@ impl Script {
 
     fn assert_return(&mut self, exec: WastExecute<'_>, expected: &[WastRet<'_>]) -> Result<(), String> {
         let actual = plain(self.execute(exec))?;
-        value::check_results(&self.store, &actual, expected)
+        value::check_results(&mut self.store, &actual, expected)
     }
 
     fn assert_rejected(&mut self, mut module: QuoteWat<'_>, message: &str) -> Result<(), String> {
@@ -157,7 +196,7 @@ impl Script {
     fn compile(&mut self, module: &mut QuoteWat<'_>) -> Outcome<Module> {
         // Encoding a quoted module parses its text: an error of either is about the module.
         let bytes = module.encode().map_err(|error| Stop::Rejected(error.message()))?;
-        Module::from_binary(&self.engine, &bytes).map_err(|error| Stop::Rejected(format!("{error:#}")))
+        Module::from_binary(self.setting.engine, &bytes).map_err(|error| Stop::Rejected(format!("{error:#}")))
     }
 
     fn instantiate(&mut self, module: &Module) -> Outcome<Instance> {

@@ -1,14 +1,13 @@
 //! The module `spectest` that the specification's scripts import from.
 
 use waft::{
-    Global, GlobalType, Linker, Memory, MemoryType, Mutability, Ref, RefType, Result, Store, Table,
-    TableType, Val, ValType,
+    Global, GlobalType, Linker, Memory, MemoryType, Mutability, Ref, RefType, Result, SharedMemory, Store,
+    Table, TableType, Val, ValType,
 };
 
 const MODULE: &str = "spectest";
 
-/// Defines every item of `spectest` except `shared_memory`, which comes with threads, and `table64`, which comes with
-/// 64-bit tables.
+/// Defines every item of `spectest`.
 pub(super) fn define<T: 'static>(linker: &mut Linker<T>, store: &mut Store<T>) -> Result<()> {
     define_functions(linker)?;
     let globals = [
@@ -21,10 +20,18 @@ pub(super) fn define<T: 'static>(linker: &mut Linker<T>, store: &mut Store<T>) -
         let global = Global::new(&mut *store, GlobalType::new(ty, Mutability::Const), value)?;
         linker.define(&mut *store, MODULE, name, global)?;
     }
-    let table = Table::new(&mut *store, TableType::new(RefType::FUNCREF, 10, Some(20)), Ref::Func(None))?;
-    linker.define(&mut *store, MODULE, "table", table)?;
+    let tables = [
+        ("table", TableType::new(RefType::FUNCREF, 10, Some(20))),
+        ("table64", TableType::new64(RefType::FUNCREF, 10, Some(20))),
+    ];
+    for (name, ty) in tables {
+        let table = Table::new(&mut *store, ty, Ref::Func(None))?;
+        linker.define(&mut *store, MODULE, name, table)?;
+    }
     let memory = Memory::new(&mut *store, MemoryType::new(1, Some(2)))?;
     linker.define(&mut *store, MODULE, "memory", memory)?;
+    let shared = SharedMemory::new(store.engine(), MemoryType::shared(1, 2))?;
+    linker.define(&mut *store, MODULE, "shared_memory", shared)?;
     Ok(())
 }
 

@@ -13,13 +13,17 @@ const TEXTS: &[(&str, &[Trap])] = &[
     ("invalid conversion to integer", &[Trap::BadConversionToInteger]),
     ("out of bounds memory access", &[Trap::MemoryOutOfBounds]),
     ("out of bounds table access", &[Trap::TableOutOfBounds]),
+    ("out of bounds array access", &[Trap::ArrayOutOfBounds]),
     ("out of bounds", &[Trap::MemoryOutOfBounds, Trap::TableOutOfBounds]),
     ("undefined", &[Trap::TableOutOfBounds]),
     ("uninitialized", &[Trap::IndirectCallToNull]),
     ("indirect call", &[Trap::BadSignature]),
     ("null function reference", &[Trap::NullReference, Trap::IndirectCallToNull]),
     ("null", &[Trap::NullReference]),
+    ("unaligned atomic", &[Trap::HeapMisaligned]),
+    ("expected shared memory", &[Trap::AtomicWaitNonSharedMemory]),
     ("call stack exhausted", &[Trap::StackOverflow]),
+    ("cast failure", &[Trap::CastFailure]),
 ];
 
 /// The kinds of trap that `text` stands for; none for a text that is not known.

@@ -1,7 +1,7 @@
 //! Values of a script: arguments to the engine's values, and results against what is expected.
 
 use super::script::Host;
-use waft::{ExternRef, Store, Val};
+use waft::{AnyRef, ExternRef, Rooted, Store, Val};
 use wast::core::{AbstractHeapType, HeapType, NanPattern, V128Pattern, WastArgCore, WastRetCore};
 use wast::{WastArg, WastRet};
 
@@ -21,28 +21,63 @@ pub(super) fn argument(store: &mut Store<Host>, argument: &WastArg<'_>) -> Resul
             let reference = ExternRef::new(&mut *store, *value).map_err(|error| format!("{error:#}"))?;
             Val::ExternRef(Some(reference))
         }
-        WastArgCore::RefHost(_) => return Err("not supported: (ref.host)".into()),
+        WastArgCore::RefHost(value) => {
+            let host = host_value(store, *value).and_then(|value| AnyRef::convert_extern(&mut *store, value));
+            Val::AnyRef(Some(host.map_err(|error| format!("{error:#}"))?))
+        }
+    })
+}
+
+fn host_value(store: &mut Store<Host>, value: u32) -> waft::Result<Rooted<ExternRef>> {
+    ExternRef::new(&mut *store, value)
+}
+
+/// The family of references that a type belongs to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Family {
+    Func,
+    Extern,
+    Any,
+    Exn,
+}
+
+/// `None` for a type that is only a name: to know its family takes the module.
+fn family(ty: &HeapType<'_>) -> Option<Family> {
+    use AbstractHeapType as A;
+    let HeapType::Abstract { shared: false, ty } = ty else { return None };
+    Some(match ty {
+        A::Func | A::NoFunc => Family::Func,
+        A::Extern | A::NoExtern => Family::Extern,
+        A::Exn | A::NoExn => Family::Exn,
+        A::Any | A::Eq | A::I31 | A::Struct | A::Array | A::None => Family::Any,
+        A::Cont | A::NoCont => return None,
     })
 }
 
 fn null(ty: &HeapType<'_>) -> Result<Val, String> {
-    match abstract_type(ty) {
-        Some(AbstractHeapType::Func | AbstractHeapType::NoFunc) => Ok(Val::FuncRef(None)),
-        Some(AbstractHeapType::Extern | AbstractHeapType::NoExtern) => Ok(Val::ExternRef(None)),
-        _ => Err(format!("not supported: (ref.null) of {ty:?}")),
+    match family(ty) {
+        Some(Family::Func) => Ok(Val::FuncRef(None)),
+        Some(Family::Extern) => Ok(Val::ExternRef(None)),
+        Some(Family::Any) => Ok(Val::AnyRef(None)),
+        Some(Family::Exn) => Ok(Val::ExnRef(None)),
+        None => Err(format!("not supported: (ref.null) of {ty:?}")),
     }
 }
 
-fn abstract_type(ty: &HeapType<'_>) -> Option<AbstractHeapType> {
-    match ty {
-        HeapType::Abstract { shared: false, ty } => Some(*ty),
+/// The family of a null; `None` for all other values.
+fn null_family(value: &Val) -> Option<Family> {
+    match value {
+        Val::FuncRef(None) => Some(Family::Func),
+        Val::ExternRef(None) => Some(Family::Extern),
+        Val::AnyRef(None) => Some(Family::Any),
+        Val::ExnRef(None) => Some(Family::Exn),
         _ => None,
     }
 }
 
 /// Compares all results of a call.
 pub(super) fn check_results(
-    store: &Store<Host>,
+    store: &mut Store<Host>,
     actual: &[Val],
     expected: &[WastRet<'_>],
 ) -> Result<(), String> {
@@ -61,7 +96,7 @@ pub(super) fn check_results(
 }
 
 /// Floats are compared by their bits, because -0 and the payload of a NaN matter here.
-fn matches(store: &Store<Host>, actual: &Val, expected: &WastRetCore<'_>) -> Result<bool, String> {
+fn matches(store: &mut Store<Host>, actual: &Val, expected: &WastRetCore<'_>) -> Result<bool, String> {
     Ok(match (actual, expected) {
         (_, WastRetCore::Either(choices)) => {
             for choice in choices {
@@ -76,19 +111,39 @@ fn matches(store: &Store<Host>, actual: &Val, expected: &WastRetCore<'_>) -> Res
         (Val::F32(actual), WastRetCore::F32(expected)) => matches_f32(*actual, expected),
         (Val::F64(actual), WastRetCore::F64(expected)) => matches_f64(*actual, expected),
         (Val::V128(actual), WastRetCore::V128(expected)) => matches_v128(actual.as_u128(), expected),
-        (Val::FuncRef(None) | Val::ExternRef(None), WastRetCore::RefNull(None)) => true,
-        (Val::FuncRef(None), WastRetCore::RefNull(Some(ty))) => {
-            matches!(abstract_type(ty), Some(AbstractHeapType::Func | AbstractHeapType::NoFunc))
-        }
-        (Val::ExternRef(None), WastRetCore::RefNull(Some(ty))) => {
-            matches!(abstract_type(ty), Some(AbstractHeapType::Extern | AbstractHeapType::NoExtern))
-        }
+        (value, WastRetCore::RefNull(ty)) => match (null_family(value), ty) {
+            (None, _) => false,
+            (Some(_), None) => true,
+            (Some(actual), Some(ty)) => family(ty).is_none_or(|expected| actual == expected),
+        },
         // The API gives no index of a function: that it is one must do.
         (Val::FuncRef(Some(_)), WastRetCore::RefFunc(_)) => true,
         (Val::ExternRef(Some(_)), WastRetCore::RefExtern(None)) => true,
         (Val::ExternRef(Some(reference)), WastRetCore::RefExtern(Some(expected))) => {
-            let data = reference.data(store).map_err(|error| format!("{error:#}"))?;
-            data.downcast_ref::<u32>() == Some(expected)
+            let data = reference.data(&*store).map_err(|error| format!("{error:#}"))?;
+            data.and_then(|data| data.downcast_ref::<u32>()) == Some(expected)
+        }
+        (Val::AnyRef(Some(value)), expected) => {
+            matches_any(store, value, expected).map_err(|error| format!("{error:#}"))?
+        }
+        _ => false,
+    })
+}
+
+fn matches_any(
+    store: &mut Store<Host>,
+    value: &Rooted<AnyRef>,
+    expected: &WastRetCore<'_>,
+) -> waft::Result<bool> {
+    Ok(match expected {
+        WastRetCore::RefAny => true,
+        WastRetCore::RefEq => value.is_eqref(&*store)?,
+        WastRetCore::RefI31 => value.is_i31(&*store)?,
+        WastRetCore::RefStruct => value.is_struct(&*store)?,
+        WastRetCore::RefArray => value.is_array(&*store)?,
+        WastRetCore::RefHost(expected) => {
+            let value = ExternRef::convert_any(&mut *store, *value)?;
+            value.data(&*store)?.and_then(|data| data.downcast_ref::<u32>()) == Some(expected)
         }
         _ => false,
     })
@@ -134,9 +189,11 @@ fn describe(value: &Val) -> String {
         Val::F32(bits) => format!("f32 {} ({bits:#010x})", f32::from_bits(*bits)),
         Val::F64(bits) => format!("f64 {} ({bits:#018x})", f64::from_bits(*bits)),
         Val::V128(value) => format!("v128 {:#034x}", value.as_u128()),
-        Val::FuncRef(None) | Val::ExternRef(None) => "null".into(),
+        Val::FuncRef(None) | Val::ExternRef(None) | Val::AnyRef(None) | Val::ExnRef(None) => "null".into(),
         Val::FuncRef(Some(_)) => "a function".into(),
         Val::ExternRef(Some(_)) => "a host value".into(),
+        Val::AnyRef(Some(_)) => "a guest's value".into(),
+        Val::ExnRef(Some(_)) => "an exception".into(),
     }
 }
 

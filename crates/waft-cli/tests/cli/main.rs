@@ -7,3 +7,4 @@ mod common;
 mod compile;
 mod inspect;
 mod run;
+mod setup;

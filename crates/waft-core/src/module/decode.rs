@@ -1,14 +1,14 @@
 //! From bytes to a [`Shape`], driving `wasmparser`.
 
 use super::{
-    ConstExpr, CustomSection, DataMode, DataSegment, ElemItems, ElemMode, ElemSegment, EntityIndex, Export,
-    Func, Import, Shape,
+    BranchHints, ConstExpr, CustomSection, DataMode, DataSegment, ElemItems, ElemMode, ElemSegment,
+    EntityIndex, Export, Func, Import, Shape, hints,
 };
 use crate::index::{FuncIndex, FuncRefIndex, GlobalIndex, MemoryIndex, TableIndex, TagIndex, TypeIndex};
-use crate::proposal::ProposalSet;
+use crate::proposal::{Proposal, ProposalSet};
 use crate::types::{
-    CompositeKind, CompositeTy, ConcreteType, FieldTy, FuncSig, GlobalTy, HeapType, Limits, MemoryTy,
-    RefType, StorageTy, SubType, TableTy, ValType,
+    CompositeKind, CompositeTy, ConcreteType, FieldTy, FuncSig, GlobalTy, HeapType, IndexType, Limits,
+    MemoryTy, RefType, StorageTy, SubType, TableTy, ValType,
 };
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -107,7 +107,7 @@ pub fn decode(module: &[u8], proposals: ProposalSet) -> Result<Decoded<'_>, Deco
     let mut validator = Validator::new_with_features(proposals.features());
     let mut parser = Parser::new(0);
     parser.set_features(proposals.features());
-    let mut decoder = Decoder::default();
+    let mut decoder = Decoder { hinted: proposals.contains(Proposal::BranchHinting), ..Decoder::default() };
     let mut bodies = Vec::new();
     for payload in parser.parse_all(module) {
         let payload = payload?;
@@ -125,6 +125,7 @@ pub fn decode(module: &[u8], proposals: ProposalSet) -> Result<Decoded<'_>, Deco
 ///
 /// If the bytes are not what a validated module can be.
 pub fn decode_trusted(module: &[u8]) -> Result<Shape, DecodeError> {
+    // No hints: what they could tell a tier, they told it already.
     let mut decoder = Decoder::default();
     for payload in Parser::new(0).parse_all(module) {
         decoder.payload(payload?)?;
@@ -135,6 +136,8 @@ pub fn decode_trusted(module: &[u8]) -> Result<Shape, DecodeError> {
 #[derive(Default)]
 struct Decoder {
     shape: Shape,
+    /// Whether a section of branch hints is still looked for.
+    hinted: bool,
 }
 
 impl Decoder {
@@ -163,6 +166,10 @@ impl Decoder {
                 Ok(())
             }
             Payload::CustomSection(section) => {
+                if self.hinted && section.name() == hints::SECTION {
+                    self.hinted = false;
+                    self.shape.branch_hints = BranchHints::decode(section.data()).unwrap_or_default();
+                }
                 let range =
                     bytes_range(section.data_offset()..section.data_offset() + section.data().len() as u64);
                 self.shape.customs.push(CustomSection { name: section.name().to_string(), range });
@@ -374,6 +381,9 @@ impl Decoder {
     }
 
     fn finish(mut self) -> Shape {
+        if !self.shape.branch_hints.fit(&self.shape) {
+            self.shape.branch_hints = BranchHints::default();
+        }
         // The engine calls the start function as the host calls any other: by its reference.
         if let Some(start) = self.shape.start {
             self.needs_ref(start);
@@ -396,7 +406,17 @@ fn composite_kind(ty: &wasmparser::SubType, at: u64) -> Result<CompositeKind, De
 }
 
 fn memory_ty(ty: wasmparser::MemoryType) -> MemoryTy {
-    MemoryTy { limits: Limits { min: ty.initial, max: ty.maximum } }
+    MemoryTy {
+        limits: Limits { min: ty.initial, max: ty.maximum },
+        index: index_type(ty.memory64),
+        shared: ty.shared,
+        // Validation allows 0 and 16.
+        page_bytes_log2: ty.page_size_log2.map_or(MemoryTy::PAGE_BYTES_LOG2, |log2| log2 as u8),
+    }
+}
+
+fn index_type(is_64: bool) -> IndexType {
+    if is_64 { IndexType::I64 } else { IndexType::I32 }
 }
 
 /// Waft's words for the types of `wasmparser`, as the module's type section numbers them.
@@ -500,7 +520,7 @@ impl Shape {
 
     fn table_ty(&self, ty: wasmparser::TableType, at: u64) -> Result<TableTy, DecodeError> {
         let limits = Limits { min: ty.initial, max: ty.maximum };
-        Ok(TableTy { element: self.ref_type(ty.element_type, at)?, limits })
+        Ok(TableTy { element: self.ref_type(ty.element_type, at)?, limits, index: index_type(ty.table64) })
     }
 
     fn global_ty(&self, ty: wasmparser::GlobalType, at: u64) -> Result<GlobalTy, DecodeError> {

@@ -7,10 +7,12 @@
 
 mod const_expr;
 mod decode;
+mod hints;
 mod segment;
 
 pub use const_expr::{ConstExpr, ConstOp};
 pub use decode::{BodyToValidate, BodyValidator, DecodeError, Decoded, decode, decode_trusted};
+pub use hints::{BranchHint, BranchHints};
 pub use segment::{DataMode, DataSegment, ElemItems, ElemMode, ElemSegment};
 
 use crate::index::{
@@ -18,7 +20,8 @@ use crate::index::{
     FuncIndex, FuncRefIndex, GlobalIndex, IndexVec, MemoryIndex, TableIndex, TagIndex, TypeIndex, TypedIndex,
 };
 use crate::types::{
-    CompositeKind, CompositeTy, ConcreteType, FuncSig, GlobalTy, HeapType, MemoryTy, SubType, TableTy, ValType,
+    CompositeKind, CompositeTy, ConcreteType, FuncSig, GlobalTy, HeapType, MemoryTy, SubType, TableTy,
+    ValType,
 };
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -118,6 +121,8 @@ pub struct Shape {
     pub code_section_start: usize,
     /// The custom sections in order.
     pub customs: Vec<CustomSection>,
+    /// Which way branches go nearly always; empty for a module whose code was compiled before.
+    pub branch_hints: BranchHints,
     /// How many functions are imported.
     pub imported_funcs: usize,
     /// How many tables are imported.

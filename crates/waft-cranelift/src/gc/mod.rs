@@ -81,7 +81,12 @@ impl FuncTranslator<'_, '_> {
     }
 
     /// Reads a field as the value that the guest sees.
-    pub(crate) fn load_field(&mut self, place: FieldPlace, storage: StorageTy, extension: Extension) -> Value {
+    pub(crate) fn load_field(
+        &mut self,
+        place: FieldPlace,
+        storage: StorageTy,
+        extension: Extension,
+    ) -> Value {
         let flags = self.object_flags(TrapCode::NullReference);
         let (address, offset) = (place.address, place.offset as i32);
         let signed = extension == Extension::Signed;
@@ -153,7 +158,8 @@ impl FuncTranslator<'_, '_> {
             i64::from(NURSERY_END),
         );
         let before = self.builder.ins().iadd_imm_s(value, -1);
-        let young = self.builder.ins().icmp_imm_u(IntCC::UnsignedLessThan, before, i64::from(NURSERY_END - 1));
+        let young =
+            self.builder.ins().icmp_imm_u(IntCC::UnsignedLessThan, before, i64::from(NURSERY_END - 1));
         let both = self.builder.ins().band(old, young);
         let [note, room, full, done] = std::array::from_fn(|_| self.builder.create_block());
         self.builder.set_cold_block(note);

@@ -50,7 +50,7 @@ impl<'b> FuncTranslator<'_, 'b> {
     /// WebAssembly has the mask on top, CLIF first: its ones take from the deepest operand.
     ///
     /// Done in the lanes of the mask, so that a mask that a comparison made is seen as one: it blends whole lanes.
-    fn bitselect(&mut self) {
+    pub(super) fn bitselect(&mut self) {
         let (if_one, if_zero, mask) = self.pop3();
         let ty = self.int_lanes_of(mask);
         let mask = self.lanes(mask, ty);

@@ -48,7 +48,7 @@ impl FuncTranslator<'_, '_> {
     }
 
     /// Saturates to 64 bits, then narrows to 32 over zeros. The backend knows this shape only, and does both at once.
-    fn trunc_sat_zero_signed(&mut self) {
+    pub(super) fn trunc_sat_zero_signed(&mut self) {
         let a = self.pop_lanes(F64X2);
         let wide = self.builder.ins().fcvt_to_sint_sat(I64X2, a);
         let zero = self.vector_zero();
@@ -57,7 +57,7 @@ impl FuncTranslator<'_, '_> {
     }
 
     /// As [`Self::trunc_sat_zero_signed`], where the wide lanes are unsigned too.
-    fn trunc_sat_zero_unsigned(&mut self) {
+    pub(super) fn trunc_sat_zero_unsigned(&mut self) {
         let a = self.pop_lanes(F64X2);
         let wide = self.builder.ins().fcvt_to_uint_sat(I64X2, a);
         let zero = self.vector_zero();
@@ -81,7 +81,7 @@ impl FuncTranslator<'_, '_> {
         self.push(value);
     }
 
-    fn vector_zero(&mut self) -> Value {
+    pub(super) fn vector_zero(&mut self) -> Value {
         let constant = self.builder.func.dfg.constants.insert(ConstantData::from([0; 16].as_slice()));
         self.builder.ins().vconst(I64X2, constant)
     }

@@ -47,14 +47,14 @@ impl FuncTranslator<'_, '_> {
     }
 
     /// `b < a ? b : a`, lane by lane.
-    fn pseudo_min(&mut self, ty: Type) {
+    pub(super) fn pseudo_min(&mut self, ty: Type) {
         let (a, b) = self.pop2_lanes(ty);
         let less = self.builder.ins().fcmp(FloatCC::LessThan, b, a);
         self.select_lanes(ty, less, b, a);
     }
 
     /// `a < b ? b : a`, lane by lane.
-    fn pseudo_max(&mut self, ty: Type) {
+    pub(super) fn pseudo_max(&mut self, ty: Type) {
         let (a, b) = self.pop2_lanes(ty);
         let less = self.builder.ins().fcmp(FloatCC::LessThan, a, b);
         self.select_lanes(ty, less, b, a);

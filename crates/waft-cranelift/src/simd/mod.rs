@@ -1,4 +1,4 @@
-//! The 236 operators of the fixed-width SIMD proposal.
+//! The 236 operators of the fixed-width SIMD proposal, and the 20 of relaxed SIMD.
 //!
 //! # Invariants
 //!
@@ -20,6 +20,7 @@ mod float;
 mod int;
 mod lane;
 mod load_store;
+mod relaxed;
 #[cfg(test)]
 mod tests;
 
@@ -42,6 +43,7 @@ impl<'b> FuncTranslator<'_, 'b> {
             || self.simd_bit(op)
             || self.simd_compare(op)
             || self.simd_convert(op)
+            || self.simd_relaxed(op)
     }
 
     /// Pops a vector and sees it as `ty`.

@@ -42,8 +42,12 @@ const LOCAL_GET: u8 = 0x20;
 const LOCAL_SET: u8 = 0x21;
 
 /// A SIMD operator by its number.
-fn simd(number: u8) -> Vec<u8> {
-    if number < 0x80 { vec![0xfd, number] } else { vec![0xfd, number, 1] }
+fn simd(number: u16) -> Vec<u8> {
+    if number < 0x80 {
+        vec![0xfd, number as u8]
+    } else {
+        vec![0xfd, number as u8 | 0x80, (number >> 7) as u8]
+    }
 }
 
 /// Ways to come by a vector, each with lanes of its own.
@@ -91,12 +95,21 @@ fn is_valid(results: &[u8], code: &[u8]) -> bool {
 
 /// Does `work` with the request to compile a function that returns `results` and whose code is `code`.
 fn with_request<T>(results: &[u8], code: &[u8], work: impl FnOnce(&CompileRequest<'_>) -> T) -> T {
+    with_tuned_request(&Tunables::default(), results, code, work)
+}
+
+fn with_tuned_request<T>(
+    tunables: &Tunables,
+    results: &[u8],
+    code: &[u8],
+    work: impl FnOnce(&CompileRequest<'_>) -> T,
+) -> T {
     let (module, body) = module(results, code);
     let shape = decode(&module, ProposalSet::on_by_default()).unwrap().shape;
     work(&CompileRequest {
         shape: &shape,
         layout: &VmLayout::new(&shape),
-        tunables: &Tunables::default(),
+        tunables,
         linkage: Linkage::Direct,
         func: DefinedFuncIndex::from_u32(0),
         body: &body,
@@ -118,7 +131,7 @@ fn with_operands(operands: &[u8], origin: &[u8], op: &[u8]) -> Vec<u8> {
 }
 
 /// Operands, results and bytes of the operator, if the number has one.
-fn find(number: u8) -> Option<(&'static [u8], &'static [u8], Vec<u8>)> {
+fn find(number: u16) -> Option<(&'static [u8], &'static [u8], Vec<u8>)> {
     for immediates in IMMEDIATES {
         let op = [simd(number), immediates.to_vec()].concat();
         for operands in OPERANDS {
@@ -135,19 +148,20 @@ fn find(number: u8) -> Option<(&'static [u8], &'static [u8], Vec<u8>)> {
 #[test]
 fn every_operator_compiles_with_operands_of_any_lanes() {
     let tiers = [Cranelift::new().unwrap(), Cranelift::portable().unwrap()];
+    let deterministic = Tunables { relaxed_simd_deterministic: true, ..Tunables::default() };
     let mut found = 0;
-    for number in 0..=0xff {
+    for number in 0..=0x1ff {
         let Some((operands, results, op)) = find(number) else { continue };
         found += 1;
         for origin in origins() {
             let code = with_operands(operands, &origin, &op);
-            for tier in &tiers {
-                let outcome = with_request(results, &code, |request| tier.compile(request));
+            for (tier, tunables) in tiers.iter().zip([&Tunables::default(), &deterministic]) {
+                let outcome = with_tuned_request(tunables, results, &code, |request| tier.compile(request));
                 assert!(outcome.is_ok(), "operator {number:#x} of {origin:x?}: {}", outcome.unwrap_err());
             }
         }
     }
-    assert_eq!(found, 236, "operators of the proposal");
+    assert_eq!(found, 236 + 20, "operators of the two proposals");
 }
 
 /// The code for the portable tier: the same on every machine that runs this test.
@@ -156,13 +170,9 @@ fn listing(results: &[u8], code: &[u8]) -> String {
     with_request(results, code, |request| tier.disassemble(request)).unwrap()
 }
 
-fn check_folded(operands: usize, op: u8, instruction: &str) {
-    let origin = [LOCAL_GET, 0];
-    let other = [LOCAL_GET, 5];
-    let mut code = origin.to_vec();
-    if operands == 2 {
-        code.extend_from_slice(&other);
-    }
+fn check_folded(operands: usize, op: u16, instruction: &str) {
+    let params = [[LOCAL_GET, 0], [LOCAL_GET, 5], [LOCAL_GET, 0]];
+    let mut code = params[..operands].concat();
     code.extend_from_slice(&simd(op));
     let listing = listing(&[V128], &code);
     assert!(listing.contains(instruction), "operator {op:#x} should be {instruction}:\n{listing}");
@@ -170,7 +180,7 @@ fn check_folded(operands: usize, op: u8, instruction: &str) {
 
 #[test]
 fn shapes_become_the_instructions_made_for_them() {
-    let rows: &[(usize, u8, &str)] = &[
+    let rows: &[(usize, u16, &str)] = &[
         (2, 0xea, "minps"),
         (2, 0xeb, "maxps"),
         (2, 0xf6, "minpd"),
@@ -190,9 +200,39 @@ fn shapes_become_the_instructions_made_for_them() {
         (1, 0xfc, "cvttpd2dq"),
         (1, 0xfe, "cvtdq2pd"),
         (2, 0x82, "pmulhrsw"),
+        (2, 0x100, "pshufb"),
+        (1, 0x101, "cvttps2dq"),
+        (1, 0x103, "cvttpd2dq"),
+        (3, 0x109, "pblendvb"),
+        (3, 0x10a, "pblendvb"),
+        (3, 0x10b, "blendvps"),
+        (3, 0x10c, "blendvpd"),
+        (2, 0x10d, "minps"),
+        (2, 0x10e, "maxps"),
+        (2, 0x10f, "minpd"),
+        (2, 0x110, "maxpd"),
+        (2, 0x111, "pmulhrsw"),
+        (2, 0x112, "pmaddubsw"),
+        (3, 0x113, "pmaddwd"),
     ];
     for (operands, op, instruction) in rows {
         check_folded(*operands, *op, instruction);
+    }
+}
+
+#[test]
+fn a_relaxed_product_is_added_in_one_instruction_where_there_is_one() {
+    let tier = Cranelift::new().unwrap();
+    let params = [LOCAL_GET, 0, LOCAL_GET, 5, LOCAL_GET, 0];
+    for (op, fused) in [(0x105, "vfmadd"), (0x106, "vfnmadd"), (0x107, "vfmadd"), (0x108, "vfnmadd")] {
+        for deterministic in [false, true] {
+            let tunables = Tunables { relaxed_simd_deterministic: deterministic, ..Tunables::default() };
+            let code = [params.to_vec(), simd(op)].concat();
+            let listing =
+                with_tuned_request(&tunables, &[V128], &code, |request| tier.disassemble(request)).unwrap();
+            let expected = std::is_x86_feature_detected!("fma") && !deterministic;
+            assert_eq!(listing.contains(fused), expected, "operator {op:#x}:\n{listing}");
+        }
     }
 }
 

@@ -99,6 +99,9 @@ impl<'a, T> Caller<'a, T> {
     /// The bytes of the memory that the calling instance exports as `memory`, and the host's data. It takes no look-up
     /// by name, so that small host functions can afford it.
     ///
+    /// `None` as well if the memory is shared: other threads may write to it, so that its bytes cannot be borrowed.
+    /// [`Self::get_export`] gives it.
+    ///
     /// ```
     /// # use waft::*;
     /// # let engine = Engine::default();

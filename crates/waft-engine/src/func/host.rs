@@ -4,12 +4,12 @@ use super::caller::Caller;
 use super::typed::{Raw, StoreOpaqueRef, WasmTy};
 use crate::engine::Engine;
 use crate::store::StoreInner;
+use crate::type_registry::RegisteredType;
 use crate::types::FuncType;
 use crate::val::Val;
 use crate::vm::{ArgReader, HostCallable, HostFunc, InstanceRecord, ResultWriter, StorePtr};
 use anyhow::{Context as _, Result};
 use std::marker::PhantomData;
-use crate::type_registry::RegisteredType;
 use waft_core::types::{CompositeTy, FuncSig, SubType, ValType};
 
 /// What a host function may return: nothing, a [`WasmTy`], a tuple of them, or a [`Result`] of any of these.
@@ -140,10 +140,10 @@ macro_rules! closures {
                 _args: &mut ArgReader<'_>,
                 results: &mut ResultWriter<'_>,
             ) -> Result<()> {
-                let _opaque = StoreOpaqueRef(&store.opaque);
-                $(let $name = $name::from_raw(&_opaque, Raw(_args.next($name::TYPE)));)*
+                let mut _opaque = StoreOpaqueRef(&mut store.opaque);
+                $(let $name = $name::from_raw(&mut _opaque, Raw(_args.next($name::TYPE)));)*
                 let answer = (self.func)(Caller::new(store, instance), $($name),*);
-                answer.write(&StoreOpaqueRef(&store.opaque), &mut |ty, raw| results.next(ty, raw.0))
+                answer.write(&StoreOpaqueRef(&mut store.opaque), &mut |ty, raw| results.next(ty, raw.0))
             }
         }
 
@@ -165,8 +165,9 @@ macro_rules! closures {
                 _args: &mut ArgReader<'_>,
                 results: &mut ResultWriter<'_>,
             ) -> Result<()> {
-                let opaque = StoreOpaqueRef(&store.opaque);
-                $(let $name = $name::from_raw(&opaque, Raw(_args.next($name::TYPE)));)*
+                #[allow(unused_mut, reason = "functions without parameters are one of the rows")]
+                let mut opaque = StoreOpaqueRef(&mut store.opaque);
+                $(let $name = $name::from_raw(&mut opaque, Raw(_args.next($name::TYPE)));)*
                 let answer = (self.func)($($name),*);
                 answer.write(&opaque, &mut |ty, raw| results.next(ty, raw.0))
             }
@@ -252,7 +253,7 @@ where
         args: &mut ArgReader<'_>,
         results: &mut ResultWriter<'_>,
     ) -> Result<()> {
-        let opaque = &store.opaque;
+        let opaque = &mut store.opaque;
         let sig = self.ty.sig();
         let params: Vec<Val> =
             sig.params().iter().map(|ty| Val::from_raw(opaque, *ty, args.next(*ty))).collect();

@@ -1,21 +1,22 @@
 //! Functions whose signatures are known when the host is compiled.
 
 use super::Func;
-use crate::externref::ExternRef;
+use crate::rooted::{GcRef, Rooted};
 use crate::store::AsContextMut;
 use crate::types::FuncType;
 use crate::val::V128;
-use crate::vm::{ArgWriter, Callee, RawVal, ResultReader, StoreOpaque};
+use crate::vm::{ArgWriter, Callee, RawRef, RawVal, ResultReader, StoreOpaque};
 use anyhow::{Result, bail};
 use std::marker::PhantomData;
-use waft_core::types::ValType;
+use waft_core::types::{RefType, ValType};
 
 mod sealed {
     /// Keeps the traits of this file to the types that WebAssembly has.
     pub trait Sealed {}
 }
 
-/// A Rust type that is a WebAssembly type: `i32 u32 i64 u64 f32 f64 V128`, `Option<Func>`, `Option<ExternRef>`.
+/// A Rust type that is a WebAssembly type: `i32 u32 i64 u64 f32 f64 V128`, `Option<Func>`, and [`Rooted`] or
+/// `Option<Rooted>` of a [`GcRef`].
 ///
 /// ```
 /// use waft::*;
@@ -35,7 +36,7 @@ pub trait WasmTy: sealed::Sealed + Send + Sized {
     #[doc(hidden)]
     fn to_raw(self, store: &StoreOpaqueRef<'_>) -> Result<Raw>;
     #[doc(hidden)]
-    fn from_raw(store: &StoreOpaqueRef<'_>, raw: Raw) -> Self;
+    fn from_raw(store: &mut StoreOpaqueRef<'_>, raw: Raw) -> Self;
 }
 
 /// The bits of a value; opaque to embedders.
@@ -45,7 +46,7 @@ pub struct Raw(pub(crate) RawVal);
 
 /// A store, as conversions of references need it; opaque to embedders.
 #[doc(hidden)]
-pub struct StoreOpaqueRef<'a>(pub(crate) &'a StoreOpaque);
+pub struct StoreOpaqueRef<'a>(pub(crate) &'a mut StoreOpaque);
 
 impl std::fmt::Debug for StoreOpaqueRef<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -64,7 +65,7 @@ macro_rules! plain {
                 Ok(Raw(RawVal($to)))
             }
             #[inline]
-            fn from_raw(_: &StoreOpaqueRef<'_>, raw: Raw) -> Self {
+            fn from_raw(_: &mut StoreOpaqueRef<'_>, raw: Raw) -> Self {
                 let $raw = raw.0.0;
                 $from
             }
@@ -88,19 +89,31 @@ impl WasmTy for Option<Func> {
     fn to_raw(self, store: &StoreOpaqueRef<'_>) -> Result<Raw> {
         Ok(Raw(Func::to_raw(self, store.0)?.as_val()))
     }
-    fn from_raw(store: &StoreOpaqueRef<'_>, raw: Raw) -> Self {
+    fn from_raw(store: &mut StoreOpaqueRef<'_>, raw: Raw) -> Self {
         Func::from_raw(store.0, raw.0.as_ref())
     }
 }
 
-impl sealed::Sealed for Option<ExternRef> {}
-impl WasmTy for Option<ExternRef> {
-    const TYPE: ValType = ValType::EXTERNREF;
+impl<T: GcRef> sealed::Sealed for Option<Rooted<T>> {}
+impl<T: GcRef> WasmTy for Option<Rooted<T>> {
+    const TYPE: ValType = ValType::Ref(RefType::new(true, T::HEAP));
     fn to_raw(self, store: &StoreOpaqueRef<'_>) -> Result<Raw> {
-        Ok(Raw(ExternRef::to_raw(self, store.0)?.as_val()))
+        let reference = self.map_or(Ok(0), |value| value.get(store.0))?;
+        Ok(Raw(RawRef::from_gc(reference).as_val()))
     }
-    fn from_raw(store: &StoreOpaqueRef<'_>, raw: Raw) -> Self {
-        ExternRef::from_raw(store.0, raw.0.as_ref())
+    fn from_raw(store: &mut StoreOpaqueRef<'_>, raw: Raw) -> Self {
+        Rooted::from_raw(store.0, raw.0.as_ref())
+    }
+}
+
+impl<T: GcRef> sealed::Sealed for Rooted<T> {}
+impl<T: GcRef> WasmTy for Rooted<T> {
+    const TYPE: ValType = ValType::Ref(RefType::new(false, T::HEAP));
+    fn to_raw(self, store: &StoreOpaqueRef<'_>) -> Result<Raw> {
+        Ok(Raw(RawRef::from_gc(self.get(store.0)?).as_val()))
+    }
+    fn from_raw(store: &mut StoreOpaqueRef<'_>, raw: Raw) -> Self {
+        Rooted::new(store.0, raw.0.as_ref().as_gc())
     }
 }
 
@@ -151,7 +164,7 @@ pub trait WasmResults: sealed::Sealed + Send {
     #[doc(hidden)]
     const TYPES: &'static [ValType];
     #[doc(hidden)]
-    fn read(store: &StoreOpaqueRef<'_>, results: &mut dyn FnMut(ValType) -> Raw) -> Self;
+    fn read(store: &mut StoreOpaqueRef<'_>, results: &mut dyn FnMut(ValType) -> Raw) -> Self;
 }
 
 impl<A: WasmTy> WasmParams for A {
@@ -166,7 +179,7 @@ impl<A: WasmTy> WasmParams for A {
 impl<A: WasmTy> WasmResults for A {
     const TYPES: &'static [ValType] = &[A::TYPE];
     #[inline]
-    fn read(store: &StoreOpaqueRef<'_>, results: &mut dyn FnMut(ValType) -> Raw) -> Self {
+    fn read(store: &mut StoreOpaqueRef<'_>, results: &mut dyn FnMut(ValType) -> Raw) -> Self {
         A::from_raw(store, results(A::TYPE))
     }
 }
@@ -190,7 +203,7 @@ macro_rules! tuples {
             const TYPES: &'static [ValType] = &[$($name::TYPE),*];
             #[inline]
             #[allow(clippy::unused_unit, reason = "the empty tuple is one of the rows")]
-            fn read(_store: &StoreOpaqueRef<'_>, _results: &mut dyn FnMut(ValType) -> Raw) -> Self {
+            fn read(_store: &mut StoreOpaqueRef<'_>, _results: &mut dyn FnMut(ValType) -> Raw) -> Self {
                 ($($name::from_raw(_store, _results($name::TYPE)),)*)
             }
         }
@@ -310,7 +323,7 @@ impl<Params: WasmParams, Results: WasmResults> TypedFunc<Params, Results> {
                 params.write(&StoreOpaqueRef(store), &mut |ty, raw| args.next(ty, raw.0))
             },
             |store, results: &mut ResultReader<'_>| {
-                Results::read(&StoreOpaqueRef(store), &mut |ty| Raw(results.next(ty)))
+                Results::read(&mut StoreOpaqueRef(store), &mut |ty| Raw(results.next(ty)))
             },
         )
     }

@@ -167,6 +167,13 @@ macro_rules! composites {
             }
         }
 
+        impl fmt::Display for $name {
+            /// As in the text format; concrete types within are numbers, since types may refer to themselves.
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.ty().composite.fmt(f)
+            }
+        }
+
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 write!(f, "{}({self})", stringify!($name))
@@ -357,25 +364,6 @@ impl FuncType {
     }
 }
 
-impl fmt::Display for FuncType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("(func")?;
-        let params: Vec<_> = self.params().collect();
-        let results: Vec<_> = self.results().collect();
-        for (word, types) in [("param", params), ("result", results)] {
-            if types.is_empty() {
-                continue;
-            }
-            write!(f, " ({word}")?;
-            for ty in types {
-                write!(f, " {ty}")?;
-            }
-            f.write_str(")")?;
-        }
-        f.write_str(")")
-    }
-}
-
 impl StructType {
     /// The type of structures with these fields: final, without a supertype.
     ///
@@ -430,13 +418,6 @@ impl StructType {
     }
 }
 
-impl fmt::Display for StructType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Fields that refer to the type itself would be written for ever: concrete types within are numbers.
-        self.0.ty().composite.fmt(f)
-    }
-}
-
 impl ArrayType {
     /// The type of arrays of these elements: final, without a supertype.
     ///
@@ -482,11 +463,5 @@ impl ArrayType {
     /// Whether elements can be written.
     pub fn mutability(&self) -> Mutability {
         self.field_type().mutability()
-    }
-}
-
-impl fmt::Display for ArrayType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.ty().composite.fmt(f)
     }
 }

@@ -112,7 +112,10 @@ impl HeapType {
             Self::NoExn => C::NoExn,
             Self::ConcreteFunc(_) | Self::ConcreteArray(_) | Self::ConcreteStruct(_) => {
                 let ty = self.concrete().expect("these have one");
-                assert!(registry.is_some_and(|registry| ty.is_of(registry)), "a type of another engine: {self}");
+                assert!(
+                    registry.is_some_and(|registry| ty.is_of(registry)),
+                    "a type of another engine: {self}"
+                );
                 C::Concrete(ty.concrete())
             }
         }
@@ -228,7 +231,10 @@ impl RefType {
 impl fmt::Display for RefType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.nullable, &self.heap) {
-            (true, heap @ (HeapType::ConcreteFunc(_) | HeapType::ConcreteArray(_) | HeapType::ConcreteStruct(_))) => {
+            (
+                true,
+                heap @ (HeapType::ConcreteFunc(_) | HeapType::ConcreteArray(_) | HeapType::ConcreteStruct(_)),
+            ) => {
                 write!(f, "(ref null {heap})")
             }
             (nullable, heap) if heap.concrete().is_none() => {

@@ -34,7 +34,7 @@ use super::gc::VmGcState;
 use super::interrupt::InterruptState;
 use super::stub::{self, VmCallFrame};
 use crate::code::CompiledCode;
-use exception::StoreCode;
+use frames::StoreCodes;
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::mem::offset_of;
@@ -70,7 +70,7 @@ pub(crate) struct VmStoreContext {
     /// The exception that the guest has thrown and nobody has caught yet, or null.
     exception: Cell<u32>,
     /// The code that the store's guests run.
-    code: RefCell<StoreCode>,
+    codes: RefCell<StoreCodes>,
 }
 
 // Machine code trusts the table of offsets; so the structure is held against it here.
@@ -99,7 +99,7 @@ impl VmStoreContext {
             funcs_count: Cell::new(0),
             interrupts,
             exception: Cell::new(gc::NULL),
-            code: RefCell::default(),
+            codes: RefCell::default(),
         }
     }
 
@@ -125,9 +125,9 @@ impl VmStoreContext {
         &self.exception
     }
 
-    /// Makes the code of a module known to exceptions, as long as the store lives.
+    /// Adds the code of a module that has instances in the store now, and so lives as long.
     pub(super) fn add_code(&self, code: &CompiledCode) {
-        self.code.borrow_mut().add(code);
+        self.codes.borrow_mut().add(code);
     }
 
     /// Requests to interrupt this store.

@@ -39,7 +39,7 @@ impl Callee {
         &self,
         store: &mut StoreOpaque,
         write: impl FnOnce(&mut StoreOpaque, &mut ArgWriter<'_>) -> Result<()>,
-        read: impl FnOnce(&StoreOpaque, &mut ResultReader<'_>) -> R,
+        read: impl FnOnce(&mut StoreOpaque, &mut ResultReader<'_>) -> R,
     ) -> Result<R> {
         self.call_as(None, store, write, read)
     }
@@ -55,7 +55,7 @@ impl Callee {
         caller: Option<StorePtr<InstanceRecord>>,
         store: &mut StoreOpaque,
         write: impl FnOnce(&mut StoreOpaque, &mut ArgWriter<'_>) -> Result<()>,
-        read: impl FnOnce(&StoreOpaque, &mut ResultReader<'_>) -> R,
+        read: impl FnOnce(&mut StoreOpaque, &mut ResultReader<'_>) -> R,
     ) -> Result<R> {
         let func = *store.at(self.func);
         let mut call = OutgoingCall::new(self.shape);

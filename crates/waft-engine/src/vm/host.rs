@@ -18,14 +18,15 @@ use super::store::StoreOpaque;
 use super::stub::{VmCallFrame, VmHostFunc, exit_stub};
 use crate::door::{HostCall, Verdict};
 use crate::exception::ThrownException;
-use crate::type_registry::RegisteredType;
 use crate::store::StoreInner;
+use crate::type_registry::RegisteredType;
 use crate::val::Val;
 use anyhow::Result;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::sync::Arc;
+use waft_core::gc;
 use waft_core::types::FuncSig;
 
 /// What a host function does, once its arguments can be read.
@@ -144,11 +145,15 @@ unsafe extern "C" fn enter_host<H: HostCallable>(host: *mut VmHostFunc, frame: *
         let store = unsafe { &mut *record.store.cast::<StoreInner<H::Data>>() };
         // SAFETY: the stub's frame is ours until we return.
         let frame = unsafe { &mut *frame };
-        if store.opaque.doorkeeper.is_some() {
-            return watched::<H>(&record.func, store, frame);
-        }
-        // SAFETY: the frame is of this call, by the contract of this function.
-        unsafe { call::<H>(&record.func, store, frame) }
+        let mark = store.opaque.handles.mark();
+        let outcome = if store.opaque.doorkeeper.is_some() {
+            watched::<H>(&record.func, store, frame)
+        } else {
+            // SAFETY: the frame is of this call, by the contract of this function.
+            unsafe { call::<H>(&record.func, store, frame) }
+        };
+        store.opaque.handles.leave(mark);
+        outcome
     }));
     let failure = match outcome {
         Ok(Ok(())) => return 0,
@@ -164,8 +169,8 @@ unsafe extern "C" fn enter_host<H: HostCallable>(host: *mut VmHostFunc, frame: *
 #[cold]
 fn failure_of(error: anyhow::Error, record: &HostFuncRecord) -> Failure {
     // SAFETY: the store outlives its guest, and is not borrowed any more.
-    let has_exception = unsafe { (*record.store).has_pending_exception() };
-    if has_exception && ThrownException::is_in(&error) {
+    let exception = unsafe { (*record.store).pending_exception().get() };
+    if exception != gc::NULL && ThrownException::is_in(&error) {
         return Failure::Exception(Throw::Host(error));
     }
     Failure::Error(error)
@@ -204,7 +209,7 @@ fn watched<H: HostCallable>(
 ) -> Result<()> {
     // SAFETY: the frame is of this call, by the contract of `enter_host`.
     let mut reader = unsafe { ArgReader::new(frame, func.shape) };
-    let opaque = &store.opaque;
+    let opaque = &mut store.opaque;
     let args: Vec<Val> =
         func.sig().params().iter().map(|ty| Val::from_raw(opaque, *ty, reader.next(*ty))).collect();
     let host_call = HostCall::new(&func.module, &func.name, &args);
@@ -219,7 +224,7 @@ fn watched<H: HostCallable>(
     let answer = outcome.map(|()| {
         // SAFETY: the results have just been written.
         let mut reader = unsafe { ResultReader::new(frame, func.shape) };
-        let opaque = &store.opaque;
+        let opaque = &mut store.opaque;
         func.sig().results().iter().map(|ty| Val::from_raw(opaque, *ty, reader.next(*ty))).collect::<Vec<_>>()
     });
     if let Some(keeper) = &mut store.opaque.doorkeeper {

@@ -16,6 +16,7 @@ use super::context::{
 };
 use super::libcall;
 use super::memory::MemoryObject;
+use super::shared_memory::SharedMemoryObject;
 use super::store::StoreOpaque;
 use super::table::TableObject;
 use crate::module::ModuleInner;
@@ -28,7 +29,7 @@ use waft_core::index::{
     DataIndex, DefinedGlobalIndex, DefinedMemoryIndex, DefinedTableIndex, ElemIndex, FuncIndex, GlobalIndex,
     IndexVec, MemoryIndex, TableIndex, TagIndex, TypedIndex,
 };
-use waft_core::module::Shape;
+use waft_core::module::{ElemItems, ElemSegment, Shape};
 
 /// A part of an instance: which instance defines it, and where.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -49,6 +50,29 @@ pub(crate) enum Binding {
     Tag(NonZeroU32),
 }
 
+/// The values of an element segment.
+#[derive(Clone, Debug)]
+pub(super) enum ElemValues {
+    /// It is empty.
+    Dropped,
+    /// The functions that the module lists.
+    Listed,
+    /// References to functions, raw.
+    Funcs(Box<[u64]>),
+    /// References into the GC heap.
+    Refs(Box<[u32]>),
+}
+
+impl ElemValues {
+    /// The values of a segment before its expressions are evaluated.
+    fn initial(segment: &ElemSegment) -> Self {
+        match segment.items {
+            ElemItems::Funcs(_) => Self::Listed,
+            ElemItems::Exprs(..) => Self::Dropped,
+        }
+    }
+}
+
 /// An instance.
 pub(crate) struct InstanceRecord {
     pub(super) store: *mut StoreOpaque,
@@ -63,7 +87,11 @@ pub(crate) struct InstanceRecord {
     imported_globals: Vec<PartOf<DefinedGlobalIndex>>,
     tags: IndexVec<TagIndex, NonZeroU32>,
     exported_memory: Option<StorePtr<VmMemory>>,
-    pub(super) dropped_elems: IndexVec<ElemIndex, bool>,
+    /// What the element segments hold that can still be used.
+    pub(super) elems: IndexVec<ElemIndex, ElemValues>,
+    /// The globals and tables that it defines and that hold references into the GC heap.
+    ref_globals: Box<[DefinedGlobalIndex]>,
+    ref_tables: Box<[DefinedTableIndex]>,
     pub(super) dropped_datas: IndexVec<DataIndex, bool>,
 }
 
@@ -81,11 +109,30 @@ impl InstanceRecord {
     ) -> Result<StorePtr<Self>> {
         let shape = module.shape();
         let tunables = module.engine().tunables();
+        if shape.uses_gc() {
+            store.need_heap()?;
+        }
         let defined_memories = &shape.memories.as_slice()[shape.imported_memories..];
         let memories =
             defined_memories.iter().map(|ty| MemoryObject::new(*ty, tunables)).collect::<Result<_>>()?;
+        Self::create_with(store, module, bindings, memories)
+    }
+
+    /// The same with memories that are there already, of the types that the module defines.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::create`].
+    pub(crate) fn create_with(
+        store: &mut StoreOpaque,
+        module: Arc<ModuleInner>,
+        bindings: &[Binding],
+        memories: IndexVec<DefinedMemoryIndex, MemoryObject>,
+    ) -> Result<StorePtr<Self>> {
+        let shape = module.shape();
         let defined_tables = shape.tables.keys().skip(shape.imported_tables);
-        let tables = defined_tables.map(|table| TableObject::new(module.table_ty(table))).collect::<Result<_>>()?;
+        let tables =
+            defined_tables.map(|table| TableObject::new(module.table_ty(table))).collect::<Result<_>>()?;
         let mut record = Box::new(Self {
             store,
             me: None,
@@ -98,7 +145,21 @@ impl InstanceRecord {
             imported_globals: Vec::new(),
             tags: IndexVec::new(),
             exported_memory: None,
-            dropped_elems: shape.elems.values().map(|_| false).collect(),
+            elems: shape.elems.values().map(ElemValues::initial).collect(),
+            ref_globals: shape
+                .global_inits
+                .keys()
+                .filter(|at| {
+                    shape.globals[GlobalIndex::new(shape.imported_globals + at.index())].content.is_gc_ref()
+                })
+                .collect(),
+            ref_tables: shape
+                .table_inits
+                .keys()
+                .filter(|at| {
+                    !shape.tables[TableIndex::new(shape.imported_tables + at.index())].element.is_func()
+                })
+                .collect(),
             dropped_datas: shape.datas.values().map(|_| false).collect(),
             module,
         });
@@ -117,11 +178,11 @@ impl InstanceRecord {
             record.tags.push(store.add_tag(record.module.type_id(*ty))?);
         }
         let ptr = store.adopt_instance(record);
-        let context = store.context();
+        let (context, heap) = (store.context(), store.heap_base());
         let record = store.at_mut(ptr);
         record.me = Some(ptr);
         // SAFETY: the record is adopted, so its address is final.
-        unsafe { record.fill_context(ptr, context) };
+        unsafe { record.fill_context(ptr, context, heap) };
         Ok(ptr)
     }
 
@@ -130,14 +191,19 @@ impl InstanceRecord {
     /// # Safety
     ///
     /// * `ptr` points to `self`, whose address is final.
-    unsafe fn fill_context(&mut self, ptr: StorePtr<Self>, store: *mut super::activation::VmStoreContext) {
+    unsafe fn fill_context(
+        &mut self,
+        ptr: StorePtr<Self>,
+        store: *mut super::activation::VmStoreContext,
+        heap: *mut u8,
+    ) {
         let head = VmContext {
             store,
             libcalls: libcall::TABLE.as_ptr().cast(),
             code_slots: self.module.code_slots().as_ptr(),
             types: self.module.type_ids().as_ptr(),
             type_table: self.module.engine().types().table().base(),
-            heap: std::ptr::null_mut(),
+            heap,
             instance: ptr.as_ptr(),
         };
         // SAFETY: the allocation starts with a `VmContext` (C1).
@@ -194,7 +260,8 @@ impl InstanceRecord {
         for index in self.tables.keys() {
             self.publish_table(index);
         }
-        let exported = shape.memory_export.map(|memory| self.memory(memory));
+        let exported = shape.memory_export.filter(|memory| !shape.memories[*memory].shared);
+        let exported = exported.map(|memory| self.memory(memory));
         // SAFETY: the owner lives as long as the store (S1).
         let exported = exported.map(|part| unsafe { (*part.owner.as_ptr()).defined_memory(part.index) });
         self.exported_memory =
@@ -246,6 +313,15 @@ impl InstanceRecord {
         NonNull::new(record).expect("filled in create")
     }
 
+    /// What is left of a data segment of its module: all of it until it is dropped.
+    pub(super) fn data_of<'m>(&self, module: &'m ModuleInner, data: DataIndex) -> &'m [u8] {
+        if self.dropped_datas[data] { &[] } else { module.data(data) }
+    }
+    /// The same, of its own module.
+    pub(super) fn data(&self, data: DataIndex) -> &[u8] {
+        self.data_of(&self.module, data)
+    }
+
     /// Which instance defines a memory of this one.
     pub(crate) fn memory(&self, memory: MemoryIndex) -> PartOf<DefinedMemoryIndex> {
         match self.shape().defined_memory(memory) {
@@ -253,7 +329,14 @@ impl InstanceRecord {
             None => self.imported_memories[memory.index()],
         }
     }
-    /// The memory that it exports by the name `memory`, as code sees it.
+    /// A memory of this instance, if it is shared.
+    pub(crate) fn shared_memory(&self, memory: MemoryIndex) -> Option<Arc<SharedMemoryObject>> {
+        let part = self.memory(memory);
+        // SAFETY: the owner lives as long as the store (S1), which cannot be written while `&self` is held.
+        let owner = unsafe { &*part.owner.as_ptr() };
+        owner.memories[part.index].as_shared().cloned()
+    }
+    /// The memory that it exports by the name `memory`, as code sees it, unless it is shared.
     #[inline]
     pub(crate) fn exported_memory(&self) -> Option<StorePtr<VmMemory>> {
         self.exported_memory
@@ -270,6 +353,26 @@ impl InstanceRecord {
         match self.shape().defined_global(global) {
             Some(index) => PartOf { owner: self.me(), index },
             None => self.imported_globals[global.index()],
+        }
+    }
+    /// Calls `visit` with every reference into the GC heap that the instance holds.
+    pub(super) fn visit_refs(&mut self, visit: &mut impl FnMut(&mut u32)) {
+        for global in &self.ref_globals {
+            let place = self.defined_global(*global).cast::<u32>();
+            // SAFETY: the layout has a `VmGlobal` there, whose low word is the reference; guest code is not running.
+            visit(unsafe { &mut *place });
+        }
+        for table in &self.ref_tables {
+            for element in self.tables[*table].elements_mut() {
+                let mut reference = *element as u32;
+                visit(&mut reference);
+                *element = reference.into();
+            }
+        }
+        for values in self.elems.values_mut() {
+            if let ElemValues::Refs(values) = values {
+                values.iter_mut().for_each(|reference| visit(reference));
+            }
         }
     }
     /// The store's number of a tag.

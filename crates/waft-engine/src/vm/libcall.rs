@@ -9,16 +9,18 @@
 //!
 //! # Elsewhere
 //!
-//! What each call does: `memory.rs`, `table.rs` beside this file.
+//! What each call does: `memory.rs`, `table.rs` beside this file. H2: `shared_memory.rs`.
 
 use super::activation::{self, Failure, Throw, fail};
 use super::context::{StorePtr, VmContext};
 use super::instance::InstanceRecord;
 use super::raw::RawRef;
+use super::shared_memory::Expected;
 use super::store::StoreOpaque;
 use super::stub::libcall_stub;
 use anyhow::Result;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 use waft_core::for_each_libcall;
 use waft_core::index::{DataIndex, ElemIndex, MemoryIndex, TableIndex};
 use waft_core::libcall::{GROW_FAILED, GROW_REFUSED, Libcall};
@@ -71,12 +73,13 @@ unsafe extern "C" fn memory_grow(context: *mut VmContext, memory: u32, delta: u6
 
 unsafe extern "C" fn memory_move(_: *mut VmContext, dst: u64, src: u64, len: u64) {
     // SAFETY: the caller has checked both ranges against the memories' sizes (B1), so they are accessible; they may
-    // overlap.
+    // overlap. If other threads write to them at once, they are of shared memories (H2).
     unsafe { std::ptr::copy(src as *const u8, dst as *mut u8, len as usize) };
 }
 
 unsafe extern "C" fn memory_set(_: *mut VmContext, dst: u64, value: u32, len: u64) {
-    // SAFETY: the caller has checked the range against the memory's size (B1), so it is accessible.
+    // SAFETY: the caller has checked the range against the memory's size (B1), so it is accessible. If other threads
+    // write to it at once, it is of a shared memory (H2).
     unsafe { std::ptr::write_bytes(dst as *mut u8, value as u8, len as usize) };
 }
 
@@ -185,6 +188,177 @@ unsafe extern "C" fn elem_drop(context: *mut VmContext, elem: u32) {
     };
 }
 
+fn made(reference: Option<u32>) -> u32 {
+    reference.unwrap_or(0)
+}
+
+unsafe extern "C" fn gc_alloc(context: *mut VmContext, bytes: u32) -> u32 {
+    // SAFETY: B1.
+    made(unsafe { enter(context, |store, _| store.gc_allocate(bytes)) })
+}
+
+unsafe extern "C" fn array_new_large(context: *mut VmContext, ty: u32, length: u32) -> u32 {
+    // SAFETY: B1.
+    made(unsafe { enter(context, |store, _| store.new_array(ty, length)) })
+}
+
+unsafe extern "C" fn gc_remember(context: *mut VmContext, first: u32, count: u32) {
+    // SAFETY: B1.
+    unsafe { enter(context, |store, _| store.gc_remember(first, count)) };
+}
+
+unsafe extern "C" fn func_number(context: *mut VmContext, func: u64) -> u32 {
+    // SAFETY: B1.
+    made(unsafe {
+        enter(context, |store, _| Ok(store.func_of(RawRef(func)).map_or(0, |func| store.func_number(func))))
+    })
+}
+
+unsafe extern "C" fn array_fill(
+    context: *mut VmContext,
+    array: u32,
+    at: u32,
+    low: u64,
+    high: u64,
+    length: u32,
+) -> u32 {
+    let bits = u128::from(high) << 64 | u128::from(low);
+    // SAFETY: B1.
+    u32::from(unsafe { enter(context, |store, _| store.array_fill(array, at, bits, length)) }.is_some())
+}
+
+unsafe extern "C" fn array_copy(
+    context: *mut VmContext,
+    dst: u32,
+    dst_at: u32,
+    src: u32,
+    src_at: u32,
+    length: u32,
+) -> u32 {
+    // SAFETY: B1.
+    let done = unsafe { enter(context, |store, _| store.array_copy((dst, dst_at), (src, src_at), length)) };
+    u32::from(done.is_some())
+}
+
+unsafe extern "C" fn array_new_data(
+    context: *mut VmContext,
+    ty: u32,
+    data: u32,
+    start: u32,
+    length: u32,
+) -> u32 {
+    // SAFETY: B1.
+    made(unsafe {
+        enter(context, |store, instance| {
+            store.array_new_data(instance, ty, DataIndex::from_u32(data), start, length)
+        })
+    })
+}
+
+unsafe extern "C" fn array_new_elem(
+    context: *mut VmContext,
+    ty: u32,
+    elem: u32,
+    start: u32,
+    length: u32,
+) -> u32 {
+    // SAFETY: B1.
+    made(unsafe {
+        enter(context, |store, instance| {
+            store.array_new_elem(instance, ty, ElemIndex::from_u32(elem), start, length)
+        })
+    })
+}
+
+unsafe extern "C" fn array_init_data(
+    context: *mut VmContext,
+    array: u32,
+    at: u32,
+    data: u32,
+    src: u32,
+    length: u32,
+) -> u32 {
+    // SAFETY: B1.
+    let done = unsafe {
+        enter(context, |store, instance| {
+            store.array_init_data(instance, array, at, DataIndex::from_u32(data), src, length)
+        })
+    };
+    u32::from(done.is_some())
+}
+
+unsafe extern "C" fn array_init_elem(
+    context: *mut VmContext,
+    array: u32,
+    at: u32,
+    elem: u32,
+    src: u32,
+    length: u32,
+) -> u32 {
+    // SAFETY: B1.
+    let done = unsafe {
+        enter(context, |store, instance| {
+            store.array_init_elem(instance, array, at, ElemIndex::from_u32(elem), src, length)
+        })
+    };
+    u32::from(done.is_some())
+}
+
+unsafe extern "C" fn atomic_notify(context: *mut VmContext, memory: u32, address: u64, count: u32) -> u64 {
+    // SAFETY: B1.
+    let woken = unsafe {
+        enter(context, |store, instance| {
+            let part = store.at(instance).memory(MemoryIndex::from_u32(memory));
+            Ok(store.atomic_notify(part, address, count)?)
+        })
+    };
+    woken.map_or(GROW_FAILED as u64, u64::from)
+}
+
+unsafe extern "C" fn atomic_wait32(
+    context: *mut VmContext,
+    memory: u32,
+    address: u64,
+    expected: u32,
+    timeout: u64,
+) -> u64 {
+    // SAFETY: B1.
+    unsafe { atomic_wait(context, memory, address, Expected::I32(expected), timeout) }
+}
+
+unsafe extern "C" fn atomic_wait64(
+    context: *mut VmContext,
+    memory: u32,
+    address: u64,
+    expected: u64,
+    timeout: u64,
+) -> u64 {
+    // SAFETY: B1.
+    unsafe { atomic_wait(context, memory, address, Expected::I64(expected), timeout) }
+}
+
+/// # Safety
+///
+/// * As [`enter`].
+unsafe fn atomic_wait(
+    context: *mut VmContext,
+    memory: u32,
+    address: u64,
+    expected: Expected,
+    timeout: u64,
+) -> u64 {
+    // A negative number means for ever.
+    let timeout = i64::try_from(timeout).ok().map(|_| Duration::from_nanos(timeout));
+    // SAFETY: the caller's promise.
+    let outcome = unsafe {
+        enter(context, |store, instance| {
+            let part = store.at(instance).memory(MemoryIndex::from_u32(memory));
+            Ok(store.atomic_wait(part, address, expected, timeout)?)
+        })
+    };
+    outcome.map_or(GROW_FAILED as u64, u64::from)
+}
+
 /// The address of a library call.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
@@ -202,6 +376,9 @@ macro_rules! c_type {
         u64
     };
     (Ok) => {
+        u32
+    };
+    (Ref) => {
         u32
     };
     (()) => {

@@ -7,9 +7,11 @@
 
 use super::context::{StorePtr, VmFuncRef, VmGlobal};
 use super::instance::{InstanceRecord, PartOf};
+use super::object::TypedVal;
 use super::store::StoreOpaque;
-use std::num::NonZeroU32;
+use anyhow::Result;
 use std::ptr::NonNull;
+use waft_core::gc;
 use waft_core::index::{DefinedGlobalIndex, FuncIndex};
 use waft_core::module::{ConstExpr, ConstOp};
 
@@ -25,13 +27,13 @@ impl RawRef {
     /// Null, of either kind.
     pub(crate) const NULL: Self = Self(0);
 
-    /// A reference to a host value.
-    pub(crate) fn from_extern(handle: Option<NonZeroU32>) -> Self {
-        Self(handle.map_or(0, |handle| u64::from(handle.get())))
+    /// A reference into the GC heap.
+    pub(crate) fn from_gc(reference: u32) -> Self {
+        Self(reference.into())
     }
-    /// The handle of a host value.
-    pub(crate) fn as_extern(self) -> Option<NonZeroU32> {
-        NonZeroU32::new(self.0 as u32)
+    /// The reference into the GC heap; 0 is null.
+    pub(crate) fn as_gc(self) -> u32 {
+        self.0 as u32
     }
     /// A reference to a function; who passes it on to a store has checked that the function is that store's.
     pub(crate) fn from_func(func: Option<StorePtr<VmFuncRef>>) -> Self {
@@ -76,7 +78,17 @@ impl StoreOpaque {
     }
 
     /// The value of a constant expression of `instance`, which is valid by the module's validation.
-    pub(crate) fn evaluate(&self, instance: StorePtr<InstanceRecord>, expr: &ConstExpr) -> RawVal {
+    ///
+    /// # Errors
+    ///
+    /// If there is no room for an object that it makes.
+    pub(crate) fn evaluate(
+        &mut self,
+        instance: StorePtr<InstanceRecord>,
+        expr: &ConstExpr,
+    ) -> Result<RawVal> {
+        let module = self.at(instance).module().clone();
+        let shape = module.shape();
         let mut stack = ConstStack::default();
         for op in expr.ops() {
             match *op {
@@ -85,42 +97,72 @@ impl StoreOpaque {
                 ConstOp::F32(bits) => stack.push(RawVal(u128::from(bits))),
                 ConstOp::F64(bits) => stack.push(RawVal(u128::from(bits))),
                 ConstOp::V128(bits) => stack.push(RawVal(bits)),
-                ConstOp::GlobalGet(global) => stack.push(self.global_get(self.at(instance).global(global))),
+                ConstOp::GlobalGet(global) => {
+                    let is_gc_ref = shape.globals[global].content.is_gc_ref();
+                    let value = self.global_get(self.at(instance).global(global));
+                    stack.push_typed(TypedVal { value, is_gc_ref });
+                }
                 ConstOp::RefNull(_) => stack.push(RawRef::NULL.as_val()),
                 ConstOp::RefFunc(func) => stack.push(self.raw_func(instance, func).as_val()),
-                ConstOp::RefI31
-                | ConstOp::StructNew(_)
-                | ConstOp::StructNewDefault(_)
-                | ConstOp::ArrayNew(_)
-                | ConstOp::ArrayNewDefault(_)
-                | ConstOp::ArrayNewFixed(..) => todo!(),
                 ConstOp::I32Add => stack.apply32(u32::wrapping_add),
                 ConstOp::I32Sub => stack.apply32(u32::wrapping_sub),
                 ConstOp::I32Mul => stack.apply32(u32::wrapping_mul),
                 ConstOp::I64Add => stack.apply64(u64::wrapping_add),
                 ConstOp::I64Sub => stack.apply64(u64::wrapping_sub),
                 ConstOp::I64Mul => stack.apply64(u64::wrapping_mul),
+                ConstOp::RefI31 => {
+                    let value = stack.pop().0 as i32;
+                    stack.push_ref(gc::i31_new(value));
+                }
+                ConstOp::StructNew(ty) => {
+                    let fields = shape.types[ty].composite.as_struct().map_or(0, <[_]>::len);
+                    stack.make(self, fields, |store, values| store.struct_of(module.type_id(ty), values))?;
+                }
+                ConstOp::StructNewDefault(ty) => {
+                    stack.make(self, 0, |store, _| store.new_struct(module.type_id(ty)))?;
+                }
+                ConstOp::ArrayNew(ty) => {
+                    let length = stack.pop().0 as u32;
+                    stack.make(self, 1, |store, values| {
+                        store.array_filled(module.type_id(ty), values[0], length)
+                    })?;
+                }
+                ConstOp::ArrayNewDefault(ty) => {
+                    let length = stack.pop().0 as u32;
+                    stack.make(self, 0, |store, _| store.new_array(module.type_id(ty), length))?;
+                }
+                ConstOp::ArrayNewFixed(ty, length) => {
+                    stack.make(self, length as usize, |store, values| {
+                        store.array_of(module.type_id(ty), values)
+                    })?;
+                }
             }
         }
-        stack.pop()
+        Ok(stack.pop())
     }
 }
 
 /// The operands of a constant expression; most have one.
 #[derive(Default)]
 struct ConstStack {
-    top: Option<RawVal>,
-    below: Vec<RawVal>,
+    top: Option<TypedVal>,
+    below: Vec<TypedVal>,
 }
 
 impl ConstStack {
-    fn push(&mut self, value: RawVal) {
+    fn push_typed(&mut self, value: TypedVal) {
         self.below.extend(self.top.replace(value));
+    }
+    fn push(&mut self, value: RawVal) {
+        self.push_typed(TypedVal { value, is_gc_ref: false });
+    }
+    fn push_ref(&mut self, reference: u32) {
+        self.push_typed(TypedVal { value: RawVal(reference.into()), is_gc_ref: true });
     }
     fn pop(&mut self) -> RawVal {
         let top = self.top.take().expect("validation balances constant expressions");
         self.top = self.below.pop();
-        top
+        top.value
     }
     fn apply32(&mut self, op: fn(u32, u32) -> u32) {
         let (right, left) = (self.pop().0 as u32, self.pop().0 as u32);
@@ -129,5 +171,20 @@ impl ConstStack {
     fn apply64(&mut self, op: fn(u64, u64) -> u64) {
         let (right, left) = (self.pop().0 as u64, self.pop().0 as u64);
         self.push(RawVal(u128::from(op(left, right))));
+    }
+
+    /// Replaces the `count` values on top by the object that `make` makes of them. What is below is rooted meanwhile.
+    fn make(
+        &mut self,
+        store: &mut StoreOpaque,
+        count: usize,
+        make: impl FnOnce(&mut StoreOpaque, &mut [TypedVal]) -> Result<u32>,
+    ) -> Result<()> {
+        self.below.extend(self.top.take());
+        let mut values = self.below.split_off(self.below.len() - count);
+        let made = store.with_rooted(&mut self.below, |store| make(store, &mut values))?;
+        self.top = self.below.pop();
+        self.push_ref(made);
+        Ok(())
     }
 }

@@ -9,22 +9,24 @@
 //! * **S3** `host` points to the host half of the `StoreInner` around this value, which is boxed as well.
 
 use super::activation::VmStoreContext;
-use super::context::StorePtr;
+use super::context::{StorePtr, VmFuncRef};
+use super::gc::{GcHeap, Handles};
 use super::host::HostFuncObject;
-use super::instance::InstanceRecord;
+use super::instance::{InstanceRecord, PartOf};
 use super::interrupt::{InterruptHandle, InterruptState};
+use super::shared_memory::SharedMemoryObject;
 use crate::door::Doorkeeper;
 use crate::engine::Engine;
 use crate::limits::{GrowthRequest, HostLimits};
 use crate::type_registry::RegisteredType;
 use anyhow::Result;
-use std::any::Any;
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::ptr::NonNull;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicU64, Ordering};
-use waft_core::gc;
+use std::sync::{Arc, Mutex, PoisonError};
+use waft_core::index::DefinedMemoryIndex;
 use waft_core::types::SubType;
 
 /// Which store something belongs to.
@@ -50,7 +52,12 @@ pub(crate) struct StoreOpaque {
     context: NonNull<VmStoreContext>,
     instances: Vec<NonNull<InstanceRecord>>,
     host_funcs: Vec<HostFuncObject>,
-    externs: Vec<Arc<dyn Any + Send + Sync>>,
+    /// The GC heap; none until something needs it, and while it is at work.
+    pub(super) heap: Option<Box<GcHeap>>,
+    /// References into the heap that the host holds.
+    pub(crate) handles: Handles,
+    /// The functions that the heap refers to, by their numbers; the first is null.
+    funcs: Vec<*mut VmFuncRef>,
     /// The types that were asked for by number: no lock of the engine is taken for them again. All of them are claimed by
     /// something that lives as long as the store.
     types: Mutex<HashMap<u32, Arc<SubType>>>,
@@ -62,6 +69,8 @@ pub(crate) struct StoreOpaque {
     host: Option<NonNull<dyn HostLimits>>,
     memories: usize,
     tables: usize,
+    /// The shared memories that were taken in.
+    shared_memories: Vec<PartOf<DefinedMemoryIndex>>,
     /// Who watches the door, if anybody does.
     pub(crate) doorkeeper: Option<Box<dyn Doorkeeper>>,
 }
@@ -76,13 +85,15 @@ impl StoreOpaque {
     pub(crate) fn new(engine: Engine) -> Self {
         let interrupt = Arc::new(InterruptState::new());
         let context = Box::new(VmStoreContext::new(interrupt.clone()));
-        Self {
+        let store = Self {
             id: StoreId::fresh(),
             engine,
             context: NonNull::from(Box::leak(context)),
             instances: Vec::new(),
             host_funcs: Vec::new(),
-            externs: Vec::new(),
+            heap: None,
+            handles: Handles::default(),
+            funcs: vec![std::ptr::null_mut()],
             types: Mutex::default(),
             tags: Vec::new(),
             kept_types: Vec::new(),
@@ -90,8 +101,11 @@ impl StoreOpaque {
             host: None,
             memories: 0,
             tables: 0,
+            shared_memories: Vec::new(),
             doorkeeper: None,
-        }
+        };
+        store.publish_funcs();
+        store
     }
 
     /// Tells the store where its host half is.
@@ -170,22 +184,54 @@ impl StoreOpaque {
         self.ptr(record)
     }
 
+    /// The part that stands for a shared memory in this store, if it was taken in.
+    pub(crate) fn shared_memory(
+        &self,
+        memory: &Arc<SharedMemoryObject>,
+    ) -> Option<PartOf<DefinedMemoryIndex>> {
+        let same = |part: &&PartOf<DefinedMemoryIndex>| {
+            let object = self.at(part.owner).memory_object(part.index).as_shared();
+            object.is_some_and(|object| Arc::ptr_eq(object, memory))
+        };
+        self.shared_memories.iter().find(same).copied()
+    }
+
+    /// Remembers what stands for a shared memory.
+    pub(crate) fn adopt_shared_memory(&mut self, part: PartOf<DefinedMemoryIndex>) {
+        self.shared_memories.push(part);
+    }
+
     pub(super) fn adopt_host_func(&mut self, func: HostFuncObject) {
         self.host_funcs.push(func);
     }
 
-    /// Keeps a host value and says which handle refers to it.
-    ///
-    /// # Errors
-    ///
-    /// If all 2^32 handles are taken.
-    pub(crate) fn adopt_extern(&mut self, value: Arc<dyn Any + Send + Sync>) -> Result<NonZeroU32> {
-        let handle = u32::try_from(self.externs.len() + 1)
-            .ok()
-            .and_then(NonZeroU32::new)
-            .ok_or_else(|| anyhow::anyhow!("the store has no handle left for another externref"))?;
-        self.externs.push(value);
-        Ok(handle)
+    /// All instances.
+    pub(super) fn instances(&self) -> &[NonNull<InstanceRecord>] {
+        &self.instances
+    }
+
+    /// The number by which the heap refers to a function of this store.
+    pub(crate) fn func_number(&mut self, func: StorePtr<VmFuncRef>) -> u32 {
+        let known = self.at(func).id;
+        if known != 0 {
+            return known;
+        }
+        let number = u32::try_from(self.funcs.len()).expect("fewer functions than bytes of memory");
+        self.funcs.push(func.as_ptr());
+        self.at_mut(func).id = number;
+        self.publish_funcs();
+        number
+    }
+
+    /// The function with a number, which came from the heap and may be any.
+    pub(crate) fn numbered_func(&self, number: u32) -> Option<StorePtr<VmFuncRef>> {
+        let func = self.funcs.get(number as usize).copied().and_then(NonNull::new)?;
+        Some(self.ptr(func))
+    }
+
+    fn publish_funcs(&self) {
+        // SAFETY: the store context lives as long as the store (S1).
+        unsafe { (*self.context()).set_funcs(&self.funcs) };
     }
 
     /// Claims a type for as long as the store lives.
@@ -218,15 +264,10 @@ impl StoreOpaque {
         types.entry(id).or_insert_with(|| self.engine.types().get(id)).clone()
     }
 
-    /// The host value behind a handle.
-    pub(crate) fn extern_value(&self, handle: NonZeroU32) -> Option<&Arc<dyn Any + Send + Sync>> {
-        self.externs.get(handle.get() as usize - 1)
-    }
-
-    /// Whether an exception was thrown that nobody caught and nobody took.
-    pub(crate) fn has_pending_exception(&self) -> bool {
-        // SAFETY: the store context lives as long as the store, and no guest is running.
-        unsafe { self.context.as_ref() }.exception().get() != gc::NULL
+    /// The exception that was thrown and that nobody caught or took since, or null.
+    pub(crate) fn pending_exception(&self) -> &Cell<u32> {
+        // SAFETY: the store context lives as long as the store.
+        unsafe { self.context.as_ref() }.exception()
     }
 
     fn limiter(&mut self) -> Option<&mut dyn HostLimits> {

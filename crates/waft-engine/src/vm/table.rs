@@ -2,8 +2,8 @@
 //!
 //! # Invariants
 //!
-//! * **T1** Every element of a function table is 0 or the address of a `VmFuncRef` of the same store; every element of a
-//!   host-value table is a handle of the store, in the lower half.
+//! * **T1** Every element of a function table is 0 or the address of a `VmFuncRef` of the same store; every element of
+//!   another table is a reference into the store's GC heap, in the lower half.
 //! * **T2** `VmTable` in the context is written anew whenever the elements move or their number changes.
 //!
 //! # Elsewhere
@@ -11,7 +11,7 @@
 //! Public handle: `waft::Table`. Instructions: `table.rs` in each tier.
 
 use super::context::{StorePtr, VmTable};
-use super::instance::{InstanceRecord, PartOf};
+use super::instance::{ElemValues, InstanceRecord, PartOf};
 use super::memory::range;
 use super::raw::RawRef;
 use super::store::StoreOpaque;
@@ -54,7 +54,7 @@ impl TableObject {
     }
     /// How many it can ever have.
     pub(crate) fn len_max(&self) -> u64 {
-        self.ty.limits.max.unwrap_or(u64::from(u32::MAX))
+        self.ty.limits.max.unwrap_or(self.ty.elements_max())
     }
     /// The elements, raw (T1).
     pub(super) fn elements(&self) -> &[u64] {
@@ -174,26 +174,76 @@ impl StoreOpaque {
         src: u64,
         len: u64,
     ) -> bool {
-        let record = self.at(instance);
-        let module = record.module().clone();
-        let segment = &module.shape().elems[elem].items;
-        let segment_len = if record.dropped_elems[elem] { 0 } else { segment.len() };
+        let segment_len = self.elem_len(instance, elem);
         let to_len = self.at(part.owner).tables[part.index].elements().len();
         let (Some(to), Some(from)) = (range(dst, len, to_len), range(src, len, segment_len)) else {
             return false;
         };
         for (to, from) in to.zip(from) {
-            let value = match segment {
-                ElemItems::Funcs(funcs) => self.raw_func(instance, funcs[from]),
-                ElemItems::Exprs(_, exprs) => self.evaluate(instance, &exprs[from]).as_ref(),
-            };
+            let value = self.elem_value(instance, elem, from);
             self.at_mut(part.owner).tables[part.index].elements_mut()[to] = value.0;
         }
         true
     }
 
+    /// Evaluates the expressions of an element segment, which stay as they are from then on.
+    ///
+    /// # Errors
+    ///
+    /// If there is no room for an object that one of them makes.
+    pub(crate) fn elem_evaluate(
+        &mut self,
+        instance: StorePtr<InstanceRecord>,
+        elem: ElemIndex,
+    ) -> Result<()> {
+        let module = self.at(instance).module().clone();
+        let ElemItems::Exprs(ty, exprs) = &module.shape().elems[elem].items else { return Ok(()) };
+        if ty.is_func() {
+            let values: Result<_> =
+                exprs.iter().map(|expr| Ok(self.evaluate(instance, expr)?.as_ref().0)).collect();
+            self.at_mut(instance).elems[elem] = ElemValues::Funcs(values?);
+            return Ok(());
+        }
+        // Where collections find the values that are there already.
+        self.at_mut(instance).elems[elem] = ElemValues::Refs(vec![0; exprs.len()].into());
+        for (at, expr) in exprs.iter().enumerate() {
+            let value = self.evaluate(instance, expr)?.as_ref();
+            if let ElemValues::Refs(values) = &mut self.at_mut(instance).elems[elem] {
+                values[at] = value.0 as u32;
+            }
+        }
+        Ok(())
+    }
+
+    /// How many elements a segment has now.
+    pub(super) fn elem_len(&self, instance: StorePtr<InstanceRecord>, elem: ElemIndex) -> usize {
+        let record = self.at(instance);
+        match &record.elems[elem] {
+            ElemValues::Dropped => 0,
+            ElemValues::Listed => record.shape().elems[elem].items.len(),
+            ElemValues::Funcs(values) => values.len(),
+            ElemValues::Refs(values) => values.len(),
+        }
+    }
+
+    /// An element of a segment, which is below its length.
+    pub(super) fn elem_value(
+        &self,
+        instance: StorePtr<InstanceRecord>,
+        elem: ElemIndex,
+        at: usize,
+    ) -> RawRef {
+        let record = self.at(instance);
+        match (&record.elems[elem], &record.shape().elems[elem].items) {
+            (ElemValues::Funcs(values), _) => RawRef(values[at]),
+            (ElemValues::Refs(values), _) => RawRef(values[at].into()),
+            (ElemValues::Listed, ElemItems::Funcs(funcs)) => self.raw_func(instance, funcs[at]),
+            (ElemValues::Listed | ElemValues::Dropped, _) => RawRef::NULL,
+        }
+    }
+
     /// Drops an element segment.
     pub(crate) fn elem_drop(&mut self, instance: StorePtr<InstanceRecord>, elem: ElemIndex) {
-        self.at_mut(instance).dropped_elems[elem] = true;
+        self.at_mut(instance).elems[elem] = ElemValues::Dropped;
     }
 }

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test crate uses a part of it")]
 
+pub(crate) mod access;
+
 use waft::*;
 
 /// An instance of a module without imports, in a store of its own.

@@ -5,7 +5,7 @@
 use super::fail::Fail;
 use super::{args, clock, fd, path, poll, proc, random, readdir, sock, stat, unstable};
 use crate::{I32Exit, WasiCtx};
-use waft::{Caller, Error, Linker, Result, Trap};
+use waft::{Caller, Error, Extern, Linker, Result, Trap};
 
 /// The name under which today's guests import WASI 0.1.
 const SNAPSHOT: &str = "wasi_snapshot_preview1";
@@ -83,7 +83,7 @@ macro_rules! functions {
         $linker.func_wrap($module, stringify!($name), move |mut caller: Caller<'_, T>, $($param: $ty),*| {
             loop {
                 let Some((mem, data)) = caller.guest_memory() else {
-                    return Err(no_memory($module, stringify!($name)));
+                    return Err(no_memory(&mut caller, $module, stringify!($name)));
                 };
                 match $file::$name($get(data), mem, $($param),*) {
                     Ok(()) => return Ok(0),
@@ -215,8 +215,11 @@ fn settle<T: 'static>(
 }
 
 #[cold]
-fn no_memory(module: &str, name: &str) -> Error {
-    Error::msg(format!(
-        "{module}.{name}: the guest exports no memory by the name `memory`, which this function needs"
-    ))
+fn no_memory<T>(caller: &mut Caller<'_, T>, module: &str, name: &str) -> Error {
+    let shared = caller.get_export("memory").and_then(Extern::into_shared_memory);
+    let why = match shared {
+        Some(_) => "the guest's memory is shared, and WASI functions work on memories of one thread only",
+        None => "the guest exports no memory by the name `memory`, which this function needs",
+    };
+    Error::msg(format!("{module}.{name}: {why}"))
 }

@@ -8,7 +8,7 @@
 //!
 //! * **E1** Of a store with an exception under way, the exception is in its `exception` cell: no reference to it is anywhere
 //!   else that a collection does not see.
-//! * **E2** All guest frames of an activation are of code in its store's [`StoreCode`].
+//! * **E2** All guest frames of an activation are of code in its store's `StoreCodes`.
 //! * **E3** The frames that are passed hold nothing to drop: they are guests' and stubs' (S2).
 //!
 //! # Elsewhere
@@ -17,9 +17,7 @@
 
 use super::backtrace::{Frames, WalkStart};
 use super::{Failure, THREAD, VmActivation, VmStoreContext, fail};
-use crate::code::{CodeTables, CompiledCode};
 use crate::vm::stub;
-use std::sync::Arc;
 use waft_core::gc;
 use waft_core::trap::TrapCode;
 
@@ -31,41 +29,6 @@ pub(crate) enum Throw {
     Again,
     /// A host function returned this error.
     Host(anyhow::Error),
-}
-
-/// The code that a store's guests run, by address.
-#[derive(Default)]
-pub(super) struct StoreCode(Vec<KnownCode>);
-
-struct KnownCode {
-    start: usize,
-    end: usize,
-    tables: Arc<CodeTables>,
-}
-
-impl StoreCode {
-    /// Adds the code of a module, if it is not there yet; the store keeps the module alive.
-    pub(super) fn add(&mut self, code: &CompiledCode) {
-        let range = code.text().as_ptr_range();
-        let (start, end) = (range.start.addr(), range.end.addr());
-        let at = self.0.partition_point(|known| known.start < start);
-        if start < end && self.0.get(at).is_none_or(|known| known.start != start) {
-            self.0.insert(at, KnownCode { start, end, tables: code.tables().clone() });
-        }
-    }
-
-    /// What catches the exceptions of the call before `pc`, in a frame whose pointer is `fp`.
-    fn landing(&self, pc: usize, fp: usize) -> Option<Landing> {
-        let at = self.0.partition_point(|known| known.start <= pc).checked_sub(1)?;
-        let KnownCode { start, end, tables } = &self.0[at];
-        // The last instruction may be a call, after which there is nothing.
-        if pc > *end {
-            return None;
-        }
-        let handler = tables.handler((pc - start) as u32)?;
-        let sp = fp - handler.frame_bytes as usize;
-        Some(Landing { pc: start + handler.landing as usize, sp, fp, exception: 0, exit_fp: 0 })
-    }
 }
 
 /// Where an exception goes on, and with what in the registers.
@@ -119,7 +82,7 @@ pub(super) unsafe fn land(store: &VmStoreContext, running: &VmActivation, exit: 
 
 /// Looks for the innermost frame that wants the exception, and logs those on the way.
 fn find(store: &VmStoreContext, frames: Frames, again: bool) -> Option<Landing> {
-    let code = store.code.borrow();
+    let codes = store.codes.borrow();
     THREAD.with(|thread| {
         let log = &thread.recorded().frames;
         if !again {
@@ -130,8 +93,9 @@ fn find(store: &VmStoreContext, frames: Frames, again: bool) -> Option<Landing> 
             if at > 0 || !again {
                 log.push(frame.pc);
             }
-            if let Some(landing) = code.landing(frame.pc, frame.fp) {
-                return Some(landing);
+            if let Some((start, handler)) = codes.handler(frame.pc) {
+                let (pc, sp) = (start + handler.landing as usize, frame.fp - handler.frame_bytes as usize);
+                return Some(Landing { pc, sp, fp: frame.fp, exception: 0, exit_fp: 0 });
             }
         }
         None

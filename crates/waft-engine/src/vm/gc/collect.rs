@@ -52,8 +52,6 @@ impl std::fmt::Display for CorruptHeap {
     }
 }
 
-impl std::error::Error for CorruptHeap {}
-
 /// Where a collection copies from and to.
 pub(super) struct Spaces {
     /// Where offsets count from.

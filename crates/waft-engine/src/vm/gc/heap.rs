@@ -77,18 +77,9 @@ impl std::fmt::Display for GcError {
     }
 }
 
-impl std::error::Error for GcError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::OutOfMemory { .. } | Self::Corrupt(_) => None,
-            Self::Host(error) => error.source(),
-        }
-    }
-}
-
 /// Whether every allocation collects, to find references that are held where no collection sees them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(crate) enum GcStress {
+pub enum GcStress {
     /// Collections happen when they pay.
     #[default]
     Off,

@@ -95,5 +95,5 @@
 (assert_return (invoke "stack-arguments" (i32.const 99)) (i32.const 13000))
 (assert_return (invoke "stack-arguments" (i32.const 1)) (i32.const 2000))
 (assert_return (invoke "registers" (i32.const 1) (i32.const 2) (i32.const 3) (i32.const 4) (i32.const 5) (i32.const 6) (i32.const 7) (i32.const 8))
-  (i32.const 1711))
+  (i32.const 1689))
 (assert_return (invoke "callers") (i32.const 1575025))

@@ -27,7 +27,7 @@ pub(crate) fn func_type(ty: &FuncType) -> String {
     text
 }
 
-/// `memory, 2 pages (128 KiB) to 10 pages (640 KiB)`, `shared 64-bit memory, 1000 pages of 1 B (1000 B), no maximum`
+/// `memory, 2 pages (128 KiB) to 10 pages (640 KiB)`, `shared 64-bit memory, 1024 pages of 1 byte (1 KiB), no maximum`
 pub(crate) fn memory_type(ty: &MemoryType) -> String {
     let page = match ty.page_size_log2() {
         16 => String::new(),
@@ -77,5 +77,33 @@ pub(crate) fn elapsed(time: std::time::Duration) -> String {
     match time.as_millis() {
         milliseconds @ 0..1000 => format!("{milliseconds} ms"),
         _ => format!("{:.1} s", time.as_secs_f64()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use waft::{Engine, Module};
+
+    #[test]
+    fn kinds_of_memories_and_tables_are_said_where_they_are_not_the_usual_ones() {
+        let rows = [
+            ("(memory 1)", "memory, 1 page (64 KiB), no maximum"),
+            ("(memory i64 2 4)", "64-bit memory, 2 pages (128 KiB) to 4 pages (256 KiB)"),
+            ("(memory 1 2 shared)", "shared memory, 1 page (64 KiB) to 2 pages (128 KiB)"),
+            (
+                "(memory i64 1024 2048 shared (pagesize 1))",
+                "shared 64-bit memory, 1024 pages of 1 byte (1 KiB) to 2048 pages of 1 byte (2 KiB)",
+            ),
+            ("(table 2 4 funcref)", "table of funcref, 2 to 4 elements"),
+            ("(table i64 2 funcref)", "64-bit table of funcref, 2 elements, no maximum"),
+        ];
+        for (field, text) in rows {
+            let noun = field[1..].split(' ').next().unwrap();
+            let text_format = format!(r#"(module {field} (export "it" ({noun} 0)))"#);
+            let module = Module::new(&Engine::default(), text_format).unwrap();
+            let ty = module.exports().next().unwrap().ty();
+            assert_eq!(extern_type(&ty), text, "{field}");
+        }
     }
 }

@@ -47,6 +47,7 @@ programs! {
     digest => one! { guest: Built("digest"), stdin: Some("stdin/prose.txt"), stdout: Some("digest.txt") };
     numbers => one! { guest: Built("numbers"), stdout: Some("numbers.txt") };
     vectors => one! { guest: Built("vectors"), stdout: Some("vectors.txt") };
+    codec => one! { guest: Built("codec"), stdin: Some("stdin/prose.txt"), stdout: Some("codec.txt") };
     machine => one! { guest: Built("machine"), stdout: Some("machine.txt") };
     recursion => one! { guest: Built("recursion"), stdout: Some("recursion.txt") };
     heap => one! { guest: Built("heap"), stdout: Some("heap.txt") };
@@ -126,6 +127,7 @@ programs! {
             ..RUN
         }],
         inspect: inspect_box,
+        ..PROGRAM
     };
     read_only => Program {
         lay_out: lay_out_kept,
@@ -139,6 +141,7 @@ programs! {
             ..RUN
         }],
         inspect: inspect_kept,
+        ..PROGRAM
     };
 
     // C with debug information: each trap is told with its reason, the functions and the line.
@@ -188,6 +191,22 @@ programs! {
 
     // Other languages.
     containers => one! { guest: Built("containers"), stdout: Some("containers.txt") };
+    cpp_unwinding => Program {
+        refused_for: Some("`exceptions`, which Waft does not support yet"),
+        runs: &[Run { guest: Built("unwinding"), code: 3, stdout: Some("unwinding.txt"), ..RUN }],
+        ..PROGRAM
+    };
+    // Off by default: to be run with `flags: &["--proposal", "legacy-exceptions"]`.
+    cpp_unwinding_legacy => Program {
+        refused_for: Some("`legacy-exceptions`, which Waft does not support yet"),
+        runs: &[Run { guest: Built("unwinding-legacy"), code: 3, stdout: Some("unwinding.txt"), ..RUN }],
+        ..PROGRAM
+    };
+    c_threads => Program {
+        refused_for: Some("`threads`, which Waft does not support yet"),
+        runs: &[Run { guest: Built("crew"), code: 4, stdout: Some("crew.txt"), ..RUN }],
+        ..PROGRAM
+    };
     go_workers => one! {
         guest: Built("workers"),
         args: &["/work"],
@@ -202,6 +221,14 @@ programs! {
         stdin: Some("stdin/stock.txt"),
         code: 2,
         stderr: &["<standard input>:1:27: expected ';', found 12"],
+    };
+    assemblyscript => one! { guest: Built("meadow"), args: &["grüße"], code: 3, stdout: Some("meadow.txt") };
+    assemblyscript_stopped => one! {
+        guest: Built("meadow"),
+        args: &["two", "words"],
+        code: 70,
+        stdout: Some("meadow-stopped.txt"),
+        stderr: &["stopped: too many words at meadow.ts:"],
     };
     rust_inventory => one! {
         guest: Built("inventory"),

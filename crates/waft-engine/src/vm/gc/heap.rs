@@ -140,7 +140,7 @@ impl GcHeap {
             nursery: 0,
             nursery_wanted: sizing::NURSERY_BYTES_FIRST,
             capacity: 0,
-            threshold: sizing::threshold(0),
+            threshold: sizing::threshold(0, sizing::NURSERY_BYTES_FIRST),
             stress: GcStress::Off,
             stats: GcStats::default(),
             corrupt: None,
@@ -451,7 +451,7 @@ impl GcHeap {
 
         let copied = outcome.end - to_start;
         if FULL {
-            self.threshold = sizing::threshold(copied);
+            self.threshold = sizing::threshold(copied, self.nursery_wanted);
         } else {
             self.nursery_wanted =
                 sizing::nursery_after(self.nursery_wanted, young_bytes, copied, outcome.roots);
@@ -514,7 +514,7 @@ impl GcHeap {
         let may_grow = squeeze == Squeeze::Allowed || old <= u64::from(self.threshold);
         if may_grow {
             for capacity in sizing::capacities(self.capacity, self.threshold, old, wanted) {
-                if self.grow(host, wanted, capacity)? {
+                if self.grow(host, wanted, capacity, Necessity::Useful)? {
                     self.nursery = wanted;
                     return Ok(true);
                 }
@@ -530,15 +530,12 @@ impl GcHeap {
             self.nursery = squeezed.min(wanted);
             return Ok(true);
         }
-        let capacity = sizing::capacity(old, least);
-        let grown = match capacity {
-            Some(capacity) => self.grow(host, least, capacity)?,
-            None => false,
-        };
-        if grown {
-            self.nursery = least;
+        let Some(capacity) = sizing::capacity(old, least) else { return Ok(false) };
+        if !self.grow(host, least, capacity, Necessity::Needed)? {
+            return Ok(false);
         }
-        Ok(grown)
+        self.nursery = least;
+        Ok(true)
     }
 
     /// Whether H2 and H3 hold with so many bytes of old objects and such a nursery.
@@ -548,12 +545,22 @@ impl GcHeap {
     }
 
     /// Makes the nursery and both halves at least so large, if the host and the machine agree.
-    fn grow(&mut self, host: &mut impl GcHost, nursery: u32, capacity: u32) -> Result<bool, GcError> {
+    fn grow(
+        &mut self,
+        host: &mut impl GcHost,
+        nursery: u32,
+        capacity: u32,
+        necessity: Necessity,
+    ) -> Result<bool, GcError> {
         let capacity = capacity.max(self.capacity);
         let nursery = nursery.max(self.regions.committed(Region::Nursery));
         let desired = sizing::footprint(nursery, capacity);
-        if !host.may_grow(self.footprint(), desired).map_err(GcError::Host)? {
-            return Ok(false);
+        match host.may_grow(self.footprint(), desired) {
+            Ok(true) => {}
+            Ok(false) => return Ok(false),
+            // A limiter that raises errors does not do so for what the guest can do without.
+            Err(_) if necessity == Necessity::Useful => return Ok(false),
+            Err(error) => return Err(GcError::Host(error)),
         }
         let regions = [
             (Region::Half(Half::A), capacity),
@@ -567,9 +574,19 @@ impl GcHeap {
                 return Ok(false);
             }
         }
+        if self.capacity < sizing::HUGE_PAGES_FROM_BYTES && capacity >= sizing::HUGE_PAGES_FROM_BYTES {
+            self.regions.use_huge_pages();
+        }
         self.capacity = capacity;
         Ok(true)
     }
+}
+
+/// Whether the guest ends when the heap may not grow.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Necessity {
+    Useful,
+    Needed,
 }
 
 /// Whether a nursery may be smaller than wanted, and the heap grow although a full collection could be due.

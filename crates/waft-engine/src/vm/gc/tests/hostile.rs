@@ -1,7 +1,7 @@
 //! Heaps that no program made: every collection of one ends, with or without an error.
 
 use super::store::{Prng, TestStore};
-use crate::vm::gc::heap::{CollectionKind, GcError};
+use crate::vm::gc::{CollectionKind, GcError};
 use std::sync::Arc;
 use waft_core::gc::{HALF_STARTS, NURSERY_END, NURSERY_START};
 

@@ -1,9 +1,8 @@
 //! A store as far as its heap needs one.
 
-use crate::vm::gc::externs::HostValue;
-use crate::vm::gc::heap::{CollectionKind, GcError, GcHeap, GcHost};
-use crate::vm::gc::state::VmGcState;
-use crate::vm::gc::type_table::{TypeTable, TypeTableWriter};
+use crate::vm::gc::{
+    CollectionKind, GcError, GcHeap, GcHost, GcStats, HostValue, TypeTable, TypeTableWriter, VmGcState,
+};
 use anyhow::{Result, bail};
 use waft_core::gc::FieldType::{self, F64, FuncRef, GcRef, I8, I16, I32, I64, V128};
 use waft_core::gc::row::RowShape;
@@ -158,6 +157,9 @@ impl TestStore {
         self.heap.new_extern(&self.state, &mut self.host, value).unwrap()
     }
 
+    pub(super) fn stats(&self) -> GcStats {
+        self.heap.stats(&self.state)
+    }
     pub(super) fn collect(&mut self, kind: CollectionKind) {
         self.heap.collect(&self.state, &mut self.host, kind).unwrap();
     }

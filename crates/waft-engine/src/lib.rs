@@ -61,7 +61,7 @@ pub use config::{Config, GcStress};
 pub use door::{Doorkeeper, HostCall, Verdict};
 pub use engine::Engine;
 pub use exception::ThrownException;
-pub use exnref::ExnRef;
+pub use exnref::{ExnRef, ExnRefPre, ExnType};
 pub use extern_::Extern;
 pub use externref::ExternRef;
 pub use func::{Caller, Func, IntoFunc, TypedFunc, WasmParams, WasmResults, WasmRet, WasmTy};

@@ -253,6 +253,11 @@ impl StoreOpaque {
         Ok(number)
     }
 
+    /// Whether there is a tag with a number.
+    pub(crate) fn has_tag(&self, number: NonZeroU32) -> bool {
+        number.get() as usize <= self.tags.len()
+    }
+
     /// The engine's number for the type of a tag.
     pub(crate) fn tag_type(&self, number: NonZeroU32) -> u32 {
         self.tags[number.get() as usize - 1]

@@ -21,7 +21,6 @@ use std::fmt;
 /// # }
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[non_exhaustive]
 pub struct ThrownException;
 
 impl ThrownException {

@@ -12,45 +12,12 @@
 //! The heap may hold anything. An object is copied only if it lies within what was allocated and has a known type, and is
 //! forwarded only to a place among the copies; everything else ends the collection with an error.
 
+use super::error::CorruptHeap;
 use super::externs::Externs;
 use super::type_table::Rows;
 use std::ops::Range;
 use waft_core::gc::row::{Kind, Refs, RowHead};
 use waft_core::gc::{NURSERY_END, object};
-
-/// What was wrong with a heap. Only a bug of the engine can lead to it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum CorruptHeap {
-    /// A reference leads to where no object can be.
-    Reference,
-    /// The header of an object is the id of no type of objects.
-    Type,
-    /// An object is larger than what was allocated, or has references beyond its end.
-    Size,
-    /// A moved object is not where its header says.
-    Forwarding,
-    /// A remembered slot is in no old object.
-    Slot,
-    /// There are more survivors than there was room for all objects.
-    Room,
-    /// A collection did not come to its end.
-    Unfinished,
-}
-
-impl std::fmt::Display for CorruptHeap {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the heap of a store is corrupt: ")?;
-        f.write_str(match self {
-            Self::Reference => "a reference leads to where no object can be",
-            Self::Type => "the header of an object is the id of no type of objects",
-            Self::Size => "an object does not fit where it is",
-            Self::Forwarding => "a moved object is not where its header says",
-            Self::Slot => "a remembered slot is in no old object",
-            Self::Room => "more objects survive than were allocated",
-            Self::Unfinished => "a collection did not come to its end",
-        })
-    }
-}
 
 /// Where a collection copies from and to.
 pub(super) struct Spaces {

@@ -11,9 +11,9 @@
 //!
 //! Frames: `activation/frames.rs`. The host's references: `handles.rs`.
 
-use super::collect::CorruptHeap;
+use super::error::{CorruptHeap, GcError};
 use super::externs::HostValue;
-use super::heap::{CollectionKind, GcError, GcHeap, GcHost};
+use super::heap::{CollectionKind, GcHeap, GcHost};
 use super::state::VmGcState;
 use super::stats::GcStats;
 use crate::limits::GrowthRequest;

@@ -84,6 +84,7 @@ pub(super) struct TestStore {
     pub(super) heap: GcHeap,
     pub(super) host: TestHost,
     pub(super) types: Types,
+    writer: TypeTableWriter,
 }
 
 impl TestStore {
@@ -99,7 +100,11 @@ impl TestStore {
         let state = VmGcState::new();
         let mut host = TestHost { roots: Vec::new(), limit, fails: false, panics: false };
         let heap = GcHeap::new(table, &state, &mut host)?;
-        Ok(Self { state, heap, host, types })
+        Ok(Self { state, heap, host, types, writer })
+    }
+
+    pub(super) fn add_type(&mut self, shape: RowShape<'_>) -> u32 {
+        self.writer.insert(shape, &[]).unwrap()
     }
 
     /// Machine code that makes a pair: inline, and by the engine where there is no room.

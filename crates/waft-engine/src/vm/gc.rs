@@ -28,7 +28,6 @@ mod tests;
 mod type_table;
 
 pub(super) use error::CorruptHeap;
-pub(crate) use externs::HostValue;
 pub(crate) use handles::{Handles, OwnedHandle};
 pub(super) use heap::GcHeap;
 pub use heap::GcStress;

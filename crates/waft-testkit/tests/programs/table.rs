@@ -203,7 +203,7 @@ programs! {
         ..PROGRAM
     };
     c_threads => Program {
-        refused_for: Some("`threads`, which Waft does not support yet"),
+        refused_for: Some("wasi.thread-spawn"),
         runs: &[Run { guest: Built("crew"), code: 4, stdout: Some("crew.txt"), ..RUN }],
         ..PROGRAM
     };

@@ -4,7 +4,9 @@ mod hostile;
 mod model;
 mod store;
 
-use super::{CollectionKind, CorruptHeap, GcError, GcStress};
+use super::error::GcError;
+use super::heap::CollectionKind;
+use super::{CorruptHeap, GcStress};
 use std::sync::Arc;
 use store::{TestStore, value};
 use waft_core::gc::{HALF_STARTS, LARGE_BYTES, NURSERY_END, NURSERY_START, array, i31_new, object};

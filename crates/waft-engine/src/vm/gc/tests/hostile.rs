@@ -1,7 +1,9 @@
 //! Heaps that no program made: every collection of one ends, with or without an error.
 
 use super::store::{Prng, TestStore};
-use crate::vm::gc::{CollectionKind, CorruptHeap, GcError};
+use crate::vm::gc::CorruptHeap;
+use crate::vm::gc::error::GcError;
+use crate::vm::gc::heap::CollectionKind;
 use std::sync::Arc;
 use waft_core::gc::row::{ARRAY_OF_REFS, DISPLAY_WORDS_MIN, HEAD_BYTES, Kind, RowShape};
 use waft_core::gc::{FieldType, HALF_BYTES, HALF_STARTS, NURSERY_END, NURSERY_START, StructLayout};

@@ -1,8 +1,9 @@
 //! A store as far as its heap needs one.
 
-use crate::vm::gc::{
-    CollectionKind, GcError, GcHeap, GcHost, GcStats, HostValue, TypeTable, TypeTableWriter, VmGcState,
-};
+use crate::vm::gc::error::GcError;
+use crate::vm::gc::externs::HostValue;
+use crate::vm::gc::heap::{CollectionKind, GcHost};
+use crate::vm::gc::{GcHeap, GcStats, TypeTable, TypeTableWriter, VmGcState};
 use anyhow::{Result, bail};
 use waft_core::gc::FieldType::{self, F64, FuncRef, GcRef, I8, I16, I32, I64, V128};
 use waft_core::gc::row::RowShape;

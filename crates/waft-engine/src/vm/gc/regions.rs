@@ -8,7 +8,6 @@
 
 use crate::vm::mmap::Reservation;
 use std::io;
-use std::ops::Range;
 use waft_core::gc::{HALF_BYTES, HALF_STARTS, NURSERY_END, NURSERY_START, RESERVATION_BYTES};
 
 /// A part of the heap.
@@ -120,6 +119,12 @@ impl Regions {
         self.reservation.discard(start + kept as usize..start + committed as usize);
     }
 
+    /// Asks for the halves to be made of huge pages.
+    pub(super) fn use_huge_pages(&self) {
+        let start = Half::A.start() as usize;
+        self.reservation.prefer_huge_pages(start..start + 2 * HALF_BYTES as usize);
+    }
+
     /// Whether a range is accessible: it may have any start and length.
     #[inline]
     pub(super) fn is_accessible(&self, at: u32, len: usize) -> bool {
@@ -159,10 +164,5 @@ impl Regions {
         // SAFETY: both ranges are readable and writable by R1; `copy` lets them overlap; `&mut self` rules out others.
         unsafe { std::ptr::copy(at(src), at(dst), len) };
         true
-    }
-
-    /// The range of a region that is accessible.
-    pub(super) fn range(&self, region: Region) -> Range<u32> {
-        region.start()..region.start() + self.committed(region)
     }
 }

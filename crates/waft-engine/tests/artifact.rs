@@ -27,7 +27,7 @@ const MODULE: &str = r#"(module $kept (@custom "note" "custom content")
     (func (export "double") (param i32) (result i32) (call $double (local.get 0))))"#;
 
 const TABLE_AT: usize = 16;
-const PARTS: usize = 8;
+const PARTS: usize = 9;
 
 /// Where the sections of an artifact are.
 fn sections(artifact: &[u8]) -> Vec<Range<usize>> {

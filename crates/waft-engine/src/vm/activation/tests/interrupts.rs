@@ -20,11 +20,7 @@ fn is_interrupt(exit: &GuestExit) -> bool {
     match exit {
         GuestExit::Trap { code, .. } => *code == TrapCode::Interrupt,
         GuestExit::Error { error, .. } => error.downcast_ref() == Some(&TrapCode::Interrupt),
-<<<<<<< HEAD
         GuestExit::Exception { .. } | GuestExit::Panic(_) => false,
-=======
-        GuestExit::Panic(_) | GuestExit::Exception { .. } => false,
->>>>>>> 494e3baa2efe478c2e8f6408eecc445859e710ab
     }
 }
 

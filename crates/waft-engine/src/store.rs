@@ -3,7 +3,7 @@
 use crate::door::Doorkeeper;
 use crate::engine::Engine;
 use crate::limits::{self, GrowthRequest, HostLimits, ResourceLimiter};
-use crate::vm::{InterruptHandle, StoreOpaque};
+use crate::vm::{GcStats, InterruptHandle, StoreOpaque};
 use anyhow::Result;
 
 /// A store without its owner: the engine's half, then the host's.
@@ -174,6 +174,28 @@ impl<T> Store<T> {
         self.as_context_mut().gc();
     }
 
+    /// What the GC heap did so far, and how long it took.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let engine = Engine::default();
+    /// # let mut store = Store::new(&engine, ());
+    /// let module = Module::new(&engine, r#"(module (type $t (array (mut i64)))
+    ///     (func (export "churn") (param i32) (loop
+    ///         (drop (array.new_default $t (i32.const 1000)))
+    ///         (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))))"#)?;
+    /// let instance = Instance::new(&mut store, &module, &[])?;
+    /// instance.get_typed_func::<i32, ()>(&mut store, "churn")?.call(&mut store, 1_000)?;
+    /// let stats = store.gc_stats();
+    /// assert_eq!(stats.bytes_allocated, 1_000 * 8_008);
+    /// assert!(stats.minor_collections > 0 && stats.bytes_copied < 100_000);
+    /// println!("the guest waited {:?} at most", stats.pause_longest);
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn gc_stats(&self) -> GcStats {
+        self.inner.get().opaque.gc_stats()
+    }
+
     /// What makes this store's guest trap, from any thread.
     ///
     /// ```
@@ -234,6 +256,10 @@ impl<'a, T> StoreContext<'a, T> {
     /// The host's data.
     pub fn data(&self) -> &'a T {
         &self.0.host.data
+    }
+    /// What the GC heap did so far.
+    pub fn gc_stats(&self) -> GcStats {
+        self.0.opaque.gc_stats()
     }
     /// The engine.
     pub fn engine(&self) -> &'a Engine {

@@ -146,11 +146,13 @@ impl GcHeap {
             corrupt: None,
         };
         state.alloc_next.set(NURSERY_START);
-        anyhow::ensure!(
-            heap.make_room(state, host, 0, Squeeze::Allowed)?,
-            "the store's limits leave no room for a heap of {} bytes",
-            sizing::footprint(sizing::NURSERY_BYTES_MIN, sizing::NURSERY_BYTES_MIN)
-        );
+        if !heap.make_room(state, host, 0, Squeeze::Allowed)? {
+            let least = sizing::footprint(sizing::NURSERY_BYTES_MIN, sizing::NURSERY_BYTES_MIN);
+            let error = anyhow::Error::from(GcError::OutOfMemory { wanted: least as u64 });
+            return Err(
+                error.context(format!("the store's limits leave no room for a heap of {least} bytes"))
+            );
+        }
         heap.remembered.clear(state);
         state.heap_base.set(heap.regions.base());
         state.type_table.set(heap.types.base());
@@ -162,6 +164,8 @@ impl GcHeap {
     pub(crate) fn stats(&self, state: &VmGcState) -> GcStats {
         let mut stats = self.stats;
         stats.bytes_allocated += u64::from(self.young_bytes(state));
+        stats.heap_bytes = self.footprint();
+        stats.host_values = self.externs.len();
         stats
     }
     /// Bytes that the host has allowed: those of the nursery and of both halves.
@@ -339,10 +343,6 @@ impl GcHeap {
         let index = self.read(reference, object::EXTERN_INDEX).ok().map(u32::from_le_bytes)?;
         self.externs.get(index).filter(|_| is_box)
     }
-    /// How many host values are kept.
-    pub(crate) fn extern_count(&self) -> usize {
-        self.externs.len()
-    }
 
     fn head(&self, ty: u32) -> Result<RowHead, CorruptHeap> {
         self.types.rows().head(ty).filter(|head| head.kind().is_some()).ok_or(CorruptHeap::Type)
@@ -514,7 +514,8 @@ impl GcHeap {
         let may_grow = squeeze == Squeeze::Allowed || old <= u64::from(self.threshold);
         if may_grow {
             for capacity in sizing::capacities(self.capacity, self.threshold, old, wanted) {
-                if self.grow(host, wanted, capacity)? {
+                // An error is a refusal here: it is raised when there is no other way left, for what is asked for last.
+                if self.grow(host, wanted, capacity).unwrap_or(false) {
                     self.nursery = wanted;
                     return Ok(true);
                 }

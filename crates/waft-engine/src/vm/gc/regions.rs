@@ -8,7 +8,6 @@
 
 use crate::vm::mmap::Reservation;
 use std::io;
-use std::ops::Range;
 use waft_core::gc::{HALF_BYTES, HALF_STARTS, NURSERY_END, NURSERY_START, RESERVATION_BYTES};
 
 /// A part of the heap.
@@ -159,10 +158,5 @@ impl Regions {
         // SAFETY: both ranges are readable and writable by R1; `copy` lets them overlap; `&mut self` rules out others.
         unsafe { std::ptr::copy(at(src), at(dst), len) };
         true
-    }
-
-    /// The range of a region that is accessible.
-    pub(super) fn range(&self, region: Region) -> Range<u32> {
-        region.start()..region.start() + self.committed(region)
     }
 }

@@ -1,7 +1,10 @@
 //! Types and values as people read them.
 
+use crate::invoke::format_result;
 use crate::units::format_size;
-use waft::{ExternType, FuncType, GlobalType, MemoryType, Mutability, TableType, TagType};
+use waft::{
+    Context as _, ExternType, FuncType, GlobalType, MemoryType, Mutability, Result, Store, TableType, TagType,
+};
 
 /// One line for whatever can be imported or exported.
 pub(crate) fn extern_type(ty: &ExternType) -> String {
@@ -12,6 +15,17 @@ pub(crate) fn extern_type(ty: &ExternType) -> String {
         ExternType::Global(ty) => global_type(ty),
         ExternType::Tag(ty) => tag_type(ty),
     }
+}
+
+/// The exception that a guest threw and did not catch: `tag (i32, f64) with 7, 0.5`
+pub(crate) fn pending_exception<T>(store: &mut Store<T>) -> Result<String> {
+    let exception = store.take_pending_exception().context("the exception is gone")?;
+    let mut text = tag_type(exception.ty(&*store)?.tag_type());
+    let values: Vec<String> = exception.fields(&mut *store)?.map(|value| format_result(&value)).collect();
+    if !values.is_empty() {
+        text.push_str(&format!(" with {}", values.join(", ")));
+    }
+    Ok(text)
 }
 
 /// `func (i32, i64) -> f32`
@@ -27,7 +41,7 @@ pub(crate) fn func_type(ty: &FuncType) -> String {
     text
 }
 
-/// `memory, 2 pages (128 KiB) to 10 pages (640 KiB)`, `shared 64-bit memory, 1000 pages of 1 B (1000 B), no maximum`
+/// `memory, 2 pages (128 KiB) to 10 pages (640 KiB)`, `shared 64-bit memory, 1024 pages of 1 byte (1 KiB), no maximum`
 pub(crate) fn memory_type(ty: &MemoryType) -> String {
     let page = match ty.page_size_log2() {
         16 => String::new(),
@@ -77,5 +91,33 @@ pub(crate) fn elapsed(time: std::time::Duration) -> String {
     match time.as_millis() {
         milliseconds @ 0..1000 => format!("{milliseconds} ms"),
         _ => format!("{:.1} s", time.as_secs_f64()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use waft::{Engine, Module};
+
+    #[test]
+    fn kinds_of_memories_and_tables_are_said_where_they_are_not_the_usual_ones() {
+        let rows = [
+            ("(memory 1)", "memory, 1 page (64 KiB), no maximum"),
+            ("(memory i64 2 4)", "64-bit memory, 2 pages (128 KiB) to 4 pages (256 KiB)"),
+            ("(memory 1 2 shared)", "shared memory, 1 page (64 KiB) to 2 pages (128 KiB)"),
+            (
+                "(memory i64 1024 2048 shared (pagesize 1))",
+                "shared 64-bit memory, 1024 pages of 1 byte (1 KiB) to 2048 pages of 1 byte (2 KiB)",
+            ),
+            ("(table 2 4 funcref)", "table of funcref, 2 to 4 elements"),
+            ("(table i64 2 funcref)", "64-bit table of funcref, 2 elements, no maximum"),
+        ];
+        for (field, text) in rows {
+            let noun = field[1..].split(' ').next().unwrap();
+            let text_format = format!(r#"(module {field} (export "it" ({noun} 0)))"#);
+            let module = Module::new(&Engine::default(), text_format).unwrap();
+            let ty = module.exports().next().unwrap().ty();
+            assert_eq!(extern_type(&ty), text, "{field}");
+        }
     }
 }

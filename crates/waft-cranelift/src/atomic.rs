@@ -112,10 +112,17 @@ impl FuncTranslator<'_, '_> {
     /// The address in the memory, of 64 bits, for a library call, which checks its bounds.
     fn waiting_address(&mut self, memarg: &MemArg, index: Value, ty: Type) -> Value {
         self.check_alignment(memarg, index, ty);
+        let index_ty = self.shape.memories[memory_of(memarg)].index;
         let index = self.widen_index(index);
         let offset = self.builder.ins().iconst(I64, memarg.offset as i64);
-        // Only an index of 64 bits can overflow.
-        self.builder.ins().uadd_overflow_trap(index, offset, clif_trap(TrapCode::MemoryOutOfBounds))
+        match index_ty {
+            // Both have 32 bits: the sum does not wrap.
+            IndexType::I32 => self.builder.ins().iadd(index, offset),
+            IndexType::I64 => {
+                let outside = clif_trap(TrapCode::MemoryOutOfBounds);
+                self.builder.ins().uadd_overflow_trap(index, offset, outside)
+            }
+        }
     }
 
     /// The flags and the address for an atomic access to a `ty`.

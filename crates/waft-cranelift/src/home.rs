@@ -158,9 +158,7 @@ fn weigh(body: &FunctionBody<'_>) -> wasmparser::Result<(u64, u64)> {
             | Operator::BrOnNonNull { .. }
             | Operator::BrOnCast { .. }
             | Operator::BrOnCastFail { .. }
-            | Operator::TryTable { .. }
             | Operator::Try { .. }
-            | Operator::Catch { .. }
             | Operator::Call { .. }
             | Operator::CallIndirect { .. }
             | Operator::CallRef { .. } => 1,
@@ -176,6 +174,9 @@ fn weigh(body: &FunctionBody<'_>) -> wasmparser::Result<(u64, u64)> {
             | Operator::RefTestNullable { .. }
             | Operator::RefCastNonNull { .. }
             | Operator::RefCastNullable { .. } => 3,
+            // A test, what it finds, what it does not find.
+            Operator::TryTable { try_table } => 2 * try_table.catches.len() as u64 + 2,
+            Operator::Catch { .. } | Operator::CatchAll => 3,
             Operator::BrTable { targets } => u64::from(targets.len()) + 1,
             _ => 0,
         };

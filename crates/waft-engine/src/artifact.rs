@@ -42,6 +42,7 @@ enum Part {
     Traps,
     Positions,
     StackMaps,
+    Handlers,
     Code,
 }
 
@@ -161,6 +162,7 @@ impl Artifact {
             traps: self.section(Part::Traps).clone(),
             positions: self.section(Part::Positions).clone(),
             stack_maps: self.section(Part::StackMaps).clone(),
+            handlers: self.section(Part::Handlers).clone(),
         };
         let code = self.section(Part::Code).bytes();
         let text = match self.mapped {
@@ -202,6 +204,7 @@ pub(crate) fn write(module: &ModuleInner) -> Result<Vec<u8>> {
         tables.traps.bytes(),
         tables.positions.bytes(),
         tables.stack_maps.bytes(),
+        tables.handlers.bytes(),
         code.text(),
     ];
     let mut out = vec![0; HEADER_BYTES];

@@ -257,6 +257,8 @@ impl Config {
         wasm_custom_page_sizes CustomPageSizes "(memory 1 (pagesize 1))";
         wasm_compact_imports CompactImports r#"(import "m" (item "a" (func)) (item "b" (func)))"#;
         wasm_extended_const ExtendedConst "(global i32 (i32.add (i32.const 1) (i32.const 2)))";
+        wasm_exceptions Exceptions "(tag $t) (func (throw $t))";
+        wasm_legacy_exceptions LegacyExceptions off "(func try catch_all end)";
     }
 
     /// Switches a proposal of WebAssembly that is known only at run time. The others have a method each.

@@ -22,9 +22,9 @@ use waft_core::module::EntityIndex;
 /// let mut store = Store::new(&Engine::default(), ());
 /// let memory: Extern = Memory::new(&mut store, MemoryType::new(1, None))?.into();
 /// assert_eq!(memory.ty(&store).to_string(), "(memory 1)");
-/// assert!(memory.into_memory().is_some());
-/// assert!(memory.into_func().is_none());
-/// assert!(memory.into_table().is_none());
+/// assert!(memory.clone().into_memory().is_some());
+/// assert!(memory.clone().into_func().is_none());
+/// assert!(memory.clone().into_table().is_none());
 /// assert!(memory.into_global().is_none());
 /// # Ok(())
 /// # }

@@ -422,8 +422,9 @@ mod tests {
         let registry = Arc::new(TypeRegistry::new().unwrap());
         let list = "(rec (type $l (struct (field i32) (field (ref null $l)))))";
         let one = types(&registry, &format!("(module {list})"));
-        let two =
-            types(&registry, &format!("(module (type (func)) {list} (type (func (param i64))) {list})"));
+        let again = list.replace("$l", "$again");
+        let text = format!("(module (type (func)) {list} (type (func (param i64))) {again})");
+        let two = types(&registry, &text);
         assert_eq!(one.ids()[0], two.ids()[1]);
         assert_eq!(two.ids()[1], two.ids()[3]);
         let pair = "(rec (type $l (struct (field i32) (field (ref null $l)))) (type (func)))";

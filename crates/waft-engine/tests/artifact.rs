@@ -27,7 +27,7 @@ const MODULE: &str = r#"(module $kept (@custom "note" "custom content")
     (func (export "double") (param i32) (result i32) (call $double (local.get 0))))"#;
 
 const TABLE_AT: usize = 16;
-const PARTS: usize = 7;
+const PARTS: usize = 9;
 
 /// Where the sections of an artifact are.
 fn sections(artifact: &[u8]) -> Vec<Range<usize>> {
@@ -117,6 +117,29 @@ fn behaviour(module: &Module) -> String {
     run(&mut store, instance, "init").unwrap();
     let memory = instance.get_memory(&mut store, "memory").unwrap();
     text + &format!("{:?}", &memory.data(&store)[..16])
+}
+
+#[test]
+fn memories_and_tables_of_every_kind_are_kept() {
+    let engine = Engine::default();
+    let text = r#"(module
+        (memory (export "a") i64 1 2) (memory (export "b") 10 20 (pagesize 1)) (memory (export "c") 1 2 shared)
+        (memory (export "d") i64 1 2 shared (pagesize 1)) (table (export "e") i64 1 2 funcref)
+        (data (memory 0) (i64.const 7) "x")
+        (func (export "f") (result i32)
+            (drop (i32.atomic.rmw.add 2 (i32.const 0) (i32.const 3)))
+            (i32.add (i32.load8_u 0 (i64.const 7)) (i32.atomic.load 2 (i32.const 0)))))"#;
+    let module = Module::new(&engine, text).unwrap();
+    let folder = Scratch::new("kinds");
+    let path = folder.file("kinds.cwasm", &module.serialize().unwrap(), 0o600);
+    let loaded = Module::from_trusted_file(&engine, &path).unwrap();
+    let types = |module: &Module| module.exports().map(|export| export.ty().to_string()).collect::<Vec<_>>();
+    assert_eq!(types(&loaded), types(&module));
+    assert_eq!(types(&loaded)[3], "(memory i64 1 2 shared (pagesize 1))");
+    let mut store = Store::new(&engine, ());
+    let instance = Instance::new(&mut store, &loaded, &[]).unwrap();
+    let func = instance.get_typed_func::<(), u32>(&mut store, "f").unwrap();
+    assert_eq!(func.call(&mut store, ()).unwrap(), u32::from(b'x') + 3);
 }
 
 #[test]
@@ -238,7 +261,7 @@ fn sections_outside_of_the_file_are_refused_whatever_the_checksum_says() {
     let artifact = Module::new(&engine, MODULE).unwrap().serialize().unwrap();
     for part in 0..PARTS {
         for (field, value) in [
-            (0, artifact.len() as u64),
+            (0, artifact.len() as u64 + 1),
             (0, u64::MAX),
             (8, artifact.len() as u64),
             (8, u64::MAX),

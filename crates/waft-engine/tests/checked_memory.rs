@@ -489,24 +489,44 @@ fn limits_of_stores_hold_for_every_kind() {
     }
 }
 
-/// Where address space is rationed, as by `ulimit -v`, less is reserved.
+/// Runs a test of this file by itself, in a process of its own, after `before` in a shell.
+fn in_child(name: &str, before: &str, test: impl FnOnce()) {
+    const CHILD: &str = "WAFT_TEST_CHILD";
+    if std::env::var_os(CHILD).is_some_and(|child| child == name) {
+        return test();
+    }
+    let program = std::env::current_exe().unwrap();
+    let script = format!("{before} exec \"$0\" --exact \"$1\"");
+    let status = std::process::Command::new("sh")
+        .args(["-c", &script, program.to_str().unwrap(), name])
+        .env(CHILD, name)
+        .status()
+        .unwrap();
+    assert!(status.success());
+}
+
 #[test]
 fn less_is_reserved_where_address_space_is_rationed() {
-    const CHILD: &str = "WAFT_TEST_RATIONED";
-    const NAME: &str = "less_is_reserved_where_address_space_is_rationed";
-    if std::env::var_os(CHILD).is_some() {
+    in_child("less_is_reserved_where_address_space_is_rationed", "ulimit -v 41943040 &&", || {
         let mut store = Store::new(&Engine::default(), ());
         let memory = Memory::new(&mut store, MemoryType::new64(1, None)).unwrap();
         assert_eq!(memory.grow(&mut store, 100).unwrap(), 1);
         memory.data_mut(&mut store)[100 * PAGE as usize] = 1;
         assert!(memory.grow(&mut store, (40 << 30) / PAGE).is_err());
-        return;
-    }
-    let program = std::env::current_exe().unwrap();
-    let status = std::process::Command::new("sh")
-        .args(["-c", "ulimit -v 41943040 && exec \"$0\" --exact \"$1\"", program.to_str().unwrap(), NAME])
-        .env(CHILD, "1")
-        .status()
-        .unwrap();
-    assert!(status.success());
+    });
+}
+
+#[test]
+fn when_addresses_run_out_memories_are_smaller_or_refused() {
+    in_child("when_addresses_run_out_memories_are_smaller_or_refused", "", || {
+        let mut store = Store::new(&Engine::default(), ());
+        // At 64 GiB each, the addresses of the machine are used up long before.
+        let memories: Vec<Memory> =
+            (0..4_000).map_while(|_| Memory::new(&mut store, MemoryType::new64(1, None)).ok()).collect();
+        assert!(memories.len() > 1_000, "{} memories", memories.len());
+        memories.last().unwrap().data_mut(&mut store)[PAGE as usize - 1] = 1;
+        drop(store);
+        let mut store = Store::new(&Engine::default(), ());
+        Memory::new(&mut store, MemoryType::new(1, None)).unwrap();
+    });
 }

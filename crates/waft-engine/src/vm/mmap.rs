@@ -105,7 +105,20 @@ impl Reservation {
         // asks for the loss of their content.
         let discarded = unsafe { madvise(at.cast(), len, Advice::LinuxDontNeed) };
         // It fails for locked pages, which then keep their memory.
-        debug_assert!(discarded.is_ok(), "madvise: {discarded:?}");
+        let _ = discarded;
+    }
+
+    /// Asks for whole pages to become huge ones as they are used: fewer faults, and fewer misses of the address cache.
+    ///
+    /// # Panics
+    ///
+    /// If the range is not made of whole pages of the reservation.
+    pub(crate) fn prefer_huge_pages(&self, range: Range<usize>) {
+        let Some((at, len)) = self.pages(range) else { return };
+        // SAFETY: whole pages inside this value's mapping (M1), whose content and protection stay as they are.
+        let advised = unsafe { madvise(at.cast(), len, Advice::LinuxHugepage) };
+        // A kernel without huge pages says so, and small ones do.
+        let _ = advised;
     }
 
     /// The address and bytes of a range, or none if it is empty.
@@ -164,5 +177,20 @@ mod tests {
         let memory = Reservation::new(1).unwrap();
         memory.commit(0..0).unwrap();
         memory.decommit(memory.len()..memory.len()).unwrap();
+        memory.discard(0..0);
+        memory.prefer_huge_pages(0..0);
+    }
+
+    #[test]
+    fn discarded_pages_stay_accessible() {
+        let memory = Reservation::new(4 << 20).unwrap();
+        memory.prefer_huge_pages(0..memory.len());
+        memory.commit(0..memory.len()).unwrap();
+        let at = memory.base().wrapping_add(2 << 20);
+        // SAFETY: the pages were just committed.
+        unsafe { at.write(7) };
+        memory.discard(2 << 20..memory.len());
+        // SAFETY: discarded pages stay accessible.
+        assert_eq!(unsafe { at.read() }, 0);
     }
 }

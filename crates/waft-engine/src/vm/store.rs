@@ -8,7 +8,7 @@
 //!   runs only under `&mut`.
 //! * **S3** `host` points to the host half of the `StoreInner` around this value, which is boxed as well.
 
-use super::activation::{StoreCodes, VmStoreContext};
+use super::activation::VmStoreContext;
 use super::context::{StorePtr, VmFuncRef};
 use super::gc::{CorruptHeap, GcHeap, Handles};
 use super::host::HostFuncObject;
@@ -20,6 +20,7 @@ use crate::engine::Engine;
 use crate::limits::{GrowthRequest, HostLimits};
 use crate::type_registry::RegisteredType;
 use anyhow::Result;
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroU32;
 use std::ptr::NonNull;
@@ -55,10 +56,6 @@ pub(crate) struct StoreOpaque {
     pub(super) heap: Option<Box<GcHeap>>,
     /// References into the heap that the host holds.
     pub(crate) handles: Handles,
-    /// The exception that left a guest and that nobody has taken yet.
-    pub(crate) pending_exception: Option<u32>,
-    /// The code of the instances that can have references into the heap in their frames.
-    pub(super) codes: StoreCodes,
     /// The functions that the heap refers to, by their numbers; the first is null.
     funcs: Vec<*mut VmFuncRef>,
     /// The types that were asked for by number: no lock of the engine is taken for them again. All of them are claimed by
@@ -96,8 +93,6 @@ impl StoreOpaque {
             host_funcs: Vec::new(),
             heap: None,
             handles: Handles::default(),
-            pending_exception: None,
-            codes: StoreCodes::default(),
             funcs: vec![std::ptr::null_mut()],
             types: Mutex::default(),
             tags: Vec::new(),
@@ -180,6 +175,8 @@ impl StoreOpaque {
     }
 
     pub(super) fn adopt_instance(&mut self, record: Box<InstanceRecord>) -> StorePtr<InstanceRecord> {
+        // SAFETY: the store context lives as long as the store, which keeps the instance and so its module.
+        unsafe { self.context.as_ref() }.add_code(record.module().code());
         self.memories += record.memories.len();
         self.tables += record.tables.len();
         let record = NonNull::from(Box::leak(record));
@@ -254,6 +251,11 @@ impl StoreOpaque {
         Ok(number)
     }
 
+    /// Whether there is a tag with a number.
+    pub(crate) fn has_tag(&self, number: NonZeroU32) -> bool {
+        number.get() as usize <= self.tags.len()
+    }
+
     /// The engine's number for the type of a tag.
     pub(crate) fn tag_type(&self, number: NonZeroU32) -> u32 {
         self.tags[number.get() as usize - 1]
@@ -278,6 +280,12 @@ impl StoreOpaque {
         let found = self.engine.types().find(id).ok_or(CorruptHeap::Type)?;
         types.insert(id, found.clone());
         Ok(found)
+    }
+
+    /// The exception that was thrown and that nobody caught or took since, or null.
+    pub(crate) fn pending_exception(&self) -> &Cell<u32> {
+        // SAFETY: the store context lives as long as the store.
+        unsafe { self.context.as_ref() }.exception()
     }
 
     fn limiter(&mut self) -> Option<&mut dyn HostLimits> {

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 /// A program: one or more runs that share a scratch folder.
 pub(crate) struct Program {
+    /// What it needs and what is not there yet: until then it must be refused with an error that says this.
+    pub(crate) refused_for: Option<&'static str>,
     /// Puts things into the scratch folder before the first run.
     pub(crate) lay_out: fn(&Path) -> io::Result<()>,
     pub(crate) runs: &'static [Run],
@@ -15,11 +17,14 @@ pub(crate) struct Program {
 }
 
 /// A program without runs: the rest of a literal.
-pub(crate) const PROGRAM: Program = Program { lay_out: |_| Ok(()), runs: &[], inspect: |_| () };
+pub(crate) const PROGRAM: Program =
+    Program { refused_for: None, lay_out: |_| Ok(()), runs: &[], inspect: |_| () };
 
 /// One start of a guest, and what must come of it.
 pub(crate) struct Run {
     pub(crate) guest: Guest,
+    /// What `waft` itself is told, when it compiles and when it runs.
+    pub(crate) flags: &'static [&'static str],
     pub(crate) args: &'static [&'static str],
     pub(crate) env: &'static [(&'static str, &'static str)],
     pub(crate) grants: &'static [Grant],
@@ -35,6 +40,7 @@ pub(crate) struct Run {
 /// A run of nothing: the rest of a literal.
 pub(crate) const RUN: Run = Run {
     guest: Guest::Built(""),
+    flags: &[],
     args: &[],
     env: &[],
     grants: &[],

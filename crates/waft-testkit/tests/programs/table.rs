@@ -47,6 +47,7 @@ programs! {
     digest => one! { guest: Built("digest"), stdin: Some("stdin/prose.txt"), stdout: Some("digest.txt") };
     numbers => one! { guest: Built("numbers"), stdout: Some("numbers.txt") };
     vectors => one! { guest: Built("vectors"), stdout: Some("vectors.txt") };
+    codec => one! { guest: Built("codec"), stdin: Some("stdin/prose.txt"), stdout: Some("codec.txt") };
     machine => one! { guest: Built("machine"), stdout: Some("machine.txt") };
     recursion => one! { guest: Built("recursion"), stdout: Some("recursion.txt") };
     heap => one! { guest: Built("heap"), stdout: Some("heap.txt") };
@@ -126,6 +127,7 @@ programs! {
             ..RUN
         }],
         inspect: inspect_box,
+        ..PROGRAM
     };
     read_only => Program {
         lay_out: lay_out_kept,
@@ -139,6 +141,7 @@ programs! {
             ..RUN
         }],
         inspect: inspect_kept,
+        ..PROGRAM
     };
 
     // C with debug information: each trap is told with its reason, the functions and the line.
@@ -188,6 +191,46 @@ programs! {
 
     // Other languages.
     containers => one! { guest: Built("containers"), stdout: Some("containers.txt") };
+    cpp_unwinding => one! { guest: Built("unwinding"), code: 3, stdout: Some("unwinding.txt") };
+    cpp_uncaught => one! {
+        guest: Built("unwinding"),
+        args: &["uncaught"],
+        code: 134,
+        stdout: Some("unwinding.txt"),
+        stderr: &["uncaught exception"],
+    };
+    cpp_noexcept => one! {
+        guest: Built("unwinding"),
+        args: &["noexcept"],
+        code: 134,
+        stdout: Some("unwinding.txt"),
+        stderr: &["terminating", "unreachable"],
+    };
+    // The first form of exceptions is off by default.
+    cpp_unwinding_legacy => one! {
+        guest: Built("unwinding-legacy"),
+        flags: &["--proposal", "legacy-exceptions"],
+        code: 3,
+        stdout: Some("unwinding.txt"),
+    };
+    cpp_uncaught_legacy => one! {
+        guest: Built("unwinding-legacy"),
+        flags: &["--proposal", "legacy-exceptions"],
+        args: &["uncaught"],
+        code: 134,
+        stdout: Some("unwinding.txt"),
+        stderr: &["uncaught exception"],
+    };
+    cpp_legacy_refused => Program {
+        refused_for: Some("--proposal legacy-exceptions switches on what the module needs"),
+        runs: &[Run { guest: Built("unwinding-legacy"), ..RUN }],
+        ..PROGRAM
+    };
+    c_threads => Program {
+        refused_for: Some("wasi.thread-spawn"),
+        runs: &[Run { guest: Built("crew"), code: 4, stdout: Some("crew.txt"), ..RUN }],
+        ..PROGRAM
+    };
     go_workers => one! {
         guest: Built("workers"),
         args: &["/work"],
@@ -202,6 +245,14 @@ programs! {
         stdin: Some("stdin/stock.txt"),
         code: 2,
         stderr: &["<standard input>:1:27: expected ';', found 12"],
+    };
+    assemblyscript => one! { guest: Built("meadow"), args: &["grüße"], code: 3, stdout: Some("meadow.txt") };
+    assemblyscript_stopped => one! {
+        guest: Built("meadow"),
+        args: &["two", "words"],
+        code: 70,
+        stdout: Some("meadow-stopped.txt"),
+        stderr: &["stopped: too many words at meadow.ts:"],
     };
     rust_inventory => one! {
         guest: Built("inventory"),

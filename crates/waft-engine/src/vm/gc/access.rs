@@ -3,7 +3,7 @@
 //! References and lengths come from the guest: an access outside what is accessible is an error, and what it finds inside is
 //! no more than bytes.
 
-use super::collect::CorruptHeap;
+use super::error::CorruptHeap;
 use super::heap::GcHeap;
 use super::state::VmGcState;
 use waft_core::gc::row::RowHead;

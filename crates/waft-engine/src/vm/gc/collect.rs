@@ -6,51 +6,18 @@
 //! * **K1** The ranges `young`, `old` and `start..limit` lie in accessible memory, do not overlap, and begin and end at
 //!   multiples of 8. Every access is to one of them.
 //! * **K2** `start <= next <= limit`, and `start..next` is made of whole copies of objects, one after another.
-//! * **K3** Each step of the work makes `next` larger, or the number of copies that were not scanned, of roots or of
-//!   remembered slots smaller; `next` is bounded. So every collection ends.
+//! * **K3** Every copy is scanned once, every root and remembered slot looked at once, each slot put off at most once. `next`
+//!   is bounded, so every collection ends.
 //!
 //! The heap may hold anything. An object is copied only if it lies within what was allocated and has a known type, and is
 //! forwarded only to a place among the copies; everything else ends the collection with an error.
 
+use super::error::CorruptHeap;
 use super::externs::Externs;
 use super::type_table::Rows;
 use std::ops::Range;
 use waft_core::gc::row::{Kind, Refs, RowHead};
 use waft_core::gc::{NURSERY_END, object};
-
-/// What was wrong with a heap. Only a bug of the engine can lead to it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum CorruptHeap {
-    /// A reference leads to where no object can be.
-    Reference,
-    /// The header of an object is the id of no type of objects.
-    Type,
-    /// An object is larger than what was allocated, or has references beyond its end.
-    Size,
-    /// A moved object is not where its header says.
-    Forwarding,
-    /// A remembered slot is in no old object.
-    Slot,
-    /// There are more survivors than there was room for all objects.
-    Room,
-    /// A collection did not come to its end.
-    Unfinished,
-}
-
-impl std::fmt::Display for CorruptHeap {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the heap of a store is corrupt: ")?;
-        f.write_str(match self {
-            Self::Reference => "a reference leads to where no object can be",
-            Self::Type => "the header of an object is the id of no type of objects",
-            Self::Size => "an object does not fit where it is",
-            Self::Forwarding => "a moved object is not where its header says",
-            Self::Slot => "a remembered slot is in no old object",
-            Self::Room => "more objects survive than were allocated",
-            Self::Unfinished => "a collection did not come to its end",
-        })
-    }
-}
 
 /// Where a collection copies from and to.
 pub(super) struct Spaces {
@@ -74,9 +41,18 @@ pub(super) struct Evacuation<'a, const FULL: bool> {
     start: u32,
     next: u32,
     limit: u32,
+    /// A ring of slots to relocate; 0 is none.
+    pending: [u32; PENDING],
+    pending_next: usize,
     roots: u64,
     corrupt: Option<CorruptHeap>,
 }
+
+/// How many slots wait until what they refer to is in the cache.
+///
+/// PERF: 4 million objects of 16 bytes in random order take 120 ms to copy instead of 385 ms, those of a small tree 10.3 ns
+/// each instead of 9.6.
+const PENDING: usize = 16;
 
 /// What came of a collection.
 pub(super) struct Outcome {
@@ -103,6 +79,8 @@ impl<'a, const FULL: bool> Evacuation<'a, FULL> {
             start: to.start,
             next: to.start,
             limit: to.end,
+            pending: [0; PENDING],
+            pending_next: 0,
             roots: 0,
             corrupt: None,
         }
@@ -126,7 +104,7 @@ impl<'a, const FULL: bool> Evacuation<'a, FULL> {
                 self.corrupt = Some(CorruptHeap::Slot);
                 return;
             }
-            if let Err(corrupt) = self.relocate_slot(*slot) {
+            if let Err(corrupt) = self.defer(*slot) {
                 self.corrupt = Some(corrupt);
             }
         }
@@ -138,9 +116,16 @@ impl<'a, const FULL: bool> Evacuation<'a, FULL> {
             return Err(corrupt);
         }
         let mut scan = self.start;
-        while scan < self.next {
-            let head = self.rows.head(self.load(scan)).ok_or(CorruptHeap::Type)?;
-            scan += if head.is_array() { self.scan_array(scan, head) } else { self.scan_fixed(scan, head) }?;
+        loop {
+            while scan < self.next {
+                let head = self.rows.head(self.load(scan)).ok_or(CorruptHeap::Type)?;
+                scan +=
+                    if head.is_array() { self.scan_array(scan, head) } else { self.scan_fixed(scan, head) }?;
+            }
+            self.relocate_pending()?;
+            if scan == self.next {
+                break;
+            }
         }
         Ok(Outcome { end: self.next, roots: self.roots })
     }
@@ -166,7 +151,7 @@ impl<'a, const FULL: bool> Evacuation<'a, FULL> {
             return Err(CorruptHeap::Size);
         }
         while map != 0 {
-            self.relocate_slot(at + 4 * map.trailing_zeros())?;
+            self.defer(at + 4 * map.trailing_zeros())?;
             map &= map - 1;
         }
         Ok(())
@@ -200,10 +185,33 @@ impl<'a, const FULL: bool> Evacuation<'a, FULL> {
                 return Err(CorruptHeap::Size);
             }
             for index in 0..length {
-                self.relocate_slot(first + 4 * index)?;
+                self.defer(first + 4 * index)?;
             }
         }
         Ok(bytes)
+    }
+
+    /// Relocates the slot at `at`, in one of the spaces, a little later: when what it refers to has come from memory.
+    #[inline(always)]
+    fn defer(&mut self, at: u32) -> Result<(), CorruptHeap> {
+        let value = self.load(at);
+        if Self::stays(value) {
+            return Ok(());
+        }
+        prefetch(self.at(value));
+        let oldest = std::mem::replace(&mut self.pending[self.pending_next % PENDING], at);
+        self.pending_next += 1;
+        if oldest == 0 { Ok(()) } else { self.relocate_slot(oldest) }
+    }
+
+    /// Relocates all slots that were put off.
+    fn relocate_pending(&mut self) -> Result<(), CorruptHeap> {
+        for slot in std::mem::take(&mut self.pending) {
+            if slot != 0 {
+                self.relocate_slot(slot)?;
+            }
+        }
+        Ok(())
     }
 
     /// Copies what the slot at `at`, in one of the spaces, refers to and makes it refer to the copy.
@@ -298,6 +306,18 @@ impl<'a, const FULL: bool> Evacuation<'a, FULL> {
     }
 }
 
+/// Asks for what is at an address, of which nothing is known, to be brought into the cache.
+#[inline(always)]
+fn prefetch(at: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: it is a hint and no access, whatever the address; every such processor has it.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(at.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
+}
+
 /// Copies `bytes` from `from` to `to`.
 ///
 /// PERF: most objects have 16 to 32 bytes, for which a call of `memcpy` takes longer than the copy.
@@ -308,26 +328,22 @@ impl<'a, const FULL: bool> Evacuation<'a, FULL> {
 /// * So many bytes are readable at `from` and writable at `to`, and they do not overlap.
 #[inline(always)]
 unsafe fn copy_object(from: *const u8, to: *mut u8, bytes: usize) {
-    /// Copies the first and the last `T` of `bytes`.
+    /// Copies the first and the last `N` of `bytes`, at least so many.
     #[inline(always)]
-    unsafe fn ends<T: Copy>(from: *const u8, to: *mut u8, bytes: usize) {
-        let last = bytes - size_of::<T>();
-        // SAFETY: the caller's promise; the object has at least the bytes of a `T`.
-        let first_value = unsafe { from.cast::<T>().read_unaligned() };
+    unsafe fn ends<const N: usize>(from: *const u8, to: *mut u8, bytes: usize) {
+        // SAFETY: the promise of `copy_object`, and `N <= bytes`.
+        unsafe { std::ptr::copy_nonoverlapping(from, to, N) };
+        let last = bytes - N;
         // SAFETY: as above: the last bytes of the object.
-        let last_value = unsafe { from.wrapping_add(last).cast::<T>().read_unaligned() };
-        // SAFETY: as above, for the copy.
-        unsafe { to.cast::<T>().write_unaligned(first_value) };
-        // SAFETY: as above.
-        unsafe { to.wrapping_add(last).cast::<T>().write_unaligned(last_value) };
+        unsafe { std::ptr::copy_nonoverlapping(from.wrapping_add(last), to.wrapping_add(last), N) };
     }
     match bytes {
         // SAFETY: the caller's promise, and at least 8 bytes.
-        ..=16 => unsafe { ends::<u64>(from, to, bytes) },
+        ..=16 => unsafe { ends::<8>(from, to, bytes) },
         // SAFETY: the caller's promise, and more than 16 bytes.
-        ..=32 => unsafe { ends::<[u64; 2]>(from, to, bytes) },
+        17..=32 => unsafe { ends::<16>(from, to, bytes) },
         // SAFETY: the caller's promise, and more than 32 bytes.
-        ..=64 => unsafe { ends::<[u64; 4]>(from, to, bytes) },
+        33..=64 => unsafe { ends::<32>(from, to, bytes) },
         // SAFETY: the caller's promise.
         _ => unsafe { std::ptr::copy_nonoverlapping(from, to, bytes) },
     }

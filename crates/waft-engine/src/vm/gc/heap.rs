@@ -11,12 +11,15 @@
 //!
 //! # Elsewhere
 //!
-//! How a collection works: `collect.rs`. Fields and elements: `access.rs`. How large things are: `sizing.rs`.
+//! How a collection works: `collect.rs`. New objects: `object.rs`; their fields and elements: `access.rs`. How H2 and H3 are
+//! kept: `room.rs`.
 
-use super::collect::{CorruptHeap, Evacuation, Outcome, Spaces};
+use super::collect::{Evacuation, Outcome, Spaces};
+use super::error::{CorruptHeap, GcError};
 use super::externs::{Externs, HostValue};
 use super::regions::{Half, Region, Regions};
 use super::remember::Remembered;
+use super::room::Squeeze;
 use super::sizing;
 use super::state::VmGcState;
 use super::stats::GcStats;
@@ -24,7 +27,6 @@ use super::type_table::TypeTable;
 use anyhow::Context as _;
 use std::sync::Arc;
 use std::time::Instant;
-use waft_core::gc::row::{EXTERN_BOX, RowHead};
 use waft_core::gc::{LARGE_BYTES, NURSERY_START, object};
 
 /// What the heap asks of its store.
@@ -45,36 +47,6 @@ pub(crate) trait GcHost {
     ///
     /// What the host's limiter raises.
     fn grow_failed(&mut self, error: anyhow::Error) -> anyhow::Result<()>;
-}
-
-/// Why there is no new object.
-#[derive(Debug)]
-pub(crate) enum GcError {
-    /// What is alive leaves no room, and the heap may not grow.
-    OutOfMemory {
-        /// Bytes of the object.
-        wanted: u64,
-    },
-    /// The heap holds what no program can have made.
-    Corrupt(CorruptHeap),
-    /// The host's limiter raised an error.
-    Host(anyhow::Error),
-}
-
-impl From<CorruptHeap> for GcError {
-    fn from(corrupt: CorruptHeap) -> Self {
-        Self::Corrupt(corrupt)
-    }
-}
-
-impl std::fmt::Display for GcError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::OutOfMemory { wanted } => write!(f, "the heap has no room for an object of {wanted} bytes"),
-            Self::Corrupt(corrupt) => corrupt.fmt(f),
-            Self::Host(error) => error.fmt(f),
-        }
-    }
 }
 
 /// Whether every allocation collects, to find references that are held where no collection sees them.
@@ -103,17 +75,17 @@ pub(crate) struct GcHeap {
     pub(super) regions: Regions,
     pub(super) types: Arc<TypeTable>,
     pub(super) remembered: Remembered,
-    externs: Externs,
+    pub(super) externs: Externs,
     half: Half,
     old_next: u32,
     /// Bytes of the nursery that may be used now.
-    nursery: u32,
+    pub(super) nursery: u32,
     /// Bytes that it should have.
-    nursery_wanted: u32,
+    pub(super) nursery_wanted: u32,
     /// Bytes that each half may have.
-    capacity: u32,
+    pub(super) capacity: u32,
     /// How many bytes of old objects make the next collection a full one.
-    threshold: u32,
+    pub(super) threshold: u32,
     stress: GcStress,
     stats: GcStats,
     corrupt: Option<CorruptHeap>,
@@ -140,7 +112,7 @@ impl GcHeap {
             nursery: 0,
             nursery_wanted: sizing::NURSERY_BYTES_FIRST,
             capacity: 0,
-            threshold: sizing::threshold(0),
+            threshold: sizing::threshold(0, sizing::NURSERY_BYTES_FIRST),
             stress: GcStress::Off,
             stats: GcStats::default(),
             corrupt: None,
@@ -176,7 +148,8 @@ impl GcHeap {
     pub(crate) fn old_bytes(&self) -> u32 {
         self.old_next - self.half.start()
     }
-    fn young_bytes(&self, state: &VmGcState) -> u32 {
+    /// Bytes of young objects, alive or dead.
+    pub(super) fn young_bytes(&self, state: &VmGcState) -> u32 {
         state.alloc_next.get().saturating_sub(NURSERY_START).min(self.nursery)
     }
 
@@ -230,7 +203,7 @@ impl GcHeap {
     }
 
     /// Room for an object of `bytes` among the old ones.
-    fn allocate_old(
+    pub(super) fn allocate_old(
         &mut self,
         state: &VmGcState,
         host: &mut impl GcHost,
@@ -260,105 +233,6 @@ impl GcHeap {
         Ok(at)
     }
 
-    /// A new struct of type `ty`, all zero and null.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::allocate`].
-    pub(crate) fn new_struct(
-        &mut self,
-        state: &VmGcState,
-        host: &mut impl GcHost,
-        ty: u32,
-    ) -> Result<u32, GcError> {
-        let bytes = self.head(ty)?.fixed_bytes().ok_or(CorruptHeap::Type)?;
-        let at = self.allocate(state, host, bytes)?;
-        self.fill_new(at, bytes, ty, 0)?;
-        Ok(at)
-    }
-
-    /// A new exception whose tag has the function type `ty` and the store's number `tag`, its payload zero and null.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::allocate`].
-    pub(crate) fn new_exception(
-        &mut self,
-        state: &VmGcState,
-        host: &mut impl GcHost,
-        ty: u32,
-        tag: u32,
-    ) -> Result<u32, GcError> {
-        let at = self.new_struct(state, host, ty)?;
-        self.write(at, object::EXCEPTION_TAG, tag.to_le_bytes())?;
-        Ok(at)
-    }
-
-    /// A new array of type `ty` with `length` elements, all zero or null. What is larger than [`LARGE_BYTES`] is old from
-    /// the start: references that are written to it must be remembered.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::allocate`], and if no heap has room for so many elements.
-    pub(crate) fn new_array(
-        &mut self,
-        state: &VmGcState,
-        host: &mut impl GcHost,
-        ty: u32,
-        length: u32,
-    ) -> Result<u32, GcError> {
-        let head = self.head(ty)?;
-        head.array_bytes(0).ok_or(CorruptHeap::Type)?;
-        let wanted = u64::from(object::ARRAY_ELEMENTS) + (u64::from(length) << head.size);
-        let bytes = head.array_bytes(length).ok_or(GcError::OutOfMemory { wanted })?;
-        let at = if bytes <= LARGE_BYTES {
-            self.allocate(state, host, bytes)
-        } else {
-            self.allocate_old(state, host, bytes)
-        }?;
-        self.fill_new(at, bytes, ty, length)?;
-        Ok(at)
-    }
-
-    /// A new extern box.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::allocate`].
-    pub(crate) fn new_extern(
-        &mut self,
-        state: &VmGcState,
-        host: &mut impl GcHost,
-        value: HostValue,
-    ) -> Result<u32, GcError> {
-        let at = self.allocate(state, host, object::EXTERN_BYTES)?;
-        let index = self.externs.insert(value, at);
-        self.fill_new(at, object::EXTERN_BYTES, EXTERN_BOX, index)?;
-        Ok(at)
-    }
-
-    /// The host value in an extern box; `None` if the reference is not to one.
-    pub(crate) fn extern_value(&self, reference: u32) -> Option<&HostValue> {
-        let is_box = self.type_of(reference).ok()? == EXTERN_BOX;
-        let index = self.read(reference, object::EXTERN_INDEX).ok().map(u32::from_le_bytes)?;
-        self.externs.get(index).filter(|_| is_box)
-    }
-
-    fn head(&self, ty: u32) -> Result<RowHead, CorruptHeap> {
-        self.types.rows().head(ty).filter(|head| head.kind().is_some()).ok_or(CorruptHeap::Type)
-    }
-
-    /// Writes the first two words of a new object and zeroes the rest.
-    fn fill_new(&mut self, at: u32, bytes: u32, ty: u32, second: u32) -> Result<(), CorruptHeap> {
-        let object = self.regions.bytes_mut(at, bytes as usize).ok_or(CorruptHeap::Reference)?;
-        let (header, rest) = object.split_at_mut(4);
-        let (word, rest) = rest.split_at_mut(4);
-        header.copy_from_slice(&ty.to_le_bytes());
-        word.copy_from_slice(&second.to_le_bytes());
-        rest.fill(0);
-        Ok(())
-    }
-
     fn check_sound(&self) -> Result<(), CorruptHeap> {
         self.corrupt.map_or(Ok(()), Err)
     }
@@ -375,9 +249,7 @@ impl GcHeap {
         kind: CollectionKind,
     ) -> Result<(), GcError> {
         let done = self.run(state, host, kind)?;
-        // An empty heap without room for a nursery says so when something is allocated.
-        self.restore_nursery(state, host, done)?;
-        Ok(())
+        self.restore_nursery(state, host, done)
     }
 
     /// Collects what has to be collected to allocate.
@@ -387,7 +259,8 @@ impl GcHeap {
         self.restore_nursery(state, host, done)
     }
 
-    /// Makes a nursery after a collection, and another collection if it takes one.
+    /// Makes a nursery after a collection, and another collection if it takes one. A heap that is left without any is out of
+    /// memory when something is allocated.
     fn restore_nursery(
         &mut self,
         state: &VmGcState,
@@ -451,7 +324,7 @@ impl GcHeap {
 
         let copied = outcome.end - to_start;
         if FULL {
-            self.threshold = sizing::threshold(copied);
+            self.threshold = sizing::threshold(copied, self.nursery_wanted);
         } else {
             self.nursery_wanted =
                 sizing::nursery_after(self.nursery_wanted, young_bytes, copied, outcome.roots);
@@ -494,95 +367,5 @@ impl GcHeap {
         let regions = &self.regions;
         // A survivor's header says where it went.
         self.externs.sweep_young(|at| regions.bytes(at, 1).is_some_and(|header| header[0] & 1 != 0))
-    }
-
-    /// Sees to it that H2 holds with `extra` more bytes of old objects and a nursery of a useful size; whether it could.
-    fn make_room(
-        &mut self,
-        state: &VmGcState,
-        host: &mut impl GcHost,
-        extra: u32,
-        squeeze: Squeeze,
-    ) -> Result<bool, GcError> {
-        let old = u64::from(self.old_bytes()) + u64::from(extra);
-        let wanted = self.nursery_wanted.max(self.nursery);
-        if self.fits(old, wanted) {
-            self.nursery = wanted;
-            return Ok(true);
-        }
-        // Rather a full collection than more room for garbage.
-        let may_grow = squeeze == Squeeze::Allowed || old <= u64::from(self.threshold);
-        if may_grow {
-            for capacity in sizing::capacities(self.capacity, self.threshold, old, wanted) {
-                // An error is a refusal here: it is raised when there is no other way left, for what is asked for last.
-                if self.grow(host, wanted, capacity).unwrap_or(false) {
-                    self.nursery = wanted;
-                    return Ok(true);
-                }
-            }
-        }
-        if squeeze == Squeeze::Forbidden {
-            return Ok(false);
-        }
-        let least = sizing::nursery_min(old).max(self.young_bytes(state));
-        let left = u64::from(self.capacity).saturating_sub(old) as u32 & !7;
-        let squeezed = left.min(self.regions.committed(Region::Nursery));
-        if squeezed >= least {
-            self.nursery = squeezed.min(wanted);
-            return Ok(true);
-        }
-        let capacity = sizing::capacity(old, least);
-        let grown = match capacity {
-            Some(capacity) => self.grow(host, least, capacity)?,
-            None => false,
-        };
-        if grown {
-            self.nursery = least;
-        }
-        Ok(grown)
-    }
-
-    /// Whether H2 and H3 hold with so many bytes of old objects and such a nursery.
-    fn fits(&self, old: u64, nursery: u32) -> bool {
-        old + u64::from(nursery) <= u64::from(self.capacity)
-            && nursery <= self.regions.committed(Region::Nursery)
-    }
-
-    /// Makes the nursery and both halves at least so large, if the host and the machine agree.
-    fn grow(&mut self, host: &mut impl GcHost, nursery: u32, capacity: u32) -> Result<bool, GcError> {
-        let capacity = capacity.max(self.capacity);
-        let nursery = nursery.max(self.regions.committed(Region::Nursery));
-        let desired = sizing::footprint(nursery, capacity);
-        if !host.may_grow(self.footprint(), desired).map_err(GcError::Host)? {
-            return Ok(false);
-        }
-        let regions = [
-            (Region::Half(Half::A), capacity),
-            (Region::Half(Half::B), capacity),
-            (Region::Nursery, nursery),
-        ];
-        for (region, bytes) in regions {
-            if let Err(error) = self.regions.commit(region, bytes) {
-                let error = anyhow::Error::new(error).context(format!("cannot give a heap {desired} bytes"));
-                host.grow_failed(error).map_err(GcError::Host)?;
-                return Ok(false);
-            }
-        }
-        self.capacity = capacity;
-        Ok(true)
-    }
-}
-
-/// Whether a nursery may be smaller than wanted, and the heap grow although a full collection could be due.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Squeeze {
-    Forbidden,
-    Allowed,
-}
-
-impl Squeeze {
-    /// Allowed once there was a full collection.
-    const fn of(collected: bool) -> Self {
-        if collected { Self::Allowed } else { Self::Forbidden }
     }
 }

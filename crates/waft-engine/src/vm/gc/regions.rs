@@ -119,6 +119,12 @@ impl Regions {
         self.reservation.discard(start + kept as usize..start + committed as usize);
     }
 
+    /// Asks for the halves to be made of huge pages.
+    pub(super) fn use_huge_pages(&self) {
+        let start = Half::A.start() as usize;
+        self.reservation.prefer_huge_pages(start..start + 2 * HALF_BYTES as usize);
+    }
+
     /// Whether a range is accessible: it may have any start and length.
     #[inline]
     pub(super) fn is_accessible(&self, at: u32, len: usize) -> bool {

@@ -11,9 +11,9 @@
 //!
 //! Frames: `activation/frames.rs`. The host's references: `handles.rs`.
 
-use super::collect::CorruptHeap;
+use super::error::{CorruptHeap, GcError};
 use super::externs::HostValue;
-use super::heap::{CollectionKind, GcError, GcHeap, GcHost};
+use super::heap::{CollectionKind, GcHeap, GcHost};
 use super::state::VmGcState;
 use super::stats::GcStats;
 use crate::limits::GrowthRequest;
@@ -38,11 +38,11 @@ impl Drop for AtWork<'_> {
 impl GcHost for StoreOpaque {
     fn visit_roots(&mut self, visit: &mut impl FnMut(&mut u32)) {
         // SAFETY: the store is borrowed, so its guest waits in calls out of guest code.
-        unsafe { visit_frames(self.context(), &self.codes, visit) };
+        unsafe { visit_frames(self.context(), visit) };
         self.handles.visit(visit);
-        if let Some(exception) = &mut self.pending_exception {
-            visit(exception);
-        }
+        let mut exception = self.pending_exception().get();
+        visit(&mut exception);
+        self.pending_exception().set(exception);
         for instance in self.instances() {
             // SAFETY: instances live as long as the store (S1), and `&mut self` rules out any other reference to them.
             unsafe { (*instance.as_ptr()).visit_refs(visit) };

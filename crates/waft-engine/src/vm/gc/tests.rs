@@ -4,8 +4,9 @@ mod hostile;
 mod model;
 mod store;
 
-use super::collect::CorruptHeap;
-use super::heap::{CollectionKind, GcError, GcStress};
+use super::error::GcError;
+use super::heap::CollectionKind;
+use super::{CorruptHeap, GcStress};
 use std::sync::Arc;
 use store::{TestStore, value};
 use waft_core::gc::{HALF_STARTS, LARGE_BYTES, NURSERY_END, NURSERY_START, array, i31_new, object};
@@ -91,7 +92,7 @@ fn a_million_objects_in_a_list_survive() {
         assert_eq!(at, 0);
     }
     assert_eq!(store.heap.old_bytes(), COUNT * 16);
-    let stats = store.heap.stats(&store.state);
+    let stats = store.stats();
     assert_eq!(stats.bytes_allocated, u64::from(COUNT) * 16);
     assert!(stats.minor_collections > 1 && stats.full_collections >= 1, "{stats:?}");
     assert!(stats.pause_longest <= stats.pause_total && !stats.pause_longest.is_zero());
@@ -111,7 +112,7 @@ fn the_barrier_keeps_what_only_old_objects_refer_to() {
     store.collect(Minor);
     let young = store.field(pair, 1);
     assert_eq!((store.number(young), store.element(list, 99)), (2, young));
-    assert_eq!(store.heap.stats(&store.state).full_collections, 0);
+    assert_eq!(store.stats().full_collections, 0);
 }
 
 #[test]
@@ -152,14 +153,14 @@ fn overflow_makes_the_next_collection_a_full_one() {
     assert_eq!(store.state.remember_next.get(), store.state.remember_end.get());
     store.link(pair, 1, young);
     store.collect(Minor);
-    let stats = store.heap.stats(&store.state);
+    let stats = store.stats();
     assert_eq!((stats.minor_collections, stats.full_collections), (1, 1));
     let pair = store.host.roots[0];
     let young = store.field(pair, 1);
     assert_eq!((store.number(young), store.field(pair, 0)), (2, young));
     assert_eq!(store.state.remember_overflow.get(), 0);
     store.collect(Minor);
-    assert_eq!(store.heap.stats(&store.state).minor_collections, 2);
+    assert_eq!(store.stats().minor_collections, 2);
 }
 
 #[test]
@@ -315,7 +316,7 @@ fn allocation_collects_when_the_nursery_is_full() {
     for number in 0..3_000_000 {
         store.host.roots[0] = store.pair(number);
     }
-    let stats = store.heap.stats(&store.state);
+    let stats = store.stats();
     assert!(stats.minor_collections > 10 && stats.full_collections == 0, "{stats:?}");
     assert_eq!(store.number(store.host.roots[0]), 2_999_999);
     assert!(store.heap.footprint() < 16 << 20);
@@ -336,7 +337,7 @@ fn under_stress_every_allocation_collects() {
             assert_eq!(store.state.alloc_next, store.state.alloc_end);
         }
         store.array(store.types.bytes, LARGE_BYTES);
-        let stats = store.heap.stats(&store.state);
+        let stats = store.stats();
         assert_eq!([stats.minor_collections, stats.full_collections], expected);
         let mut at = store.host.roots[0];
         for number in (0..100).rev() {

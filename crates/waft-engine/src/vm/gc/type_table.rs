@@ -4,7 +4,7 @@
 //!
 //! * **T1** `0..end`, counted from `FRONT_BYTES` into the reservation, is readable and writable. `end` only grows, after
 //!   what is below it was made so. What is before it is never accessible.
-//! * **T2** Rows are written by the one [`TypeTableWriter`] only, word by word and atomically: a reader whose id is stale or
+//! * **T2** Rows are written by the one [`TypeTableWriter`] only, two words at a time and atomically: a reader whose id is stale or
 //!   made up sees words of whatever row, and never a data race.
 //! * **T3** A row is complete before its id leaves [`TypeTableWriter::insert`], and stays as it is until
 //!   [`TypeTableWriter::remove`].
@@ -17,7 +17,7 @@ use crate::vm::mmap::Reservation;
 use anyhow::{Context as _, Result, ensure};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use waft_core::gc::row::{self, HEAD_BYTES, RowHead, RowShape};
 
 /// Ids are 32 bits wide.
@@ -71,13 +71,16 @@ impl TypeTable {
         Rows { table: self, end: self.end.load(Ordering::Acquire) }
     }
 
-    /// A word of the table.
+    /// Two words of the table, the first one in the lower half.
+    ///
+    /// PERF: a head is read twice for each object that a collection copies, and two loads are fewer than four.
     #[inline(always)]
-    fn word(&self, offset: u32, end: u32) -> &AtomicU32 {
-        debug_assert!(offset.is_multiple_of(4) && offset < end && end <= self.end.load(Ordering::Relaxed));
-        let at = self.rows_base().wrapping_add(offset as usize).cast::<AtomicU32>();
-        // SAFETY: the callers keep `offset` aligned and below an `end` that was once this table's, so by T1 it is
-        // readable and writable for as long as `self` lives; by T2 all access to it is atomic.
+    fn pair(&self, offset: u32, end: u32) -> &AtomicU64 {
+        debug_assert!(offset.is_multiple_of(8) && offset < end && end <= self.end.load(Ordering::Relaxed));
+        let at = self.rows_base().wrapping_add(offset as usize).cast::<AtomicU64>();
+        // SAFETY: the callers keep `offset` aligned and below an `end` that was once this table's, which is a multiple of
+        // 16. So by T1 the words are readable and writable for as long as `self` lives; by T2 all access to them is
+        // atomic, and of this size.
         unsafe { &*at }
     }
 }
@@ -98,8 +101,9 @@ impl Rows<'_> {
         if start > self.end - ROW_BYTES_MIN || !id.is_multiple_of(row::ALIGN) {
             return None;
         }
-        let word = |index: u32| self.table.word(start + 4 * index, self.end).load(Ordering::Relaxed);
-        Some(RowHead::from_words([word(0), word(1), word(2), word(3)]))
+        let pair = |offset: u32| self.table.pair(start + offset, self.end).load(Ordering::Relaxed);
+        let (low, high) = (pair(0), pair(8));
+        Some(RowHead::from_words([low as u32, (low >> 32) as u32, high as u32, (high >> 32) as u32]))
     }
 
     /// The word `offset` bytes after an id: of the display, or of a long map. `None` if it is beyond the rows.
@@ -107,7 +111,8 @@ impl Rows<'_> {
     pub(crate) fn word(self, id: u32, offset: u32) -> Option<u32> {
         let at = id.checked_add(offset)?;
         let inside = at.is_multiple_of(4) && at < self.end;
-        inside.then(|| self.table.word(at, self.end).load(Ordering::Relaxed))
+        let shift = at % 8 * 8;
+        inside.then(|| (self.table.pair(at & !7, self.end).load(Ordering::Relaxed) >> shift) as u32)
     }
 }
 
@@ -141,7 +146,7 @@ impl TypeTableWriter {
         let id = start + HEAD_BYTES;
         let words = shape.encode(id, supertypes);
         debug_assert_eq!(words.len() * 4, bytes as usize);
-        self.write(start, words);
+        self.write(start, &words);
         Ok(id)
     }
 
@@ -151,14 +156,15 @@ impl TypeTableWriter {
         let head = self.table.rows().head(id).expect("the id of a type");
         debug_assert!(head.kind().is_some(), "type {id:#x} is removed twice");
         let (start, bytes) = (id - HEAD_BYTES, head.row_bytes());
-        self.write(start, std::iter::repeat_n(0, bytes as usize / 4));
+        self.write(start, &vec![0; bytes as usize / 4]);
         self.give_back(start, bytes);
     }
 
-    fn write(&self, start: u32, words: impl IntoIterator<Item = u32>) {
+    fn write(&self, start: u32, words: &[u32]) {
         let end = self.table.end.load(Ordering::Relaxed);
-        for (index, word) in words.into_iter().enumerate() {
-            self.table.word(start + 4 * index as u32, end).store(word, Ordering::Relaxed);
+        for (offset, [low, high]) in (start..).step_by(8).zip(words.as_chunks().0) {
+            let pair = u64::from(*low) | u64::from(*high) << 32;
+            self.table.pair(offset, end).store(pair, Ordering::Relaxed);
         }
     }
 

@@ -1,7 +1,8 @@
 //! Random programs, run on a heap and on a graph of which everybody sees that it is right.
 
 use super::store::{Prng, TestStore};
-use crate::vm::gc::heap::{CollectionKind, GcStress};
+use crate::vm::gc::GcStress;
+use crate::vm::gc::heap::CollectionKind;
 use std::collections::HashMap;
 use std::sync::Arc;
 use waft_core::gc::{i31_new, object};

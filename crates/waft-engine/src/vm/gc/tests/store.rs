@@ -1,9 +1,9 @@
 //! A store as far as its heap needs one.
 
+use crate::vm::gc::error::GcError;
 use crate::vm::gc::externs::HostValue;
-use crate::vm::gc::heap::{CollectionKind, GcError, GcHeap, GcHost};
-use crate::vm::gc::state::VmGcState;
-use crate::vm::gc::type_table::{TypeTable, TypeTableWriter};
+use crate::vm::gc::heap::{CollectionKind, GcHost};
+use crate::vm::gc::{GcHeap, GcStats, TypeTable, TypeTableWriter, VmGcState};
 use anyhow::{Result, bail};
 use waft_core::gc::FieldType::{self, F64, FuncRef, GcRef, I8, I16, I32, I64, V128};
 use waft_core::gc::row::RowShape;
@@ -85,6 +85,7 @@ pub(super) struct TestStore {
     pub(super) heap: GcHeap,
     pub(super) host: TestHost,
     pub(super) types: Types,
+    writer: TypeTableWriter,
 }
 
 impl TestStore {
@@ -100,7 +101,11 @@ impl TestStore {
         let state = VmGcState::new();
         let mut host = TestHost { roots: Vec::new(), limit, fails: false, panics: false };
         let heap = GcHeap::new(table, &state, &mut host)?;
-        Ok(Self { state, heap, host, types })
+        Ok(Self { state, heap, host, types, writer })
+    }
+
+    pub(super) fn add_type(&mut self, shape: RowShape<'_>) -> u32 {
+        self.writer.insert(shape, &[]).unwrap()
     }
 
     /// Machine code that makes a pair: inline, and by the engine where there is no room.
@@ -158,6 +163,9 @@ impl TestStore {
         self.heap.new_extern(&self.state, &mut self.host, value).unwrap()
     }
 
+    pub(super) fn stats(&self) -> GcStats {
+        self.heap.stats(&self.state)
+    }
     pub(super) fn collect(&mut self, kind: CollectionKind) {
         self.heap.collect(&self.state, &mut self.host, kind).unwrap();
     }

@@ -3,8 +3,8 @@
 //! # Invariants
 //!
 //! * **D1** A type's number is the offset of its row in the engine's table: a display is read at a number that came from a
-//!   `VmFuncRef` or from a header in the GC heap. The latter may be anything: the table's reservation has 4 GiB and a guard,
-//!   so the read stays in it, and at worst faults.
+//!   `VmFuncRef` or from a header in the GC heap. The latter may be anything: the table's reservation has 4 GiB and a guard
+//!   on both sides, so the read stays in it, and at worst faults.
 //!
 //! # Elsewhere
 //!

@@ -101,6 +101,32 @@ fn a_hundred_thousand_calls_in_one_scope() {
 }
 
 #[test]
+fn locals_that_every_landing_hands_on() {
+    for (depth, locals, open) in [(1_000, 20, ""), (10_000, 300, ""), (300, 100, "loop "), (2_000, 2_000, "")]
+    {
+        let scopes = (0..depth).fold(String::new(), |mut text, at| {
+            let local = at % locals;
+            write!(text, "{open} try_table (catch $b 0) call $nothing i64.const {at} local.set {local} ")
+                .unwrap();
+            text
+        });
+        let close = if open.is_empty() { "end " } else { "end end " };
+        let uses = (0..locals).fold(String::new(), |mut text, local| {
+            write!(text, "local.get {local} call $use ").unwrap();
+            text
+        });
+        run(&format!(
+            r#"(module (tag $a) (tag $b) (func $nothing) (func $use (param i64)) (func $throw throw $a)
+                (func (export "f") (local {})
+                    block try_table (catch_all 0) {scopes} call $throw {} end end {uses}))"#,
+            repeat("i64 ", locals),
+            repeat(close, depth),
+        ))
+        .unwrap();
+    }
+}
+
+#[test]
 fn throwing_without_end_takes_no_memory_and_stops() {
     let module = r#"(module (tag $t (param i64 i64 i64 i64)) (func $throw
             (throw $t (i64.const 1) (i64.const 2) (i64.const 3) (i64.const 4)))

@@ -92,6 +92,22 @@ fn a_trap_ends_with_134_and_a_backtrace() {
 }
 
 #[test]
+fn collections_are_reported_when_asked_for() {
+    let folder = Folder::new("gc-stats");
+    let churn = r#"(module (type $t (array (mut i64))) (func (export "f") (param i32) (result i32)
+        (loop (drop (array.new_default $t (i32.const 1000)))
+            (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
+        (i32.const 7)))"#;
+    folder.write("churn.wat", churn);
+    let run = folder.waft(&["run", "--gc-stats", "--invoke", "f", "churn.wat", "1000"]);
+    let stderr = run.stderr();
+    run.says("7\n");
+    for word in ["garbage collection: ", " minor ", "longest pause", "8008000 bytes allocated"] {
+        assert!(stderr.contains(word), "{stderr}");
+    }
+}
+
+#[test]
 fn an_uncaught_exception_ends_like_a_trap_and_is_told() {
     let folder = Folder::new("exception");
     let throws = r#"(tag $t (param i32 f64))

@@ -429,7 +429,7 @@ mod tests {
         drop(first);
         assert_eq!(registry.get(id).composite.as_func().unwrap().params(), [I32]);
         drop(second);
-        assert!(registry.groups().members.get(&id).is_none());
+        assert!(registry.find(id).is_none());
         drop(other);
         assert!(registry.groups().by_key.is_empty());
     }

@@ -115,7 +115,10 @@ fn limiters_that_panic_or_fail_leave_a_heap_that_works() {
                     };
                 let mut instance = None;
                 for _ in 0..2 {
-                    attempt(&mut || Ok(instance = Some(Instance::new(&mut store, &module, &[])?)));
+                    attempt(&mut || {
+                        instance = Some(Instance::new(&mut store, &module, &[])?);
+                        Ok(())
+                    });
                 }
                 let instance = instance.expect("it is moody once");
                 // Under full stress each object costs a collection of all.

@@ -12,6 +12,7 @@
 mod anyref;
 mod artifact;
 mod backtrace;
+mod cache;
 mod code;
 mod compile;
 mod config;
@@ -57,6 +58,7 @@ mod vm;
 pub use anyhow::{Context, Error, Result, bail, ensure};
 pub use anyref::{AnyRef, I31};
 pub use backtrace::{FrameInfo, FrameSymbol, WasmBacktrace};
+pub use cache::{Cache, CacheConfig, CacheUsage};
 pub use config::{Config, GcStress};
 pub use door::{Doorkeeper, HostCall, Verdict};
 pub use engine::Engine;

@@ -96,9 +96,13 @@ impl CacheDir {
     /// than waiting for the disk each time.
     pub(super) fn write(&self, name: &str, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<()> {
         let (temporary, mut file) = self.temporary(name).context("cannot make a file")?;
-        let written = write(&mut file)
-            .context("cannot write it")
-            .and_then(|()| renameat(&self.0, &temporary, &self.0, name).context("cannot rename it"));
+        let written = write(&mut file).context("cannot write it").and_then(|()| {
+            match renameat(&self.0, &temporary, &self.0, name) {
+                // Somebody cleared the cache meanwhile, and this belonged to it.
+                Err(Errno::NOENT) => Ok(()),
+                renamed => renamed.context("cannot rename it"),
+            }
+        });
         if written.is_err() {
             // If this fails too, a sweep removes it when it is old.
             let _ = unlinkat(&self.0, &temporary, AtFlags::empty());

@@ -194,22 +194,20 @@ impl Module {
         ensure!(metadata.uid() == me, "it belongs to user {}, not to you ({me})", metadata.uid());
         let mode = metadata.mode() & 0o7777;
         ensure!(mode & 0o022 == 0, "others may write to it (mode {mode:o})");
-        let artifact = if is_local(file) {
-            if !verify_file(file, Some(source))? {
-                return Ok(None);
-            }
+        let (same, artifact) = if is_local(file) {
+            let same = verify_file(file, Some(source))?;
             // SAFETY: nobody but this user can have written the file. Of the user's processes, those that use it as a
             // cache keep P1; any other could as well write into this process.
-            unsafe { map_artifact(file, identity) }?
+            (same, unsafe { map_artifact(file, identity) }?)
         } else {
             let mut bytes = Vec::new();
             let mut file = file;
             file.read_to_end(&mut bytes)?;
-            if !verify_bytes(&bytes, source)? {
-                return Ok(None);
-            }
-            Artifact::open(Arc::new(bytes), identity)?
+            (verify_bytes(&bytes, source)?, Artifact::open(Arc::new(bytes), identity)?)
         };
+        if !same {
+            return Ok(None);
+        }
         Ok(Some(Self::registered(artifact.into_whole_module(engine)?)))
     }
 }

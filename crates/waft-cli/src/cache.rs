@@ -63,8 +63,9 @@ impl CachePlace {
         config.with_directory(directory).with_reporter(note);
         if let Some(size) = std::env::var_os(SIZE_VARIABLE).filter(|size| !size.is_empty()) {
             let size = size.to_string_lossy();
-            let bytes = parse_size(&size)
-                .map_err(|error| Error::msg(format!("the cache is not used: {SIZE_VARIABLE}={size}: {error}")))?;
+            let bytes = parse_size(&size).map_err(|error| {
+                Error::msg(format!("the cache is not used: {SIZE_VARIABLE}={size}: {error}"))
+            })?;
             config.with_size_limit(bytes);
         }
         Cache::new(config).map(Some)

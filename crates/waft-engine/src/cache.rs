@@ -218,10 +218,9 @@ impl Cache {
         self.0.misses.fetch_add(1, Ordering::Relaxed);
         let module = compile()?;
         if let Err(error) = self.leave(engine, &module) {
-            self.report(&error.context(format!(
-                "the code was not kept in the cache {}",
-                self.0.directory.display()
-            )));
+            self.report(
+                &error.context(format!("the code was not kept in the cache {}", self.0.directory.display())),
+            );
         }
         Ok(module)
     }
@@ -293,7 +292,9 @@ struct Unusable(Error);
 
 /// All that an entry's code depends on, and which module it is of. What is not equal to the byte is another entry's.
 fn identity(engine: &Engine, hash: u128, len: u64) -> Result<String> {
-    let Some(build) = vm::build_id() else { bail!("the cache is not used: nothing tells this build of waft from others") };
+    let Some(build) = vm::build_id() else {
+        bail!("the cache is not used: nothing tells this build of waft from others")
+    };
     let fingerprint = engine.fingerprint();
     Ok(format!("{fingerprint} | build {build} | cached: a module of {len} bytes with the hash {hash:032x}"))
 }

@@ -16,7 +16,9 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::AtomicPtr;
 use std::sync::{Arc, OnceLock};
-use waft_core::index::{DataIndex, DefinedFuncIndex, GlobalIndex, IndexVec, TableIndex, TypeIndex, TypedIndex};
+use waft_core::index::{
+    DataIndex, DefinedFuncIndex, GlobalIndex, IndexVec, TableIndex, TypeIndex, TypedIndex,
+};
 use waft_core::layout::VmLayout;
 use waft_core::module::{EntityIndex, Shape, decode_bodies};
 use waft_core::proposal;
@@ -520,9 +522,9 @@ impl Module {
     /// ```
     pub fn proposals_used(&self) -> Option<Vec<&'static str>> {
         match &self.0.wasm {
-            WasmBytes::Whole(bytes) => {
-                Some(proposal::proposals_used(bytes.bytes()).into_iter().map(proposal::Proposal::name).collect())
-            }
+            WasmBytes::Whole(bytes) => Some(
+                proposal::proposals_used(bytes.bytes()).into_iter().map(proposal::Proposal::name).collect(),
+            ),
             WasmBytes::WithoutCode(_) => None,
         }
     }

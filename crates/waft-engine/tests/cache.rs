@@ -74,7 +74,10 @@ fn files_that_are_found_and_not_found_are_right() {
     let engine = test.engine();
     let path = test.folder.0.join("module.wasm");
     // Longer than what is read at once.
-    let long = format!(r#"(module (func (export "f") (result i32) (i32.const 3)) (@custom "x" "{}"))"#, "y".repeat(400_000));
+    let long = format!(
+        r#"(module (func (export "f") (result i32) (i32.const 3)) (@custom "x" "{}"))"#,
+        "y".repeat(400_000)
+    );
     let long = wat::parse_str(long).unwrap();
     fs::write(&path, &long).unwrap();
     for hits in 0..3 {
@@ -179,7 +182,10 @@ fn a_module_that_was_found_is_the_one_that_was_compiled() {
     let engine = test.engine();
     let modules: Vec<Module> = (0..2)
         .map(|_| Module::new(&engine, text).unwrap())
-        .chain([Module::from_file(&engine, &file).unwrap(), Module::from_binary(&engine, plain.wasm()).unwrap()])
+        .chain([
+            Module::from_file(&engine, &file).unwrap(),
+            Module::from_binary(&engine, plain.wasm()).unwrap(),
+        ])
         .collect();
     assert_eq!(test.counts(), (3, 1));
     // What is in use stays, though its file goes.

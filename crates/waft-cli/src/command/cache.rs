@@ -52,7 +52,9 @@ impl CacheCommand {
 }
 
 fn directory(place: &CachePlace) -> Result<PathBuf> {
-    place.directory().context("there is no place for a cache: neither WAFT_CACHE_DIR, XDG_CACHE_HOME nor HOME is set")
+    place
+        .directory()
+        .context("there is no place for a cache: neither WAFT_CACHE_DIR, XDG_CACHE_HOME nor HOME is set")
 }
 
 fn open(place: &CachePlace) -> Result<Cache> {

@@ -18,8 +18,8 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Range;
 use wasmparser::{
-    Chunk, CompositeInnerType, DataKind, ElementItems, ElementKind, ExternalKind, FuncValidatorAllocations, Parser,
-    Payload, TableInit, TypeRef, ValidPayload, Validator,
+    Chunk, CompositeInnerType, DataKind, ElementItems, ElementKind, ExternalKind, FuncValidatorAllocations,
+    Parser, Payload, TableInit, TypeRef, ValidPayload, Validator,
 };
 
 /// Why bytes are not a module that Waft runs.

@@ -85,8 +85,7 @@ unsafe extern "C" fn visit(info: *mut libc::dl_phdr_info, _: usize, search: *mut
     let headers = unsafe { std::slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum.into()) };
     let start = |header: &libc::Elf64_Phdr| (info.dlpi_addr as usize).wrapping_add(header.p_vaddr as usize);
     let holds = |header: &libc::Elf64_Phdr| {
-        header.p_type == libc::PT_LOAD
-            && search.address.wrapping_sub(start(header)) < header.p_memsz as usize
+        header.p_type == libc::PT_LOAD && search.address.wrapping_sub(start(header)) < header.p_memsz as usize
     };
     if !headers.iter().any(holds) {
         return 0;
@@ -147,8 +146,10 @@ mod tests {
     #[test]
     fn identifiers_are_found_among_notes_and_broken_notes_are_passed_over() {
         let note = |name: &[u8], kind: u32, content: &[u8]| -> Vec<u8> {
-            let mut bytes: Vec<u8> =
-                [name.len() as u32, content.len() as u32, kind].iter().flat_map(|it| it.to_ne_bytes()).collect();
+            let mut bytes: Vec<u8> = [name.len() as u32, content.len() as u32, kind]
+                .iter()
+                .flat_map(|it| it.to_ne_bytes())
+                .collect();
             for part in [name, content] {
                 bytes.extend(part);
                 bytes.resize(bytes.len().next_multiple_of(4), 0);

@@ -62,6 +62,10 @@ pub(crate) struct Run {
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     timeout: Option<Duration>,
 
+    /// Print at the end, on standard error, what the garbage collector did and how long the program waited for it
+    #[arg(long)]
+    gc_stats: bool,
+
     #[command(flatten)]
     setup: Setup,
 
@@ -110,6 +114,9 @@ impl Run {
         let result = self.call_guest(&mut store, &pre);
         let expired = timeout.as_ref().is_some_and(Timeout::expired);
         drop(timeout);
+        if self.gc_stats {
+            exit::say(format_args!("garbage collection: {}", store.gc_stats()));
+        }
         match result {
             Ok(()) => Ok(ExitCode::SUCCESS),
             Err(error) => self.end_by(error, expired, &mut store),

@@ -94,7 +94,8 @@ mod tests {
 
     #[test]
     fn the_flag_comes_first_then_our_variable_then_the_users_caches() {
-        let rows: [(Option<&str>, &[(&str, &str)], Option<&str>); 9] = [
+        type Row<'a> = (Option<&'a str>, &'a [(&'a str, &'a str)], Option<&'a str>);
+        let rows: [Row<'_>; 9] = [
             (Some("flag"), &[(DIR_VARIABLE, "/own"), ("HOME", "/me")], Some("flag")),
             (None, &[(DIR_VARIABLE, "/own"), ("XDG_CACHE_HOME", "/xdg")], Some("/own")),
             (None, &[(DIR_VARIABLE, "own")], Some("own")),

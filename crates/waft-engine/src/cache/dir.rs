@@ -227,7 +227,7 @@ mod tests {
             (format!("{hash}.code.1-2-3.tmp"), Some(false)),
             (format!("{hash}.codex"), None),
             (format!("{hash}.code.bak"), None),
-            (format!("{hash}"), None),
+            (hash.to_string(), None),
             (format!("x{hash}.code"), None),
             (format!("{}z.code", &hash[1..]), None),
             (".code".into(), None),

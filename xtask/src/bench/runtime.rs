@@ -73,7 +73,7 @@ impl Runtime {
     /// Runs a module from its bytes, with no cache of earlier work.
     pub(super) fn run(&self, module: &Path, native: &Path) -> Command {
         match self.kind {
-            Kind::Waft => self.with(&["run"], module),
+            Kind::Waft => self.with(&["run", "--no-cache"], module),
             Kind::Wasmtime => self.with(&["run", "-C", "cache=n"], module),
             Kind::Wasmer => self.with(&["run", "--cranelift", "--disable-cache"], module),
             Kind::Node => {

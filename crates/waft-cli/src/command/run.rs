@@ -4,6 +4,7 @@
 //!
 //! Grants: `grant.rs`. Loading FILE: `input.rs`. Exit codes: `exit.rs`.
 
+use crate::cache::CacheFlags;
 use crate::command::THREAD_STACK_BYTES;
 use crate::grant::{DirGrant, EnvGrant, dir_parser, env_parser};
 use crate::input::Input;
@@ -38,6 +39,7 @@ Examples:
   waft run --dir ./site::/srv:ro --timeout 10s --max-memory 512MiB build.wasm /srv
   waft run --invoke add math.wasm 3 5
   waft run --proposal -relaxed-simd,-tail-call --deterministic model.wasm
+  waft run --no-cache app.wasm
   cat app.wasm | waft run - argument")]
 pub(crate) struct Run {
     /// Grant a directory, under its own name or as GUEST; `:ro` to be read only
@@ -67,6 +69,9 @@ pub(crate) struct Run {
     #[command(flatten)]
     setup: Setup,
 
+    #[command(flatten)]
+    cache: CacheFlags,
+
     /// The program (text, binary or precompiled; `-` for standard input), then its arguments
     ///
     /// What follows FILE goes to the program, whatever it looks like.
@@ -84,7 +89,7 @@ struct Host {
 
 impl Run {
     pub(crate) fn execute(self) -> Result<ExitCode> {
-        let engine = self.setup.engine()?;
+        let engine = self.setup.engine_with_cache(self.cache.open())?;
         let input = Input::read(self.file())?;
         let module = match input.source_bytes() {
             Some(bytes) => {

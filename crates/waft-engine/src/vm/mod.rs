@@ -8,6 +8,7 @@
 mod activation;
 mod altstack;
 mod array;
+mod build;
 mod code_memory;
 mod context;
 mod frame;
@@ -31,6 +32,7 @@ mod stub;
 mod table;
 
 pub(crate) use activation::RawBacktrace;
+pub(crate) use build::build_id;
 pub(crate) use code_memory::{CodeInfo, CodeMemory, lookup};
 pub(crate) use context::{StorePtr, VmFuncRef};
 pub(crate) use frame::{ArgReader, ArgWriter, ResultReader, ResultWriter};

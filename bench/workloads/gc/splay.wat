@@ -159,7 +159,7 @@
     (loop $fill
       (drop (call $insert_new))
       (br_if $fill (local.tee $i (i32.sub (local.get $i) (i32.const 1)))))
-    (local.set $round (i32.const 1000))
+    (local.set $round (i32.const 5000))
     (loop $rounds
       (local.set $change (i32.const 80))
       (loop $changes

@@ -1,7 +1,10 @@
 //! Types and values as people read them.
 
+use crate::invoke::format_result;
 use crate::units::format_size;
-use waft::{ExternType, FuncType, GlobalType, MemoryType, Mutability, TableType, TagType};
+use waft::{
+    Context as _, ExternType, FuncType, GlobalType, MemoryType, Mutability, Result, Store, TableType, TagType,
+};
 
 /// One line for whatever can be imported or exported.
 pub(crate) fn extern_type(ty: &ExternType) -> String {
@@ -12,6 +15,17 @@ pub(crate) fn extern_type(ty: &ExternType) -> String {
         ExternType::Global(ty) => global_type(ty),
         ExternType::Tag(ty) => tag_type(ty),
     }
+}
+
+/// The exception that a guest threw and did not catch: `tag (i32, f64) with 7, 0.5`
+pub(crate) fn pending_exception<T>(store: &mut Store<T>) -> Result<String> {
+    let exception = store.take_pending_exception().context("the exception is gone")?;
+    let mut text = tag_type(exception.ty(&*store)?.tag_type());
+    let values: Vec<String> = exception.fields(&mut *store)?.map(|value| format_result(&value)).collect();
+    if !values.is_empty() {
+        text.push_str(&format!(" with {}", values.join(", ")));
+    }
+    Ok(text)
 }
 
 /// `func (i32, i64) -> f32`

@@ -27,7 +27,16 @@ pub(crate) fn report(error: &Error) -> ExitCode {
 
 /// Says where and why the guest trapped, and returns [`TRAP`].
 pub(crate) fn report_trap(file: &str, trap: &Trap, error: &Error) -> ExitCode {
-    say(format_args!("error: {file}: trap: {trap}"));
+    report_abort(format_args!("{file}: trap: {trap}"), error)
+}
+
+/// Says which exception the guest threw and did not catch, and where, and returns [`TRAP`].
+pub(crate) fn report_exception(file: &str, exception: &str, error: &Error) -> ExitCode {
+    report_abort(format_args!("{file}: uncaught exception: {exception}"), error)
+}
+
+fn report_abort(what: std::fmt::Arguments<'_>, error: &Error) -> ExitCode {
+    say(format_args!("error: {what}"));
     if let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() {
         say(format_args!("{}", backtrace.to_string().trim_end()));
     }

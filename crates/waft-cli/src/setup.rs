@@ -2,7 +2,7 @@
 
 use crate::command::GUEST_STACK_BYTES;
 use clap::Args;
-use waft::{Config, Engine, Proposal, ProposalStatus, Result};
+use waft::{Cache, Config, Engine, Proposal, ProposalStatus, Result};
 
 /// The word that stands for every proposal.
 const ALL: &str = "all";
@@ -74,9 +74,15 @@ fn supported() -> impl Iterator<Item = Proposal> {
 }
 
 impl Setup {
-    /// The engine: `compile` and `run` must agree on all of it.
+    /// The engine, without a cache.
     pub(crate) fn engine(&self) -> Result<Engine> {
+        self.engine_with_cache(None)
+    }
+
+    /// The engine: `compile` and `run` must agree on all of it but the cache.
+    pub(crate) fn engine_with_cache(&self, cache: Option<Cache>) -> Result<Engine> {
         let mut config = Config::new();
+        config.cache(cache);
         config.max_wasm_stack(GUEST_STACK_BYTES).deterministic(self.deterministic);
         self.proposal.iter().for_each(|switch| switch.apply(&mut config));
         Engine::new(&config)

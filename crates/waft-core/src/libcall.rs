@@ -1,7 +1,7 @@
 //! Library calls: what compiled code asks the engine to do, because it is large, rare or grows something.
 //!
 //! Compiled code loads the function from the table that its `VmContext` points to and calls it by the C convention of
-//! the machine, the context first. One table makes the enumeration, the signatures and the offsets.
+//! the machine, the context first; [`Libcall::Throw`] by that of guests, since it goes on where one of them catches. One table makes the enumeration, the signatures and the offsets.
 //!
 //! # Failure
 //!
@@ -96,6 +96,8 @@ libcalls! {
     TableInit table_init(table: I32, elem: I32, dst: I64, src: I32, len: I32) -> Ok / TableOutOfBounds;
     /// Drops an element segment.
     ElemDrop elem_drop(elem: I32) -> () / LibcallFailed;
+    /// Throws an exception; it never returns. `again` is not 0 if a landing lets an exception go on that it does not catch.
+    Throw throw(exception: I32, again: I32) -> () / LibcallFailed;
     /// Finds room for a young object of `bytes` bytes, after a collection if need be.
     GcAlloc gc_alloc(bytes: I32) -> Ref / LibcallFailed;
     /// Makes an array, too large for the nursery, of zeros or nulls.

@@ -80,7 +80,7 @@ proposals! {
     /// Structs, arrays and casts.
     Gc "gc" "3.0" On [GC];
     /// Exceptions with `exnref`.
-    Exceptions "exceptions" "3.0" Missing [EXCEPTIONS];
+    Exceptions "exceptions" "3.0" On [EXCEPTIONS];
     /// Vector operators with results that depend on the machine.
     RelaxedSimd "relaxed-simd" "3.0" On [RELAXED_SIMD];
     /// Shared memories and atomics.
@@ -92,7 +92,7 @@ proposals! {
     /// Which way branches go nearly always, in a custom section.
     BranchHinting "branch-hinting" "proposal" On [];
     /// The first form of exceptions.
-    LegacyExceptions "legacy-exceptions" "proposal" Missing [LEGACY_EXCEPTIONS];
+    LegacyExceptions "legacy-exceptions" "proposal" Off [LEGACY_EXCEPTIONS];
     /// Import sections without repetition.
     CompactImports "compact-imports" "proposal" On [COMPACT_IMPORTS];
     /// Continuations.

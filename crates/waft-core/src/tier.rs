@@ -107,6 +107,18 @@ pub struct StackMap {
     pub slots: Vec<i32>,
 }
 
+/// Where an exception that leaves a call goes on: in the caller, with the reference to it in `rax`, `rbp` the frame's, and
+/// nothing else in registers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ExceptionHandler {
+    /// The instruction after the call, in bytes from the start of the function's code.
+    pub offset: u32,
+    /// The instruction to go on with, in bytes from the start of the function's code.
+    pub landing: u32,
+    /// Bytes from the stack pointer that the landing wants up to the frame pointer.
+    pub frame_bytes: u32,
+}
+
 /// A compiled function.
 #[derive(Clone, Debug, Default)]
 pub struct CompiledFunc {
@@ -122,6 +134,8 @@ pub struct CompiledFunc {
     pub positions: Vec<CodePosition>,
     /// Calls during which references into the GC heap are live, by ascending offset.
     pub stack_maps: Vec<StackMap>,
+    /// Calls whose exceptions the function may catch, by ascending offset.
+    pub handlers: Vec<ExceptionHandler>,
 }
 
 /// Why a tier could not compile a function: a limit of the tier, or a bug in it.

@@ -5,7 +5,7 @@ use crate::signature::clif_type;
 use crate::translator::FuncTranslator;
 use crate::trap::clif_trap;
 use cranelift_codegen::ir::types::{I32, I64};
-use cranelift_codegen::ir::{Inst, InstBuilder, StackSlotData, StackSlotKind, Value};
+use cranelift_codegen::ir::{Block, FuncRef, Inst, InstBuilder, SigRef, StackSlotData, StackSlotKind, Value};
 use waft_core::convention::{AREA_SLOT_BYTES, Results};
 use waft_core::index::{DefinedFuncIndex, FuncIndex, TableIndex, TypeIndex};
 use waft_core::layout::{POINTER_BYTES, func_import, func_ref, store_context};
@@ -17,6 +17,24 @@ use waft_core::types::{HeapType, ValType};
 struct Callee {
     code: Value,
     context: Value,
+}
+
+/// What a call instruction names as its callee.
+#[derive(Clone, Copy)]
+pub(crate) enum CallTarget {
+    /// A function of the module.
+    Neighbour(FuncRef),
+    /// Whatever is at an address, by a signature.
+    Pointer(SigRef, Value),
+}
+
+/// Where the results of a call are.
+#[derive(Clone, Copy)]
+pub(crate) enum Returned {
+    /// They are the instruction's.
+    Inst(Inst),
+    /// They are the parameters of the block in which the code goes on.
+    Block(Block),
 }
 
 /// What becomes of the caller.
@@ -44,11 +62,7 @@ impl FuncTranslator<'_, '_> {
             (Some(_), Linkage::Direct) => {
                 let neighbour = self.neighbour(func);
                 let args = self.args(ty, self.vm.context, kind);
-                let call = match kind {
-                    CallKind::Returning => self.builder.ins().call(neighbour, &args),
-                    CallKind::Tail => self.builder.ins().return_call(neighbour, &args),
-                };
-                self.go_on(ty, call, kind);
+                self.emit_call(ty, CallTarget::Neighbour(neighbour), &args, kind);
             }
             (Some(defined), Linkage::Slots) => {
                 let code = self.load_slot(defined);
@@ -97,8 +111,7 @@ impl FuncTranslator<'_, '_> {
         let flags = self.trusted(Region::Code).with_readonly();
         let flags = flags.with_trap_code(Some(clif_trap(TrapCode::IndirectCallToNull)));
         let found = self.builder.ins().load(I32, flags, reference, func_ref::TYPE as i32);
-        let matches = self.is_type(found, wanted, ty);
-        self.trap_if_zero(matches, TrapCode::BadSignature);
+        self.trap_unless_type(found, wanted, ty, TrapCode::BadSignature);
     }
 
     fn load_slot(&mut self, func: DefinedFuncIndex) -> Value {
@@ -117,22 +130,23 @@ impl FuncTranslator<'_, '_> {
     fn call_pointer(&mut self, ty: TypeIndex, callee: &Callee, kind: CallKind) {
         let signature = self.type_signature(ty);
         let args = self.args(ty, callee.context, kind);
-        let call = match kind {
-            CallKind::Returning => self.builder.ins().call_indirect(signature, callee.code, &args),
-            CallKind::Tail => self.builder.ins().return_call_indirect(signature, callee.code, &args),
-        };
-        self.go_on(ty, call, kind);
+        self.emit_call(ty, CallTarget::Pointer(signature, callee.code), &args, kind);
     }
 
-    /// After a call: with its results, or not at all.
-    fn go_on(&mut self, ty: TypeIndex, call: Inst, kind: CallKind) {
-        match kind {
-            CallKind::Returning => {
-                self.map_homed_refs(call);
-                self.results(ty, call);
+    /// Calls, and goes on with the results, or not at all.
+    fn emit_call(&mut self, ty: TypeIndex, target: CallTarget, args: &[Value], kind: CallKind) {
+        match (kind, target) {
+            (CallKind::Returning, _) => {
+                let returned = self.call_catching(target, args);
+                self.results(ty, returned);
+                return;
             }
-            CallKind::Tail => self.reachable = false,
-        }
+            (CallKind::Tail, CallTarget::Neighbour(func)) => self.builder.ins().return_call(func, args),
+            (CallKind::Tail, CallTarget::Pointer(signature, code)) => {
+                self.builder.ins().return_call_indirect(signature, code, args)
+            }
+        };
+        self.reachable = false;
     }
 
     /// Pops the arguments of a call to a function of type `ty` and puts before them what the convention wants.
@@ -159,11 +173,14 @@ impl FuncTranslator<'_, '_> {
     }
 
     /// Pushes the results of a call to a function of type `ty`.
-    fn results(&mut self, ty: TypeIndex, call: Inst) {
+    fn results(&mut self, ty: TypeIndex, returned: Returned) {
         let types: &[ValType] = self.shape.sig(ty).results();
         if Results::of(types) == Results::Registers {
             for (at, ty) in types.iter().enumerate() {
-                let value = self.builder.inst_results(call)[at];
+                let value = match returned {
+                    Returned::Inst(call) => self.builder.inst_results(call)[at],
+                    Returned::Block(block) => self.builder.block_params(block)[at],
+                };
                 self.root_if_ref(value, *ty);
                 self.push(value);
             }

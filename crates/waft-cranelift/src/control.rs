@@ -9,6 +9,7 @@
 //! a branch back.
 
 use crate::context::{Region, VmValues};
+use crate::exception::Caught;
 use crate::signature::clif_type;
 use crate::translator::{FuncTranslator, TranslateResult};
 use cranelift_codegen::ir::{Block, BlockArg, Inst, InstBuilder, JumpTableData, Value};
@@ -20,7 +21,7 @@ use wasmparser::{BlockType, BrTable, Operator};
 
 /// An open block.
 pub(crate) struct Frame<'a> {
-    kind: FrameKind,
+    pub(crate) kind: FrameKind,
     params: &'a [ValType],
     results: Types<'a>,
     /// What branches go to. A loop has its header from the start, others get a block with the first branch.
@@ -28,14 +29,16 @@ pub(crate) struct Frame<'a> {
     /// Whether any branch to the label, other than a back edge, is not cold.
     warm: bool,
     /// How many operands lie below the block's parameters.
-    height: usize,
+    pub(crate) height: usize,
     /// How many open blocks are loops, this one included.
     loops: u32,
+    /// How many of the open [`TryScope`](crate::exception::TryScope)s the code directly in the block is in.
+    pub(crate) tries: usize,
 }
 
 /// What opened a block.
 #[derive(Clone, Copy)]
-enum FrameKind {
+pub(crate) enum FrameKind {
     /// `block`, or the function itself.
     Block,
     /// `loop`.
@@ -51,6 +54,15 @@ enum FrameKind {
     },
     /// `else`.
     Else,
+    /// `try_table`, or `try` before its first clause: the innermost scope is its own.
+    Try,
+    /// `catch` or `catch_all`.
+    Catch {
+        /// What was caught; none if no exception can come here.
+        caught: Option<Caught>,
+        /// Where it goes on if no clause so far was for it. The block has one predecessor and is sealed.
+        rest: Option<Block>,
+    },
 }
 
 impl Frame<'_> {
@@ -82,7 +94,7 @@ impl Types<'_> {
 }
 
 /// The types of what a block takes and gives.
-struct BlockTypes<'a> {
+pub(crate) struct BlockTypes<'a> {
     params: &'a [ValType],
     results: Types<'a>,
 }
@@ -101,6 +113,7 @@ impl<'a> FuncTranslator<'a, '_> {
             warm: false,
             height: 0,
             loops: 0,
+            tries: 0,
         };
         self.frames.push(frame);
     }
@@ -120,7 +133,7 @@ impl<'a> FuncTranslator<'a, '_> {
         (entry, VmValues::new(entry, params[0], area))
     }
 
-    fn block_types(&self, ty: BlockType) -> TranslateResult<BlockTypes<'a>> {
+    pub(crate) fn block_types(&self, ty: BlockType) -> TranslateResult<BlockTypes<'a>> {
         Ok(match ty {
             BlockType::Empty => BlockTypes { params: &[], results: Types::Many(&[]) },
             BlockType::Type(ty) => BlockTypes { params: &[], results: Types::One(self.val_type(ty)?) },
@@ -131,11 +144,12 @@ impl<'a> FuncTranslator<'a, '_> {
         })
     }
 
-    fn push_frame(&mut self, kind: FrameKind, types: BlockTypes<'a>, label: Option<Block>) {
+    pub(crate) fn push_frame(&mut self, kind: FrameKind, types: BlockTypes<'a>, label: Option<Block>) {
         let BlockTypes { params, results } = types;
         let height = self.height() - params.len();
         let loops = self.innermost().loops + u32::from(matches!(kind, FrameKind::Loop));
-        self.frames.push(Frame { kind, params, results, label, warm: false, height, loops });
+        let tries = self.tries.len();
+        self.frames.push(Frame { kind, params, results, label, warm: false, height, loops, tries });
     }
 
     /// `block`.
@@ -198,6 +212,7 @@ impl<'a> FuncTranslator<'a, '_> {
         if let FrameKind::If { branch, otherwise, cold } = self.innermost().kind {
             self.end_without_else(branch, otherwise, cold);
         }
+        self.end_tries();
         let is_loop = matches!(self.innermost().kind, FrameKind::Loop);
         let label = self.innermost().label;
         if self.reachable && label.is_some() && !is_loop {
@@ -252,12 +267,17 @@ impl<'a> FuncTranslator<'a, '_> {
         }
     }
 
-    fn innermost(&mut self) -> &mut Frame<'a> {
+    pub(crate) fn innermost(&mut self) -> &mut Frame<'a> {
         self.frames.last_mut().expect("validation balances blocks")
     }
 
+    /// The block at a depth, 0 the innermost.
+    pub(crate) fn outer(&self, depth: u32) -> &Frame<'a> {
+        &self.frames[self.frames.len() - 1 - depth as usize]
+    }
+
     /// Jumps to the end of the innermost block with its results, which are on top of the stack.
-    fn jump_to_end(&mut self) {
+    pub(crate) fn jump_to_end(&mut self) {
         let (label, arity) = self.label(0);
         self.jump(label, arity);
     }
@@ -385,8 +405,16 @@ impl<'a> FuncTranslator<'a, '_> {
     /// An operator that cannot be reached: only blocks are counted.
     pub(crate) fn dead_operator(&mut self, op: &Operator<'_>) {
         match op {
-            Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } => self.dead_depth += 1,
+            Operator::Block { .. }
+            | Operator::Loop { .. }
+            | Operator::If { .. }
+            | Operator::TryTable { .. }
+            | Operator::Try { .. } => self.dead_depth += 1,
             Operator::Else if self.dead_depth == 0 => self.else_(),
+            Operator::Catch { tag_index } if self.dead_depth == 0 => self.catch(*tag_index),
+            Operator::CatchAll if self.dead_depth == 0 => self.catch_all(),
+            Operator::Delegate { relative_depth } if self.dead_depth == 0 => self.delegate(*relative_depth),
+            Operator::Delegate { .. } => self.dead_depth -= 1,
             Operator::End if self.dead_depth == 0 => self.end(),
             Operator::End => self.dead_depth -= 1,
             _ => {}
@@ -395,7 +423,7 @@ impl<'a> FuncTranslator<'a, '_> {
 
     /// The block of the label at `depth`, made if there was no branch to it yet, and how many values it takes: for a
     /// branch from here.
-    fn label(&mut self, depth: u32) -> (Block, usize) {
+    pub(crate) fn label(&mut self, depth: u32) -> (Block, usize) {
         let at = self.frames.len() - 1 - depth as usize;
         self.frames[at].warm |= !self.cold;
         let arity = self.frames[at].label_types().len();

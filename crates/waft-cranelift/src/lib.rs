@@ -17,6 +17,7 @@ mod cast;
 mod context;
 mod control;
 mod convert;
+mod exception;
 mod func;
 mod gc;
 mod global;

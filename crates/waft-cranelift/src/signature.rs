@@ -48,7 +48,9 @@ fn libcall_signature(call: Libcall) -> Signature {
         LibcallType::I32 | LibcallType::Ok | LibcallType::Ref => I32,
         LibcallType::I64 => I64,
     };
-    let mut clif = Signature::new(CallConv::SystemV);
+    // Who catches what it throws finds no register as it was: of the C convention Cranelift does not know that.
+    let convention = if call == Libcall::Throw { CallConv::Tail } else { CallConv::SystemV };
+    let mut clif = Signature::new(convention);
     clif.params.push(AbiParam::new(I64));
     clif.params.extend(call.params().iter().map(|ty| AbiParam::new(clif_type(*ty))));
     clif.returns.extend(call.result().map(|ty| AbiParam::new(clif_type(ty))));

@@ -1,5 +1,6 @@
 //! The tier itself: settings, reuse of Cranelift's allocations, and what its output becomes.
 
+use crate::exception::handlers;
 use crate::home;
 use crate::signature::guest_signature;
 use crate::stack_map::stack_maps;
@@ -251,6 +252,7 @@ fn finish(code: &CompiledCode, func: &Function) -> Result<CompiledFunc, String> 
         traps,
         positions: positions(code),
         stack_maps: stack_maps(code),
+        handlers: handlers(code)?,
     })
 }
 

@@ -13,6 +13,7 @@
 
 use crate::context::VmValues;
 use crate::control::Frame;
+use crate::exception::TryScope;
 use crate::home::{Homes, KEPT_OPERANDS};
 use crate::signature::Signatures;
 use cranelift_codegen::entity::EntitySet;
@@ -59,6 +60,8 @@ pub(crate) struct FuncTranslator<'a, 'b> {
     pub(crate) dead_depth: u32,
     /// The open blocks, outermost first.
     pub(crate) frames: Vec<Frame<'a>>,
+    /// The open scopes in which exceptions are caught, outermost first.
+    pub(crate) tries: Vec<TryScope>,
     /// Values that are loaded once, in the entry block.
     pub(crate) vm: VmValues,
     /// Signatures and functions that were declared to Cranelift.
@@ -106,6 +109,7 @@ impl<'a, 'b> FuncTranslator<'a, 'b> {
             cold: false,
             dead_depth: 0,
             frames: Vec::new(),
+            tries: Vec::new(),
             vm,
             signatures: Signatures::default(),
             result_slot: None,

@@ -14,8 +14,11 @@ use std::sync::{Arc, Weak};
 use waft_core::index::{DefinedFuncIndex, TypedIndex};
 use waft_core::limits::CODE_BYTES_MAX;
 use waft_core::module::Shape;
-use waft_core::tier::CompiledFunc;
+use waft_core::tier::{CompiledFunc, ExceptionHandler};
 use waft_core::trap::TrapCode;
+
+/// Bytes of an entry in the table of handlers.
+const HANDLER_BYTES: usize = 12;
 
 /// Functions start at multiples of this: a processor fetches so many bytes at once.
 const FUNC_ALIGN: usize = 32;
@@ -34,6 +37,9 @@ pub(crate) struct CodeTables {
     pub(crate) traps: Section,
     /// `u32` code offset and `u32` module offset of each piece of code with an origin.
     pub(crate) positions: Section,
+    /// `u32` code offset after each call whose exceptions are caught, `u32` code offset of the landing, `u32` bytes of the
+    /// frame.
+    pub(crate) handlers: Section,
     /// See [`StackMaps`].
     pub(crate) stack_maps: Section,
 }
@@ -90,8 +96,20 @@ pub(crate) struct CodeOrigin {
 }
 
 impl CodeTables {
-    fn new(funcs: Vec<u8>, traps: Vec<u8>, positions: Vec<u8>, stack_maps: Section) -> Self {
-        Self { funcs: funcs.into(), traps: traps.into(), positions: positions.into(), stack_maps }
+    fn new(
+        funcs: Vec<u8>,
+        traps: Vec<u8>,
+        positions: Vec<u8>,
+        stack_maps: Section,
+        handlers: Vec<u8>,
+    ) -> Self {
+        Self {
+            funcs: funcs.into(),
+            traps: traps.into(),
+            positions: positions.into(),
+            stack_maps,
+            handlers: handlers.into(),
+        }
     }
 
     fn func(&self, at: usize) -> Option<(u32, u32)> {
@@ -107,6 +125,15 @@ impl CodeTables {
             return None;
         }
         TrapCode::from_u8(*codes.get(at)?)
+    }
+
+    /// What catches the exceptions of the call before `offset`: neither allocates nor locks.
+    pub(crate) fn handler(&self, offset: u32) -> Option<ExceptionHandler> {
+        let bytes = self.handlers.bytes();
+        let at = search(bytes.len() / HANDLER_BYTES, |at| number(bytes, at * 3), offset)?;
+        let [found, landing, frame_bytes] = [0, 1, 2].map(|field| number(bytes, at * 3 + field));
+        let handler = ExceptionHandler { offset: found?, landing: landing?, frame_bytes: frame_bytes? };
+        (handler.offset == offset).then_some(handler)
     }
 
     /// Where the code at `offset` comes from.
@@ -151,7 +178,7 @@ fn search(count: usize, key: impl Fn(usize) -> Option<u32>, wanted: u32) -> Opti
 impl CompiledCode {
     /// No code at all.
     pub(crate) fn none() -> Self {
-        Self::loaded(None, CodeTables::new(Vec::new(), Vec::new(), Vec::new(), Vec::new().into()))
+        Self::loaded(None, CodeTables::new(Vec::new(), Vec::new(), Vec::new(), Vec::new().into(), Vec::new()))
     }
 
     /// Code that is in memory already, with its tables.
@@ -174,9 +201,8 @@ impl CompiledCode {
         );
         // Between functions stands `int3`: nothing runs there.
         let mut text = vec![0xcc; end];
-        let (mut table, mut trap_offsets, mut trap_codes, mut positions) =
-            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let mut stack_maps = Vec::new();
+        let (mut table, mut trap_offsets, mut trap_codes) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut positions, mut stack_maps, mut handlers) = (Vec::new(), Vec::new(), Vec::new());
         for (func, &start) in funcs.iter().zip(&starts) {
             text[start..start + func.code.len()].copy_from_slice(&func.code);
             relocate(&mut text, start, func, shape, &starts)?;
@@ -189,12 +215,16 @@ impl CompiledCode {
             for position in &func.positions {
                 push_pair(&mut positions, start as u32 + position.code, position.wasm);
             }
+            for handler in &func.handlers {
+                push_pair(&mut handlers, start as u32 + handler.offset, start as u32 + handler.landing);
+                handlers.extend(handler.frame_bytes.to_le_bytes());
+            }
         }
         trap_offsets.extend(trap_codes);
         let text =
             if text.is_empty() { None } else { Some(CodeMemory::publish(&text).context("cannot map code")?) };
         let stack_maps = StackMaps::encode(&stack_maps);
-        Ok(Self::loaded(text, CodeTables::new(table, trap_offsets, positions, stack_maps)))
+        Ok(Self::loaded(text, CodeTables::new(table, trap_offsets, positions, stack_maps, handlers)))
     }
 
     /// The machine code.
@@ -202,7 +232,7 @@ impl CompiledCode {
         self.text.as_deref().unwrap_or_default()
     }
     /// The tables.
-    pub(crate) fn tables(&self) -> &CodeTables {
+    pub(crate) fn tables(&self) -> &Arc<CodeTables> {
         &self.tables
     }
     /// Where references into the GC heap are during calls.

@@ -18,7 +18,7 @@ pub(crate) fn module(engine: &Engine, wasm: Arc<[u8]>) -> Result<ModuleInner> {
     let layout = VmLayout::new(&shape);
     let funcs = functions(engine, &shape, &layout, &wasm)?;
     let code = CompiledCode::link(&shape, &funcs)?;
-    ModuleInner::new(engine, shape, WasmBytes::Whole(wasm), code)
+    ModuleInner::new(engine, shape, WasmBytes::Whole(wasm.into()), code)
 }
 
 /// Decodes and validates a module.

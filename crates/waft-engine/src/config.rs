@@ -1,5 +1,6 @@
 //! How an engine is set up: plain data, with the defaults that are right for most.
 
+use crate::cache::Cache;
 use crate::proposal::is_switch;
 use std::sync::Arc;
 use waft_core::proposal::{Proposal, ProposalSet, Status};
@@ -32,6 +33,7 @@ pub struct Config {
     pub(crate) tunables: Tunables,
     pub(crate) tier: Option<Arc<dyn Tier>>,
     pub(crate) gc_stress: GcStress,
+    pub(crate) cache: Option<Cache>,
 }
 
 impl std::fmt::Debug for Config {
@@ -42,6 +44,7 @@ impl std::fmt::Debug for Config {
             .field("proposals", &self.proposals)
             .field("tunables", &self.tunables)
             .field("gc_stress", &self.gc_stress)
+            .field("cache", &self.cache)
             .field("tier", &self.tier.as_ref().map(|tier| tier.name()))
             .finish()
     }
@@ -116,6 +119,7 @@ impl Config {
             tunables: Tunables::default(),
             tier: None,
             gc_stress: GcStress::Off,
+            cache: None,
         }
     }
 
@@ -163,6 +167,24 @@ impl Config {
     /// ```
     pub fn tier(&mut self, tier: Arc<dyn Tier>) -> &mut Self {
         self.tier = Some(tier);
+        self
+    }
+
+    /// Where compiled code is kept for later processes; nowhere by default.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let directory = std::env::temp_dir().join(format!("waft-example-{}-config-cache", std::process::id()));
+    /// let mut config = CacheConfig::new();
+    /// config.with_directory(&directory);
+    /// let engine = Engine::new(Config::new().cache(Some(Cache::new(config)?)))?;
+    /// Module::new(&engine, "(module (func))")?;
+    /// assert_eq!(std::fs::read_dir(&directory)?.count(), 1);
+    /// # std::fs::remove_dir_all(&directory)?;
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn cache(&mut self, cache: Option<Cache>) -> &mut Self {
+        self.cache = cache;
         self
     }
 
@@ -257,6 +279,8 @@ impl Config {
         wasm_custom_page_sizes CustomPageSizes "(memory 1 (pagesize 1))";
         wasm_compact_imports CompactImports r#"(import "m" (item "a" (func)) (item "b" (func)))"#;
         wasm_extended_const ExtendedConst "(global i32 (i32.add (i32.const 1) (i32.const 2)))";
+        wasm_exceptions Exceptions "(tag $t) (func (throw $t))";
+        wasm_legacy_exceptions LegacyExceptions off "(func try catch_all end)";
     }
 
     /// Switches a proposal of WebAssembly that is known only at run time. The others have a method each.

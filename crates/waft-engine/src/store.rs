@@ -2,9 +2,13 @@
 
 use crate::door::Doorkeeper;
 use crate::engine::Engine;
+use crate::exception::ThrownException;
+use crate::exnref::ExnRef;
 use crate::limits::{self, GrowthRequest, HostLimits, ResourceLimiter};
-use crate::vm::{InterruptHandle, StoreOpaque};
+use crate::rooted::Rooted;
+use crate::vm::{GcStats, InterruptHandle, StoreOpaque};
 use anyhow::Result;
+use waft_core::gc;
 
 /// A store without its owner: the engine's half, then the host's.
 #[repr(C)]
@@ -156,6 +160,69 @@ impl<T> Store<T> {
         self.inner.get_mut().opaque.doorkeeper = keeper;
     }
 
+    /// Throws an exception: a host function returns the error, and the guest that called it may catch the exception.
+    ///
+    /// # Errors
+    ///
+    /// Always.
+    ///
+    /// # Panics
+    ///
+    /// If the exception belongs to another store, or its scope was left.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// let engine = Engine::default();
+    /// let mut store = Store::new(&engine, ());
+    /// let ty = ExnType::new(&engine, [ValType::I32]);
+    /// let tag = Tag::new(&mut store, ty.tag_type())?;
+    /// let mut linker = Linker::new(&engine);
+    /// linker.define(&store, "host", "failure", tag)?;
+    /// linker.func_wrap("host", "fail", move |mut caller: Caller<'_, ()>| -> Result<()> {
+    ///     let pre = ExnRefPre::new(&mut caller, ty.clone());
+    ///     let exception = ExnRef::new(&mut caller, &pre, &tag, &[Val::I32(7)])?;
+    ///     Ok(caller.as_context_mut().throw(exception)?)
+    /// })?;
+    /// let module = Module::new(&engine, r#"(module
+    ///     (import "host" "failure" (tag $failure (param i32)))
+    ///     (import "host" "fail" (func $fail))
+    ///     (func (export "f") (result i32)
+    ///         (block $caught (result i32)
+    ///             (try_table (catch $failure $caught) (call $fail))
+    ///             (i32.const 0))))"#)?;
+    /// let instance = linker.instantiate(&mut store, &module)?;
+    /// assert_eq!(instance.get_typed_func::<(), i32>(&mut store, "f")?.call(&mut store, ())?, 7);
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn throw<R>(&mut self, exception: Rooted<ExnRef>) -> Result<R, ThrownException> {
+        self.as_context_mut().throw(exception)
+    }
+
+    /// Takes the exception that was thrown last, if no guest has caught it and nobody has taken it.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let engine = Engine::default();
+    /// # let mut store = Store::new(&engine, ());
+    /// let module = Module::new(&engine, r#"(module
+    ///     (tag $t (param i32)) (func (export "f") (throw $t (i32.const 7))))"#)?;
+    /// let instance = Instance::new(&mut store, &module, &[])?;
+    /// let error = instance.get_typed_func::<(), ()>(&mut store, "f")?.call(&mut store, ()).unwrap_err();
+    /// assert!(error.is::<ThrownException>());
+    /// let exception = store.take_pending_exception().context("none")?;
+    /// assert_eq!(exception.field(&mut store, 0)?.unwrap_i32(), 7);
+    /// assert!(!store.has_pending_exception());
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn take_pending_exception(&mut self) -> Option<Rooted<ExnRef>> {
+        self.as_context_mut().take_pending_exception()
+    }
+
+    /// Whether an exception was thrown that no guest has caught and nobody has taken.
+    pub fn has_pending_exception(&self) -> bool {
+        self.inner.get().opaque.pending_exception().get() != gc::NULL
+    }
+
     /// Collects what neither the host nor a guest can reach any more. Nobody has to: collections happen when they pay.
     ///
     /// ```
@@ -172,6 +239,28 @@ impl<T> Store<T> {
     /// ```
     pub fn gc(&mut self) {
         self.as_context_mut().gc();
+    }
+
+    /// What the GC heap did so far, and how long it took.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let engine = Engine::default();
+    /// # let mut store = Store::new(&engine, ());
+    /// let module = Module::new(&engine, r#"(module (type $t (array (mut i64)))
+    ///     (func (export "churn") (param i32) (loop
+    ///         (drop (array.new_default $t (i32.const 1000)))
+    ///         (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))))"#)?;
+    /// let instance = Instance::new(&mut store, &module, &[])?;
+    /// instance.get_typed_func::<i32, ()>(&mut store, "churn")?.call(&mut store, 1_000)?;
+    /// let stats = store.gc_stats();
+    /// assert_eq!(stats.bytes_allocated, 1_000 * 8_008);
+    /// assert!(stats.minor_collections > 0 && stats.bytes_copied < 100_000);
+    /// println!("the guest waited {:?} at most", stats.pause_longest);
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn gc_stats(&self) -> GcStats {
+        self.inner.get().opaque.gc_stats()
     }
 
     /// What makes this store's guest trap, from any thread.
@@ -235,6 +324,10 @@ impl<'a, T> StoreContext<'a, T> {
     pub fn data(&self) -> &'a T {
         &self.0.host.data
     }
+    /// What the GC heap did so far.
+    pub fn gc_stats(&self) -> GcStats {
+        self.0.opaque.gc_stats()
+    }
     /// The engine.
     pub fn engine(&self) -> &'a Engine {
         self.0.opaque.engine()
@@ -242,6 +335,34 @@ impl<'a, T> StoreContext<'a, T> {
 }
 
 impl<'a, T> StoreContextMut<'a, T> {
+    /// Throws an exception: see [`Store::throw`].
+    ///
+    /// # Errors
+    ///
+    /// Always.
+    ///
+    /// # Panics
+    ///
+    /// If the exception belongs to another store, or its scope was left.
+    pub fn throw<R>(&mut self, exception: Rooted<ExnRef>) -> Result<R, ThrownException> {
+        let opaque = &self.0.opaque;
+        let reference = exception.reference(opaque).expect("an exception of this store, in its scope");
+        opaque.pending_exception().set(reference);
+        Err(ThrownException)
+    }
+
+    /// Takes the exception that was thrown last: see [`Store::take_pending_exception`].
+    pub fn take_pending_exception(&mut self) -> Option<Rooted<ExnRef>> {
+        let opaque = &mut self.0.opaque;
+        let reference = opaque.pending_exception().replace(gc::NULL);
+        (reference != gc::NULL).then(|| Rooted::new(opaque, reference))
+    }
+
+    /// Whether an exception was thrown that no guest has caught and nobody has taken.
+    pub fn has_pending_exception(&self) -> bool {
+        self.0.opaque.pending_exception().get() != gc::NULL
+    }
+
     /// The host's data.
     pub fn data(&self) -> &T {
         &self.0.host.data

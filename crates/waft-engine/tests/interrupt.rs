@@ -10,7 +10,7 @@ use std::thread;
 use waft::*;
 
 /// Ways to run for ever, each after a call of `host::ready`.
-const ENDLESS: [(&str, &str); 17] = [
+const ENDLESS: [(&str, &str); 20] = [
     ("empty loop", "(loop (br 0))"),
     ("counting loop", "(loop (global.set $g (i32.add (global.get $g) (i32.const 1))) (br 0))"),
     ("calls", "(loop (call $leaf) (br 0))"),
@@ -30,6 +30,9 @@ const ENDLESS: [(&str, &str); 17] = [
     ("atomics", "(loop (drop (i64.atomic.rmw.xor $shared (i32.const 0) (i64.const 1))) (br 0))"),
     ("64-bit fills", "(loop (memory.fill $wide (i64.const 0) (i32.const 1) (i64.const 65536)) (br 0))"),
     ("64-bit stores", "(loop (i64.store $wide offset=65000 (i64.const 8) (i64.const 1)) (br 0))"),
+    ("exceptions", "(loop $l (block $h (try_table (catch_all $h) (call $throw))) (br $l))"),
+    ("exceptions passed on", "(loop $l (block $h (try_table (catch_all $h) (call $pass))) (br $l))"),
+    ("exceptions caught at once", "(loop $l (block $h (try_table (catch_all $h) (throw $t))) (br $l))"),
     ("table fills", "(loop (table.fill (i32.const 1) (ref.null func) (i32.const 900)) (br 0))"),
 ];
 
@@ -38,6 +41,9 @@ fn module_text(body: &str) -> String {
         r#"(module (import "host" "ready" (func $ready)) (import "host" "nothing" (func $nothing))
             (memory 16) (memory $shared 1 1 shared) (memory $wide i64 1) (table 1000 funcref) (elem (i32.const 0) $leaf)
             (global $g (mut i32) (i32.const 0)) (global $zero (mut i32) (i32.const 0))
+            (tag $t) (tag $other)
+            (func $throw (throw $t))
+            (func $pass (block $h (try_table (catch $other $h) (call $throw))))
             (func $leaf)
             (func $tree (param i32)
                 (if (local.get 0) (then

@@ -10,9 +10,16 @@ fn errors_name_the_proposal_that_is_missing_or_off() {
     let no_tail_call = Engine::new(Config::new().wasm_tail_call(false)).unwrap();
     let default = Engine::default();
     let cases = [
-        (&default, "(module (type (struct)))", "`gc`, which Waft does not support yet"),
-        (&no_memory64, "(module (memory i64 1))", "`memory64`, which is switched off"),
-        (&default, "(module (tag))", "`exceptions`, which Waft does not support yet"),
+        (
+            &default,
+            "(module (type $f (func)) (type (cont $f)))",
+            "`stack-switching`, which Waft does not support yet",
+        ),
+        (
+            &no_memory64,
+            "(module (memory i64 1))",
+            "`memory64`, which is switched off (`Config::wasm_memory64`)",
+        ),
         (&no_simd, "(module (func (param v128)))", "`simd`, which is switched off (`Config::wasm_simd`)"),
         (
             &no_tail_call,

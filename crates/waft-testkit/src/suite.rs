@@ -15,6 +15,8 @@ const ONE_MEMORY: &[&str] = &[
     "proposals/threads/",
 ];
 
+/// Scripts of the first form of exceptions.
+const LEGACY_EXCEPTIONS: &str = "tests/wast/exception/legacy/";
 /// Folders from before a module could have several tables.
 const ONE_TABLE: &[&str] = &["proposals/threads/"];
 
@@ -39,6 +41,9 @@ impl Script {
         let is_in = |folders: &[&str]| folders.iter().any(|folder| self.name.starts_with(folder));
         if self.name.starts_with(DETERMINISTIC) {
             config.deterministic(true);
+        }
+        if self.name.starts_with(LEGACY_EXCEPTIONS) {
+            config.wasm_legacy_exceptions(true);
         }
         if is_in(ONE_MEMORY) {
             config.wasm_multi_memory(false);

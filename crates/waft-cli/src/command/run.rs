@@ -4,6 +4,7 @@
 //!
 //! Grants: `grant.rs`. Loading FILE: `input.rs`. Exit codes: `exit.rs`.
 
+use crate::cache::CacheFlags;
 use crate::command::THREAD_STACK_BYTES;
 use crate::grant::{DirGrant, EnvGrant, dir_parser, env_parser};
 use crate::input::Input;
@@ -20,15 +21,16 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 use waft::{
-    Engine, Error, ExternType, Instance, InstancePre, Linker, Module, Result, Store, Trap, Val, bail,
+    Engine, Error, ExternType, Instance, InstancePre, Linker, Module, Result, Store, ThrownException, Trap,
+    Val, bail,
 };
 use waft_wasi::{Access, I32Exit, WasiCtx};
 
 /// Run a program
 ///
 /// The program gets its arguments, the standard streams, clocks and random numbers. Everything else must be granted.
-/// Ends with the program's own exit code; 134 if it traps, with a backtrace on standard error; 1 for an error of
-/// waft's.
+/// Ends with the program's own exit code; 134 if it traps, or throws an exception that it does not catch, with a
+/// backtrace on standard error; 1 for an error of waft's.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -37,6 +39,7 @@ Examples:
   waft run --dir ./site::/srv:ro --timeout 10s --max-memory 512MiB build.wasm /srv
   waft run --invoke add math.wasm 3 5
   waft run --proposal -relaxed-simd,-tail-call --deterministic model.wasm
+  waft run --no-cache app.wasm
   cat app.wasm | waft run - argument")]
 pub(crate) struct Run {
     /// Grant a directory, under its own name or as GUEST; `:ro` to be read only
@@ -59,8 +62,15 @@ pub(crate) struct Run {
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     timeout: Option<Duration>,
 
+    /// Print at the end, on standard error, what the garbage collector did and how long the program waited for it
+    #[arg(long)]
+    gc_stats: bool,
+
     #[command(flatten)]
     setup: Setup,
+
+    #[command(flatten)]
+    cache: CacheFlags,
 
     /// The program (text, binary or precompiled; `-` for standard input), then its arguments
     ///
@@ -79,7 +89,7 @@ struct Host {
 
 impl Run {
     pub(crate) fn execute(self) -> Result<ExitCode> {
-        let engine = self.setup.engine()?;
+        let engine = self.setup.engine_with_cache(self.cache.open())?;
         let input = Input::read(self.file())?;
         let module = match input.source_bytes() {
             Some(bytes) => {
@@ -104,9 +114,12 @@ impl Run {
         let result = self.call_guest(&mut store, &pre);
         let expired = timeout.as_ref().is_some_and(Timeout::expired);
         drop(timeout);
+        if self.gc_stats {
+            exit::say(format_args!("garbage collection: {}", store.gc_stats()));
+        }
         match result {
             Ok(()) => Ok(ExitCode::SUCCESS),
-            Err(error) => self.end_by(error, expired, store.data()),
+            Err(error) => self.end_by(error, expired, &mut store),
         }
     }
 
@@ -202,11 +215,15 @@ impl Run {
         output::print(&lines)
     }
 
-    /// An error that came out of the guest: its exit code, a trap, or a failure of ours.
-    fn end_by(&self, error: Error, expired: bool, host: &Host) -> Result<ExitCode> {
+    /// An error that came out of the guest: its exit code, a trap, an exception, or a failure of ours.
+    fn end_by(&self, error: Error, expired: bool, store: &mut Store<Host>) -> Result<ExitCode> {
         if let Some(I32Exit(code)) = error.downcast_ref::<I32Exit>() {
             // What a process hands to its parent is the low eight bits; a native program's are cut off the same way.
             return Ok(ExitCode::from(*code as u8));
+        }
+        if error.is::<ThrownException>() {
+            let exception = describe::pending_exception(store)?;
+            return Ok(exit::report_exception(&self.name(), &exception, &error));
         }
         match error.downcast_ref::<Trap>() {
             Some(Trap::Interrupt) if expired => {
@@ -215,7 +232,7 @@ impl Run {
                 Ok(exit::report_trap(&name, &Trap::Interrupt, &error))
             }
             Some(trap) => Ok(exit::report_trap(&self.name(), trap, &error)),
-            None => match host.memory.as_ref().and_then(MemoryLimit::exceeded) {
+            None => match store.data().memory.as_ref().and_then(MemoryLimit::exceeded) {
                 Some(bytes) => {
                     Err(error.context(format!("{}: --max-memory {}", self.name(), format_size(bytes))))
                 }

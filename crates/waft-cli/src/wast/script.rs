@@ -5,7 +5,7 @@ use super::{Report, Setting, spectest, trap, value};
 use crate::timeout::Timeout;
 use std::collections::HashMap;
 use std::time::Instant;
-use waft::{Error, Extern, Func, Instance, Linker, Module, Store, Trap, Val};
+use waft::{Error, Extern, Func, Instance, Linker, Module, Store, ThrownException, Trap, Val};
 use wast::token::Id;
 use wast::{QuoteWat, WastDirective, WastExecute, WastInvoke, WastRet, WastThread, Wat};
 
@@ -38,6 +38,8 @@ enum Stop {
     Unlinkable(String),
     /// The guest trapped.
     Trapped(Trap),
+    /// The guest threw an exception that it did not catch.
+    Threw,
     /// The script asks for something that does not exist or is not supported.
     Script(String),
 }
@@ -95,7 +97,7 @@ impl<'scope> Script<'scope> {
             WastDirective::AssertUnlinkable { module, message, .. } => {
                 self.assert_unlinkable(module, message)
             }
-            WastDirective::AssertException { .. } => Err("not supported: assert_exception".into()),
+            WastDirective::AssertException { exec, .. } => expect_exception(self.execute(exec)),
             WastDirective::AssertSuspension { .. } => Err("not supported: assert_suspension".into()),
             WastDirective::Thread(thread) => self.thread(thread),
             WastDirective::Wait { thread, .. } => self.threads.wait(thread.name()),
@@ -198,10 +200,9 @@ impl<'scope> Script<'scope> {
     }
 
     fn instantiate(&mut self, module: &Module) -> Outcome<Instance> {
-        self.linker.instantiate(&mut self.store, module).map_err(|error| match error.downcast_ref::<Trap>() {
-            Some(trap) => Stop::Trapped(*trap),
-            None => Stop::Unlinkable(format!("{error:#}")),
-        })
+        let unlinkable = |error: Error| Stop::Unlinkable(format!("{error:#}"));
+        let instance = self.linker.instantiate(&mut self.store, module);
+        instance.map_err(|error| stop_of_guest(&error).unwrap_or_else(|| unlinkable(error)))
     }
 
     fn execute(&mut self, exec: WastExecute<'_>) -> Outcome<Vec<Val>> {
@@ -256,9 +257,22 @@ impl<'scope> Script<'scope> {
 }
 
 fn stop_of_call(error: Error) -> Stop {
-    match error.downcast_ref::<Trap>() {
-        Some(trap) => Stop::Trapped(*trap),
-        None => Stop::Script(format!("the call failed: {error:#}")),
+    stop_of_guest(&error).unwrap_or_else(|| Stop::Script(format!("the call failed: {error:#}")))
+}
+
+/// How a guest stopped, if the error is the guest's.
+fn stop_of_guest(error: &Error) -> Option<Stop> {
+    if error.is::<ThrownException>() {
+        return Some(Stop::Threw);
+    }
+    error.downcast_ref::<Trap>().map(|trap| Stop::Trapped(*trap))
+}
+
+fn expect_exception(outcome: Outcome<Vec<Val>>) -> Result<(), String> {
+    match outcome {
+        Err(Stop::Threw) => Ok(()),
+        Err(other) => Err(format!("expected an exception, found: {other}")),
+        Ok(values) => Err(format!("expected an exception, found results: {values:?}")),
     }
 }
 
@@ -283,6 +297,7 @@ impl std::fmt::Display for Stop {
             Stop::Rejected(reason) => write!(f, "the module was rejected: {reason}"),
             Stop::Unlinkable(reason) => write!(f, "the module does not link: {reason}"),
             Stop::Trapped(trap) => write!(f, "a trap: {trap}"),
+            Stop::Threw => f.write_str("an exception"),
             Stop::Script(reason) => f.write_str(reason),
         }
     }

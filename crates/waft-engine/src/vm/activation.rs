@@ -13,8 +13,10 @@
 //! # Elsewhere
 //!
 //! The assembly: `stub/`. Trap sites and interrupts: `signal.rs`, `interrupt.rs`. Walking frames: `activation/backtrace.rs`.
+//! Exceptions: `activation/exception.rs`.
 
 mod backtrace;
+mod exception;
 mod frames;
 mod thread;
 
@@ -22,7 +24,8 @@ pub(crate) use backtrace::RawBacktrace;
 #[cfg(test)]
 use backtrace::RawFrame;
 pub(super) use backtrace::WalkStart;
-pub(super) use frames::{StoreCodes, visit_frames};
+pub(super) use exception::{Landing, Throw, throw};
+pub(super) use frames::visit_frames;
 pub(super) use thread::{THREAD, Thread};
 
 use super::code_memory::arena_contains;
@@ -30,12 +33,15 @@ use super::context::{VmContext, VmFuncRef};
 use super::gc::VmGcState;
 use super::interrupt::InterruptState;
 use super::stub::{self, VmCallFrame};
+use crate::code::CompiledCode;
+use frames::StoreCodes;
 use std::any::Any;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::mem::offset_of;
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering, compiler_fence};
+use waft_core::gc;
 use waft_core::layout::store_context;
 use waft_core::trap::TrapCode;
 
@@ -61,6 +67,10 @@ pub(crate) struct VmStoreContext {
     funcs: Cell<*const *mut VmFuncRef>,
     funcs_count: Cell<u32>,
     interrupts: Arc<InterruptState>,
+    /// The exception that the guest has thrown and nobody has caught yet, or null.
+    exception: Cell<u32>,
+    /// The code that the store's guests run.
+    codes: RefCell<StoreCodes>,
 }
 
 // Machine code trusts the table of offsets; so the structure is held against it here.
@@ -88,6 +98,8 @@ impl VmStoreContext {
             funcs: Cell::new(ptr::null()),
             funcs_count: Cell::new(0),
             interrupts,
+            exception: Cell::new(gc::NULL),
+            codes: RefCell::default(),
         }
     }
 
@@ -106,6 +118,16 @@ impl VmStoreContext {
     #[inline]
     pub(crate) fn caller(&self) -> *mut VmContext {
         self.caller.get()
+    }
+
+    /// The exception that has been thrown and not caught, or null: a root of the store's.
+    pub(crate) fn exception(&self) -> &Cell<u32> {
+        &self.exception
+    }
+
+    /// Adds the code of a module that has instances in the store now, and so lives as long.
+    pub(super) fn add_code(&self, code: &CompiledCode) {
+        self.codes.borrow_mut().add(code);
     }
 
     /// Requests to interrupt this store.
@@ -200,11 +222,12 @@ impl VmActivation {
         unsafe { self.previous.as_ref() }
     }
 
-    fn has_failure(&self) -> bool {
+    /// Asks something about the failure that was left, if there is one.
+    fn peek_failure<R>(&self, ask: impl FnOnce(&Failure) -> R) -> Option<R> {
         let failure = self.failure.take();
-        let has_failure = failure.is_some();
+        let answer = failure.as_ref().map(ask);
         self.failure.set(failure);
-        has_failure
+        answer
     }
 
     /// Whether `raise` can return from it.
@@ -219,6 +242,8 @@ pub(crate) enum Failure {
     Error(anyhow::Error),
     /// A panic, which goes on where the guest was entered.
     Panic(Box<dyn Any + Send>),
+    /// An exception, which is in the store. The guest stops only if it does not catch it.
+    Exception(Throw),
 }
 
 /// How a guest stopped before its function returned.
@@ -240,6 +265,11 @@ pub(crate) enum GuestExit {
     },
     /// By a panic of a host function: resume it.
     Panic(Box<dyn Any + Send>),
+    /// By an exception that it did not catch: it is in the store.
+    Exception {
+        /// Where it was thrown.
+        backtrace: RawBacktrace,
+    },
 }
 
 /// Calls guest code: the only way in.
@@ -338,6 +368,8 @@ impl VmActivation {
         // A failure that was left says more than the site at which its code trapped.
         match self.failure.take() {
             Some(Failure::Panic(panic)) => GuestExit::Panic(panic),
+            Some(Failure::Exception(Throw::New | Throw::Again)) => GuestExit::Exception { backtrace },
+            Some(Failure::Exception(Throw::Host(error))) => GuestExit::Error { error, backtrace },
             Some(Failure::Error(error)) => {
                 if error.downcast_ref::<TrapCode>() == Some(&TrapCode::Interrupt) {
                     self.store().take_interrupt();
@@ -372,28 +404,36 @@ pub(crate) unsafe fn fail(store: *const VmStoreContext, failure: Failure) {
 }
 
 /// Goes on for a stub whose host function or library call failed, or whose store's interrupt flag is set: raises the
-/// reason, or returns if there is none, to resume the guest.
+/// reason, lets the guest catch it if it is an exception, or returns if there is none, to resume the guest.
 ///
-/// It runs above the stub's frame, below which are only guest frames and stubs, and holds nothing to drop when it raises.
+/// It runs above the stub's frame, below which are only guest frames and stubs, and holds nothing to drop when it leaves.
 pub(super) extern "C" fn leave_exit(store: &VmStoreContext, failed: u32) {
     let activation = store.activation.get();
     // SAFETY: a stub of the store calls this, so by A1 its innermost activation is alive.
     let running = unsafe { &*activation };
-    let code = if running.has_failure() {
-        TrapCode::LibcallFailed
-    } else {
-        assert!(failed == 0, "a host function failed and left no reason");
-        if !store.needs_interrupt() {
-            return;
+    let exit = WalkStart::at_exit(store.exit_fp.load(Ordering::Relaxed), ptr::from_ref(&failed).addr());
+    let is_exception = running.peek_failure(|failure| matches!(failure, Failure::Exception(_)));
+    let code = match is_exception {
+        Some(true) => {
+            // SAFETY: the stub's frame is on the stack, above this one's, and the exception is in the store.
+            unsafe { exception::land(store, running, exit) }
         }
-        TrapCode::Interrupt
+        Some(false) => TrapCode::LibcallFailed,
+        None => {
+            assert!(failed == 0, "a host function failed and left no reason");
+            if !store.needs_interrupt() {
+                return;
+            }
+            TrapCode::Interrupt
+        }
     };
     THREAD.with(|thread| {
-        let exit_fp = store.exit_fp.load(Ordering::Relaxed);
-        let start = WalkStart::at_exit(exit_fp, ptr::from_ref(&code).addr());
-        thread.recorded().record(code, |frames| {
+        thread.recorded().record(code, |frames| match is_exception {
+            // They are logged, but for those of outer activations.
+            // SAFETY: this thread's stack, above this frame.
+            Some(true) if code != TrapCode::Interrupt => unsafe { frames.walk_outer(running) },
             // SAFETY: the stub's frame is on the stack, above this one's.
-            unsafe { frames.walk(start, running) }
+            _ => unsafe { frames.walk(exit, running) },
         });
     });
     // SAFETY: the stub was called by the innermost activation's guest, which is armed; S2 of the stubs holds, and of this

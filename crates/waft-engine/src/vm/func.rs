@@ -10,6 +10,7 @@ use super::context::{StorePtr, VmFuncRef};
 use super::frame::{ArgWriter, CallShape, OutgoingCall, ResultReader};
 use super::instance::InstanceRecord;
 use super::store::StoreOpaque;
+use crate::exception::ThrownException;
 use anyhow::Result;
 use std::sync::Arc;
 use waft_core::types::{FuncSig, SubType};
@@ -97,6 +98,9 @@ fn raise(exit: GuestExit) -> anyhow::Error {
     match exit {
         GuestExit::Trap { code, backtrace } => crate::backtrace::attach(anyhow::Error::new(code), &backtrace),
         GuestExit::Error { error, backtrace } => crate::backtrace::attach(error, &backtrace),
+        GuestExit::Exception { backtrace } => {
+            crate::backtrace::attach(anyhow::Error::new(ThrownException), &backtrace)
+        }
         GuestExit::Panic(payload) => std::panic::resume_unwind(payload),
     }
 }

@@ -10,13 +10,14 @@
 //!
 //! How closures become callables: `src/func/host.rs`. What may stand at the door: `src/door.rs`.
 
-use super::activation::{Failure, fail};
+use super::activation::{Failure, Throw, fail};
 use super::context::{StorePtr, VmContext, VmFuncRef};
 use super::frame::{ArgReader, CallShape, ResultReader, ResultWriter};
 use super::instance::InstanceRecord;
 use super::store::StoreOpaque;
 use super::stub::{VmCallFrame, VmHostFunc, exit_stub};
 use crate::door::{HostCall, Verdict};
+use crate::exception::ThrownException;
 use crate::store::StoreInner;
 use crate::type_registry::RegisteredType;
 use crate::val::Val;
@@ -25,6 +26,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::sync::Arc;
+use waft_core::gc;
 use waft_core::types::FuncSig;
 
 /// What a host function does, once its arguments can be read.
@@ -155,12 +157,23 @@ unsafe extern "C" fn enter_host<H: HostCallable>(host: *mut VmHostFunc, frame: *
     }));
     let failure = match outcome {
         Ok(Ok(())) => return 0,
-        Ok(Err(error)) => Failure::Error(error),
+        Ok(Err(error)) => failure_of(error, record),
         Err(panic) => Failure::Panic(panic),
     };
     // SAFETY: the store outlives its guest; this is the innermost activation, since nested ones have returned.
     unsafe { fail((*record.store).context(), failure) };
     1
+}
+
+/// What becomes of an error: an exception that is under way goes on in the guest, which may catch it.
+#[cold]
+fn failure_of(error: anyhow::Error, record: &HostFuncRecord) -> Failure {
+    // SAFETY: the store outlives its guest, and is not borrowed any more.
+    let exception = unsafe { (*record.store).pending_exception().get() };
+    if exception != gc::NULL && ThrownException::is_in(&error) {
+        return Failure::Exception(Throw::Host(error));
+    }
+    Failure::Error(error)
 }
 
 /// # Safety

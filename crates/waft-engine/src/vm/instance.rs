@@ -111,7 +111,6 @@ impl InstanceRecord {
         let tunables = module.engine().tunables();
         if shape.uses_gc() {
             store.need_heap()?;
-            store.codes.add(module.code());
         }
         let defined_memories = &shape.memories.as_slice()[shape.imported_memories..];
         let memories =
@@ -372,7 +371,7 @@ impl InstanceRecord {
         }
         for values in self.elems.values_mut() {
             if let ElemValues::Refs(values) = values {
-                values.iter_mut().for_each(|reference| visit(reference));
+                values.iter_mut().for_each(&mut *visit);
             }
         }
     }

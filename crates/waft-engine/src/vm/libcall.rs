@@ -11,7 +11,7 @@
 //!
 //! What each call does: `memory.rs`, `table.rs` beside this file. H2: `shared_memory.rs`.
 
-use super::activation::{Failure, fail};
+use super::activation::{self, Failure, Throw, fail};
 use super::context::{StorePtr, VmContext};
 use super::instance::InstanceRecord;
 use super::raw::RawRef;
@@ -110,6 +110,12 @@ unsafe extern "C" fn data_drop(context: *mut VmContext, data: u32) {
             Ok(())
         })
     };
+}
+
+unsafe extern "C" fn throw(context: *mut VmContext, exception: u32, again: u32) {
+    let throw = if again == 0 { Throw::New } else { Throw::Again };
+    // SAFETY: the context of running code is live, and so is its store's (B1).
+    unsafe { activation::throw((*context).store, exception, throw) };
 }
 
 unsafe extern "C" fn table_grow(context: *mut VmContext, table: u32, init: u64, delta: u64) -> u64 {

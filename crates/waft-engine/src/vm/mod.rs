@@ -8,6 +8,7 @@
 mod activation;
 mod altstack;
 mod array;
+mod build;
 mod code_memory;
 mod context;
 mod frame;
@@ -31,11 +32,12 @@ mod stub;
 mod table;
 
 pub(crate) use activation::RawBacktrace;
+pub(crate) use build::build_id;
 pub(crate) use code_memory::{CodeInfo, CodeMemory, lookup};
 pub(crate) use context::{StorePtr, VmFuncRef};
 pub(crate) use frame::{ArgReader, ArgWriter, ResultReader, ResultWriter};
 pub(crate) use func::Callee;
-pub use gc::GcStress;
+pub use gc::{GcStats, GcStress};
 pub(crate) use gc::{OwnedHandle, TypeTable, TypeTableWriter};
 pub(crate) use host::{HostCallable, HostFunc};
 pub(crate) use instance::{Binding, InstanceRecord, PartOf};

@@ -8,9 +8,9 @@
 //!   runs only under `&mut`.
 //! * **S3** `host` points to the host half of the `StoreInner` around this value, which is boxed as well.
 
-use super::activation::{StoreCodes, VmStoreContext};
+use super::activation::VmStoreContext;
 use super::context::{StorePtr, VmFuncRef};
-use super::gc::{GcHeap, Handles};
+use super::gc::{CorruptHeap, GcHeap, Handles};
 use super::host::HostFuncObject;
 use super::instance::{InstanceRecord, PartOf};
 use super::interrupt::{InterruptHandle, InterruptState};
@@ -20,7 +20,8 @@ use crate::engine::Engine;
 use crate::limits::{GrowthRequest, HostLimits};
 use crate::type_registry::RegisteredType;
 use anyhow::Result;
-use std::collections::HashMap;
+use std::cell::Cell;
+use std::collections::{HashMap, HashSet};
 use std::num::NonZeroU32;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -55,10 +56,6 @@ pub(crate) struct StoreOpaque {
     pub(super) heap: Option<Box<GcHeap>>,
     /// References into the heap that the host holds.
     pub(crate) handles: Handles,
-    /// The exception that left a guest and that nobody has taken yet.
-    pub(crate) pending_exception: Option<u32>,
-    /// The code of the instances that can have references into the heap in their frames.
-    pub(super) codes: StoreCodes,
     /// The functions that the heap refers to, by their numbers; the first is null.
     funcs: Vec<*mut VmFuncRef>,
     /// The types that were asked for by number: no lock of the engine is taken for them again. All of them are claimed by
@@ -67,7 +64,7 @@ pub(crate) struct StoreOpaque {
     /// The type of each tag; its number is its place, from 1.
     tags: Vec<u32>,
     /// Types of the host's own that something in the store has.
-    kept_types: Vec<RegisteredType>,
+    kept_types: HashSet<RegisteredType>,
     interrupt: Arc<InterruptState>,
     host: Option<NonNull<dyn HostLimits>>,
     memories: usize,
@@ -96,12 +93,10 @@ impl StoreOpaque {
             host_funcs: Vec::new(),
             heap: None,
             handles: Handles::default(),
-            pending_exception: None,
-            codes: StoreCodes::default(),
             funcs: vec![std::ptr::null_mut()],
             types: Mutex::default(),
             tags: Vec::new(),
-            kept_types: Vec::new(),
+            kept_types: HashSet::new(),
             interrupt,
             host: None,
             memories: 0,
@@ -180,6 +175,8 @@ impl StoreOpaque {
     }
 
     pub(super) fn adopt_instance(&mut self, record: Box<InstanceRecord>) -> StorePtr<InstanceRecord> {
+        // SAFETY: the store context lives as long as the store, which keeps the instance and so its module.
+        unsafe { self.context.as_ref() }.add_code(record.module().code());
         self.memories += record.memories.len();
         self.tables += record.tables.len();
         let record = NonNull::from(Box::leak(record));
@@ -239,9 +236,7 @@ impl StoreOpaque {
 
     /// Claims a type for as long as the store lives.
     pub(crate) fn keep_type(&mut self, ty: RegisteredType) {
-        if !self.kept_types.contains(&ty) {
-            self.kept_types.push(ty);
-        }
+        self.kept_types.insert(ty);
     }
 
     /// Gives a tag of a claimed type its number.
@@ -256,6 +251,11 @@ impl StoreOpaque {
         Ok(number)
     }
 
+    /// Whether there is a tag with a number.
+    pub(crate) fn has_tag(&self, number: NonZeroU32) -> bool {
+        number.get() as usize <= self.tags.len()
+    }
+
     /// The engine's number for the type of a tag.
     pub(crate) fn tag_type(&self, number: NonZeroU32) -> u32 {
         self.tags[number.get() as usize - 1]
@@ -265,6 +265,27 @@ impl StoreOpaque {
     pub(crate) fn known_type(&self, id: u32) -> Arc<SubType> {
         let mut types = self.types.lock().unwrap_or_else(PoisonError::into_inner);
         types.entry(id).or_insert_with(|| self.engine.types().get(id)).clone()
+    }
+
+    /// The type with the number `id`, which the header of an object has.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such type: the heap is corrupt.
+    pub(crate) fn type_of_object(&self, id: u32) -> Result<Arc<SubType>> {
+        let mut types = self.types.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = types.get(&id) {
+            return Ok(known.clone());
+        }
+        let found = self.engine.types().find(id).ok_or(CorruptHeap::Type)?;
+        types.insert(id, found.clone());
+        Ok(found)
+    }
+
+    /// The exception that was thrown and that nobody caught or took since, or null.
+    pub(crate) fn pending_exception(&self) -> &Cell<u32> {
+        // SAFETY: the store context lives as long as the store.
+        unsafe { self.context.as_ref() }.exception()
     }
 
     fn limiter(&mut self) -> Option<&mut dyn HostLimits> {

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod artifact;
+mod exception;
 mod host;
 mod memory;
 mod module;

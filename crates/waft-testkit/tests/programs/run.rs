@@ -101,7 +101,12 @@ fn start(run: &Run, scratch: &Path, policy: Policy, index: usize) -> Output {
         Policy::AheadOfTime => compile(&module, run.flags, scratch, index),
     };
     let mut command = Command::new(waft());
-    command.arg("run").args(run.flags);
+    // A cache of the tests' own: the first run of a guest by this build compiles it, the others find it.
+    command
+        .arg("run")
+        .args(run.flags)
+        .arg("--cache-dir")
+        .arg(Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"));
     for grant in run.grants {
         command.arg("--dir").arg(grant.flag(scratch));
     }

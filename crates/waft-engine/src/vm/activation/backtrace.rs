@@ -73,6 +73,55 @@ impl WalkStart {
     }
 }
 
+/// A guest frame that made a call.
+#[derive(Clone, Copy)]
+pub(super) struct CallerFrame {
+    /// The instruction after the call.
+    pub(super) pc: usize,
+    /// The frame pointer.
+    pub(super) fp: usize,
+}
+
+/// The guest frames of one activation, innermost first.
+pub(super) struct Frames {
+    fp: usize,
+    floor: usize,
+    entry_fp: usize,
+}
+
+impl Frames {
+    /// The callers of the frame at `fp`, none of which lies below `floor`, to the entry of `activation`.
+    ///
+    /// # Safety
+    ///
+    /// * `floor` is an address on this thread's stack, below the frame of `activation`, as long as the value is used.
+    pub(super) unsafe fn new(fp: usize, floor: usize, activation: &VmActivation) -> Self {
+        Self { fp, floor, entry_fp: activation.entry_fp.load(Ordering::Relaxed) }
+    }
+}
+
+impl Iterator for Frames {
+    type Item = CallerFrame;
+
+    fn next(&mut self) -> Option<CallerFrame> {
+        let fp = self.fp;
+        // A frame is its caller's `rbp` and the return address: the second word must lie below the entry as well.
+        if fp < self.floor || fp >= self.entry_fp || !fp.is_multiple_of(align_of::<usize>()) {
+            return None;
+        }
+        let frame = fp as *const [usize; 2];
+        // SAFETY: B1: aligned, and between `floor` and the entry's frame, all of it this thread's live stack.
+        let [caller_fp, pc] = unsafe { frame.read() };
+        if !arena_contains(pc) {
+            // The outermost guest frame returns into `enter`. Anything else here is no frame of ours.
+            return None;
+        }
+        self.floor = fp + 1;
+        self.fp = caller_fp;
+        Some(CallerFrame { pc, fp: caller_fp })
+    }
+}
+
 /// Room for the frames of one walk: the inner ones in order, then a ring of the last.
 pub(in crate::vm) struct FrameLog {
     pcs: [AtomicUsize; INNER + OUTER],
@@ -93,10 +142,16 @@ impl FrameLog {
         if index < INNER { index } else { INNER + (index - INNER) % OUTER }
     }
 
-    fn push(&self, pc: usize) {
+    pub(super) fn push(&self, pc: usize) {
         let index = self.total.load(Ordering::Relaxed);
         self.pcs[Self::slot(index)].store(pc, Ordering::Relaxed);
         self.total.store(index + 1, Ordering::Relaxed);
+    }
+
+    /// Forgets what was logged.
+    pub(super) fn clear(&self) {
+        self.total.store(0, Ordering::Relaxed);
+        self.first_is_exact.store(false, Ordering::Relaxed);
     }
 
     /// Logs the frames of all activations, from `innermost` out, in place of what was logged before.
@@ -105,7 +160,7 @@ impl FrameLog {
     ///
     /// * `start.floor` is an address on this thread's stack, below the frame of `innermost`.
     pub(in crate::vm) unsafe fn walk(&self, start: WalkStart, innermost: &VmActivation) {
-        self.total.store(0, Ordering::Relaxed);
+        self.clear();
         self.first_is_exact.store(start.pc.is_some(), Ordering::Relaxed);
         if let Some(pc) = start.pc {
             self.push(pc);
@@ -114,34 +169,24 @@ impl FrameLog {
             self.push(pc);
         }
         // SAFETY: the caller's promise.
-        unsafe { self.walk_one(start.fp, start.floor, innermost) };
-        let mut inner = innermost;
-        while let Some(outer) = inner.previous() {
-            // SAFETY: the inner activation itself is on the stack, below all frames of the outer one.
-            unsafe { self.walk_one(inner.previous_exit_fp, std::ptr::from_ref(inner).addr(), outer) };
-            inner = outer;
-        }
+        unsafe { Frames::new(start.fp, start.floor, innermost) }.for_each(|frame| self.push(frame.pc));
+        // SAFETY: the same.
+        unsafe { self.walk_outer(innermost) };
     }
 
-    /// Logs the return addresses from the frame at `fp` to the entry of `activation`.
+    /// Logs the frames of the activations outside of `innermost`, after what was logged before.
     ///
     /// # Safety
     ///
-    /// * `floor` is an address on this thread's stack, below the frame of `activation`.
-    unsafe fn walk_one(&self, mut fp: usize, mut floor: usize, activation: &VmActivation) {
-        let entry_fp = activation.entry_fp.load(Ordering::Relaxed);
-        // A frame is its caller's `rbp` and the return address: the second word must lie below the entry as well.
-        while floor <= fp && fp < entry_fp && fp.is_multiple_of(align_of::<usize>()) {
-            let frame = fp as *const [usize; 2];
-            // SAFETY: B1: aligned, and between `floor` and the entry's frame, all of it this thread's live stack.
-            let [caller_fp, pc] = unsafe { frame.read() };
-            if !arena_contains(pc) {
-                // The outermost guest frame returns into `enter`. Anything else here is no frame of ours.
-                break;
-            }
-            self.push(pc);
-            floor = fp + 1;
-            fp = caller_fp;
+    /// * `innermost` is on this thread's stack.
+    pub(super) unsafe fn walk_outer(&self, innermost: &VmActivation) {
+        let mut inner = innermost;
+        while let Some(outer) = inner.previous() {
+            let floor = std::ptr::from_ref(inner).addr();
+            // SAFETY: the inner activation itself is on the stack, below all frames of the outer one.
+            unsafe { Frames::new(inner.previous_exit_fp, floor, outer) }
+                .for_each(|frame| self.push(frame.pc));
+            inner = outer;
         }
     }
 

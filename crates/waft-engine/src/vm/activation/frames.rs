@@ -1,4 +1,4 @@
-//! Walking the frames of a store's guests, for the references in them.
+//! Walking the frames of a store's guests, for the references in them; and the code of a store, to look frames up.
 //!
 //! # Invariants
 //!
@@ -11,35 +11,49 @@
 //! Walks for backtraces, which trust nothing: `backtrace.rs`.
 
 use super::{THREAD, VmActivation, VmStoreContext, arena_contains};
-use crate::code::StackMaps;
+use crate::code::{CodeTables, CompiledCode, StackMaps};
 use std::ptr;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use waft_core::tier::ExceptionHandler;
 
-/// The code of a store, to look stack maps up without a lock.
+/// The code of a store, to look up without a lock what its tables say of a frame. The store keeps the modules alive.
 #[derive(Default)]
-pub(in crate::vm) struct StoreCodes(Vec<StoreCode>);
+pub(super) struct StoreCodes(Vec<StoreCode>);
 
 struct StoreCode {
     start: usize,
     maps: StackMaps,
+    tables: Arc<CodeTables>,
 }
 
 impl StoreCodes {
     /// Adds the code of a module that has instances in the store now.
-    pub(in crate::vm) fn add(&mut self, code: &crate::code::CompiledCode) {
+    pub(super) fn add(&mut self, code: &CompiledCode) {
         let start = code.text().as_ptr().addr();
         let at = self.0.partition_point(|code| code.start < start);
         if code.text().is_empty() || self.0.get(at).is_some_and(|known| known.start == start) {
             return;
         }
-        self.0.insert(at, StoreCode { start, maps: code.stack_maps() });
+        self.0.insert(at, StoreCode { start, maps: code.stack_maps(), tables: code.tables().clone() });
+    }
+
+    /// The code that holds the call before `pc`, which is in the store's code.
+    fn find(&self, pc: usize) -> Option<&StoreCode> {
+        // The last instruction may be a call, so `pc` may be the end of the code; the start of none is after a call.
+        let after = self.0.partition_point(|code| code.start < pc);
+        after.checked_sub(1).map(|at| &self.0[at])
+    }
+
+    /// What catches the exceptions of the call before `pc`, and where its code starts.
+    pub(super) fn handler(&self, pc: usize) -> Option<(usize, ExceptionHandler)> {
+        let code = self.find(pc)?;
+        Some((code.start, code.tables.handler((pc - code.start) as u32)?))
     }
 
     /// Where references are, from the frame pointer, in the frame that a call returns to.
     fn slots(&self, pc: usize) -> impl Iterator<Item = i32> + '_ {
-        let after = self.0.partition_point(|code| code.start <= pc);
-        let code = after.checked_sub(1).map(|at| &self.0[at]);
-        code.into_iter().flat_map(move |code| code.maps.slots((pc - code.start) as u32))
+        self.find(pc).into_iter().flat_map(move |code| code.maps.slots((pc - code.start) as u32))
     }
 }
 
@@ -47,20 +61,18 @@ impl StoreCodes {
 ///
 /// # Safety
 ///
-/// * This thread has borrowed the store (V1), and `codes` has all its code.
-pub(in crate::vm) unsafe fn visit_frames(
-    store: *const VmStoreContext,
-    codes: &StoreCodes,
-    visit: &mut impl FnMut(&mut u32),
-) {
+/// * This thread has borrowed the store (V1).
+pub(in crate::vm) unsafe fn visit_frames(store: *const VmStoreContext, visit: &mut impl FnMut(&mut u32)) {
     // SAFETY: a borrowed store is alive.
-    let mut exit_fp = unsafe { &*store }.exit_fp.load(Ordering::Relaxed);
+    let store = unsafe { &*store };
+    let codes = store.codes.borrow();
+    let mut exit_fp = store.exit_fp.load(Ordering::Relaxed);
     let mut next = THREAD.with(|thread| thread.innermost().cast_const());
     // SAFETY: A1: activations in the chain are alive.
     while let Some(activation) = unsafe { next.as_ref() } {
         if ptr::eq(activation.store, store) {
             // SAFETY: this is the frame of the stub through which the activation's guest left (V1).
-            unsafe { visit_activation(exit_fp, activation, codes, visit) };
+            unsafe { visit_activation(exit_fp, activation, &codes, visit) };
             exit_fp = activation.outer.exit_fp;
         }
         next = activation.previous;

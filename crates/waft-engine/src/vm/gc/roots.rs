@@ -38,11 +38,11 @@ impl Drop for AtWork<'_> {
 impl GcHost for StoreOpaque {
     fn visit_roots(&mut self, visit: &mut impl FnMut(&mut u32)) {
         // SAFETY: the store is borrowed, so its guest waits in calls out of guest code.
-        unsafe { visit_frames(self.context(), &self.codes, visit) };
+        unsafe { visit_frames(self.context(), visit) };
         self.handles.visit(visit);
-        if let Some(exception) = &mut self.pending_exception {
-            visit(exception);
-        }
+        let mut exception = self.pending_exception().get();
+        visit(&mut exception);
+        self.pending_exception().set(exception);
         for instance in self.instances() {
             // SAFETY: instances live as long as the store (S1), and `&mut self` rules out any other reference to them.
             unsafe { (*instance.as_ptr()).visit_refs(visit) };
@@ -106,13 +106,13 @@ impl StoreOpaque {
     ///
     /// # Errors
     ///
-    /// If the machine has no address space for it, or the store's limits leave no room.
+    /// If the machine has no address space for it.
     pub(crate) fn need_heap(&mut self) -> Result<()> {
         if self.heap.is_none() {
             let types = self.engine().types().table().clone();
             // SAFETY: as in `at_work`.
             let state = unsafe { (*self.context()).gc() };
-            let mut heap = GcHeap::new(types, state, self)?;
+            let mut heap = GcHeap::new(types, state)?;
             heap.set_stress(state, self.engine().config().gc_stress);
             self.heap = Some(Box::new(heap));
         }

@@ -1,13 +1,14 @@
 //! The crossings between host and guest, in assembly: one file per machine.
 //!
 //! `enter*` call guest code from the host. `exit*` is the code of every host function: guests call it like any other
-//! function, and `libcall_stub` makes that of library calls. `raise` gives up the guest frames of an activation and makes its `enter` return.
+//! function, and `libcall_stub` makes that of library calls. `raise` gives up the guest frames of an activation and makes
+//! its `enter` return; `land` gives up those inside of one that catches an exception.
 //!
 //! # Invariants
 //!
 //! * **S1** The stubs follow `waft_core::convention`, so that one pair of them serves all signatures.
 //! * **S2** Between an `enter` and the `pc` at which a trap, an interrupt or an exit stub raises lie only guest frames
-//!   and stubs. Neither has anything to drop, so `raise` may forget them.
+//!   and stubs. Neither has anything to drop, so `raise` and `land` may forget them.
 //! * **S3** All stubs lie in one section of their own: a signal handler can tell them from other host code, and may raise
 //!   from any of their instructions while the activation is armed (its `sp` is not zero).
 //! * **S4** A stub that is about to return to a guest looks at the store's interrupt flag, and `enter` does after it is
@@ -27,7 +28,7 @@ compile_error!(
     "Waft's engine has crossings for x86-64 Linux only: another machine is one more file beside x64.rs"
 );
 
-use super::activation::{VmActivation, VmStoreContext, leave_exit};
+use super::activation::{Landing, VmActivation, VmStoreContext, leave_exit};
 pub(super) use isa::Machine;
 pub(super) use isa::libcall_stub;
 use std::ptr;
@@ -128,6 +129,19 @@ pub(super) unsafe fn enter(
 pub(super) unsafe fn raise(activation: *mut VmActivation) -> ! {
     // SAFETY: the caller promises what the stub asks for.
     unsafe { isa::raise(activation) }
+}
+
+/// Goes on where a guest catches an exception, with the reference in the first register for it. Returns if there is a request
+/// to interrupt the store's guest.
+///
+/// # Safety
+///
+/// * The landing is a handler's of the code of a live guest frame of the thread's innermost activation, which is of
+///   `store` and armed.
+/// * No frame between here and that one has anything left to drop (S2).
+pub(super) unsafe fn land(landing: *const Landing, store: *const VmStoreContext) {
+    // SAFETY: the caller promises what the stub asks for.
+    unsafe { isa::land(landing, store) }
 }
 
 /// Whether `pc` lies in a stub. Async-signal-safe.

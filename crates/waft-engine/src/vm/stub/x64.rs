@@ -8,7 +8,7 @@
 //! processes that link this.
 
 use super::{ENTERED, INTERRUPTED, RAISED, VmCallFrame, VmHostFunc, leave_exit};
-use crate::vm::activation::VmActivation;
+use crate::vm::activation::{Landing, VmActivation, VmStoreContext};
 use crate::vm::code_memory::arena_contains;
 use core::arch::naked_asm;
 use std::mem::offset_of;
@@ -197,6 +197,52 @@ pub(super) unsafe extern "C" fn raise(activation: *mut VmActivation) -> ! {
         "ret",
         sp = const offset_of!(VmActivation, sp),
         raised = const RAISED,
+    )
+}
+
+/// Makes the frame that of the exit stub, for backtraces, and goes on in [`land_armed`]. It is host code: a signal that
+/// comes here is found there.
+///
+/// # Safety
+///
+/// As [`super::land`].
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn land(landing: *const Landing, store: *const VmStoreContext) {
+    naked_asm!(
+        "push rbp",
+        "mov rbp, [rdi + {exit_fp}]",
+        "jmp {armed}",
+        exit_fp = const offset_of!(Landing, exit_fp),
+        armed = sym land_armed,
+    )
+}
+
+/// Goes on where a guest catches an exception: nothing but the stack, the frame and the reference to the exception (`rax`)
+/// is in registers there. Returns from [`land`] if there is a request to interrupt.
+///
+/// # Safety
+///
+/// * [`land`] jumps here.
+#[unsafe(naked)]
+#[unsafe(link_section = "waft_stub")]
+unsafe extern "C" fn land_armed() {
+    naked_asm!(
+        "cmp dword ptr [rsi + {interrupt}], 0",
+        "jne 2f",
+        "mov rax, [rdi + {exception}]",
+        "mov r10, [rdi + {pc}]",
+        "mov rcx, [rdi + {sp}]",
+        "mov rbp, [rdi + {fp}]",
+        "mov rsp, rcx",
+        "jmp r10",
+        "2:",
+        "pop rbp",
+        "ret",
+        interrupt = const store_context::INTERRUPT,
+        exception = const offset_of!(Landing, exception),
+        pc = const offset_of!(Landing, pc),
+        sp = const offset_of!(Landing, sp),
+        fp = const offset_of!(Landing, fp),
     )
 }
 
@@ -428,10 +474,14 @@ impl<'a> Machine<'a> {
             // The end of an exit stub that removes stack arguments: `pop r10`, then `add rsp, rdi` and `jmp r10`.
             0x41 if super::contains(pc) && byte(1) == 0x5a => 0,
             0x48 if super::contains(pc) && byte(1) == 0x01 && byte(2) == 0xfc => {
-                return self.removing_arguments();
+                return self.jump_target();
+            }
+            // Where a landing's frame is set, but not yet its stack: `mov rsp, rcx`.
+            0x48 if super::contains(pc) && byte(1) == 0x89 && byte(2) == 0xcc => {
+                return self.jump_target();
             }
             0x41 if super::contains(pc) && byte(1) == 0xff && byte(2) == 0xe2 => {
-                return self.removing_arguments();
+                return self.jump_target();
             }
             _ => return None,
         };
@@ -439,8 +489,8 @@ impl<'a> Machine<'a> {
         Some(unsafe { ((self.sp() + slot) as *const usize).read() }).filter(|pc| arena_contains(*pc))
     }
 
-    /// The return address while an exit stub has it in a register, to remove what lies below it.
-    fn removing_arguments(&self) -> Option<usize> {
+    /// Where a stub is about to jump to: back from an exit stub that removes stack arguments, or to a landing.
+    fn jump_target(&self) -> Option<usize> {
         Some(self.register(libc::REG_R10)).filter(|pc| arena_contains(*pc))
     }
 

@@ -171,6 +171,7 @@ impl Compiler<'_> {
         }
         self.emit_call(callee);
         self.map_refs();
+        self.note_handler();
         self.restore_locals();
         self.push_results(sig, way);
         self.adjust_sp(area_bytes as i32);
@@ -293,7 +294,7 @@ impl Compiler<'_> {
     }
 
     /// Notes where references are while the call goes on that was emitted last (C1).
-    fn map_refs(&mut self) {
+    pub(crate) fn map_refs(&mut self) {
         let count = self.local_refs.len() + self.refs.len();
         if count == 0 {
             return;

@@ -6,6 +6,7 @@
 //! * No recursion: nesting lives in [`Compiler::blocks`], so depth costs heap, not host stack.
 
 use crate::control::Block;
+use crate::op::exception::TryScope;
 use crate::scan::Scan;
 use crate::tier::Machine;
 use crate::trap::PendingTrap;
@@ -14,7 +15,7 @@ use crate::x64::{Asm, Gpr, RegSet};
 use std::mem::take;
 use waft_core::layout::VmLayout;
 use waft_core::module::Shape;
-use waft_core::tier::{CodePosition, CompileRequest, CompiledFunc, Reloc, StackMap, TrapSite};
+use waft_core::tier::{CodePosition, CompileRequest, CompiledFunc, ExceptionHandler, Reloc, StackMap, TrapSite};
 use waft_core::types::{FuncSig, ValType};
 use wasmparser::{BinaryReader, FunctionBody};
 
@@ -98,6 +99,9 @@ pub(crate) struct Compiler<'a> {
     pub(crate) positions: Vec<CodePosition>,
     pub(crate) relocs: Vec<Reloc>,
     pub(crate) stack_maps: Vec<StackMap>,
+    pub(crate) handlers: Vec<ExceptionHandler>,
+    /// The open scopes in which exceptions are caught, outermost first.
+    pub(crate) tries: Vec<TryScope>,
     /// Entries of all stack maps.
     pub(crate) map_entries: usize,
 }
@@ -149,6 +153,8 @@ impl<'a> Compiler<'a> {
             positions: take(&mut workshop.positions),
             relocs: take(&mut workshop.relocs),
             stack_maps: Vec::new(),
+            handlers: Vec::new(),
+            tries: Vec::new(),
             map_entries: 0,
         };
         this.clear();
@@ -160,6 +166,7 @@ impl<'a> Compiler<'a> {
             traps: this.sites.clone(),
             positions: this.positions.clone(),
             stack_maps: take(&mut this.stack_maps),
+            handlers: take(&mut this.handlers),
         });
         workshop.asm = this.asm;
         workshop.scan = this.scan;

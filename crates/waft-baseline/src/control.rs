@@ -18,20 +18,22 @@ use wasmparser::{BlockType, BrTable, Operator};
 /// An open block.
 #[derive(Clone, Copy)]
 pub(crate) struct Block {
-    kind: Kind,
+    pub(crate) kind: Kind,
     ty: BlockTy,
     /// Where branches go: to the start of a loop, to the end of anything else.
     label: Label,
     /// How many operands lie below the block's parameters, and where their slots end.
-    height: u32,
-    slots_end: u32,
+    pub(crate) height: u32,
+    pub(crate) slots_end: u32,
     /// Where the last `br_table` that came here found the code that brings its values in order, and which table that was.
     stub: (u32, u32),
+    /// How many scopes that catch are open, this one included.
+    pub(crate) tries: u32,
 }
 
 /// What opened a block.
 #[derive(Clone, Copy)]
-enum Kind {
+pub(crate) enum Kind {
     /// `block`, or the function itself.
     Block,
     /// `loop`.
@@ -40,11 +42,15 @@ enum Kind {
     If(Label),
     /// `else`.
     Else,
+    /// `try_table`, or `try` before its first clause.
+    Try,
+    /// A clause of `try`: whether it is reached by exceptions, and what goes on where it is not for them.
+    Catch { reached: bool, rest: Option<Label> },
 }
 
 /// What a block takes and gives.
 #[derive(Clone, Copy)]
-enum BlockTy {
+pub(crate) enum BlockTy {
     Empty,
     One(ValType),
     Sig(u32),
@@ -74,7 +80,7 @@ impl<'a> Compiler<'a> {
         self.push_block(Kind::Block, BlockTy::Func, 0);
     }
 
-    fn block_ty(&self, ty: BlockType) -> CompileResult<BlockTy> {
+    pub(crate) fn block_ty(&self, ty: BlockType) -> CompileResult<BlockTy> {
         Ok(match ty {
             BlockType::Empty => BlockTy::Empty,
             BlockType::Type(ty) => BlockTy::One(self.val_type(ty)?),
@@ -82,7 +88,7 @@ impl<'a> Compiler<'a> {
         })
     }
 
-    fn params(&self, ty: BlockTy) -> &'a [ValType] {
+    pub(crate) fn params(&self, ty: BlockTy) -> &'a [ValType] {
         match ty {
             BlockTy::Sig(ty) => self.shape.sig(TypeIndex::from_u32(ty)).params(),
             _ => &[],
@@ -106,18 +112,19 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    fn push_block(&mut self, kind: Kind, ty: BlockTy, params: usize) {
+    pub(crate) fn push_block(&mut self, kind: Kind, ty: BlockTy, params: usize) {
         let height = self.stack.len() - params;
         let slots_end = if height == 0 { 0 } else { self.stack[height - 1].end };
         let label = Label::NEW;
-        self.blocks.push(Block { kind, ty, label, height: height as u32, slots_end, stub: (0, 0) });
+        let tries = self.tries.len() as u32;
+        self.blocks.push(Block { kind, ty, label, height: height as u32, slots_end, stub: (0, 0), tries });
     }
 
-    fn innermost(&mut self) -> &mut Block {
+    pub(crate) fn innermost(&mut self) -> &mut Block {
         self.blocks.last_mut().expect("validation balances blocks")
     }
 
-    fn block_at(&self, depth: u32) -> usize {
+    pub(crate) fn block_at(&self, depth: u32) -> usize {
         self.blocks.len() - 1 - depth as usize
     }
 
@@ -193,6 +200,7 @@ impl<'a> Compiler<'a> {
 
     /// `end`, whether or not what came before can reach it.
     pub(crate) fn end(&mut self) {
+        self.end_tries();
         let block = *self.innermost();
         let is_loop = matches!(block.kind, Kind::Loop);
         if let Kind::If(mut otherwise) = block.kind {
@@ -444,6 +452,10 @@ impl<'a> Compiler<'a> {
             | Operator::TryTable { .. }
             | Operator::Try { .. } => self.dead_depth += 1,
             Operator::Else if self.dead_depth == 0 => self.else_(),
+            Operator::Catch { tag_index } if self.dead_depth == 0 => self.catch(*tag_index),
+            Operator::CatchAll if self.dead_depth == 0 => self.catch_all(),
+            Operator::Delegate { relative_depth } if self.dead_depth == 0 => self.delegate(*relative_depth),
+            Operator::Delegate { .. } => self.dead_depth -= 1,
             Operator::End if self.dead_depth == 0 => self.end(),
             Operator::End => self.dead_depth -= 1,
             _ => {}

@@ -120,7 +120,7 @@ impl Compiler<'_> {
                 },
                 None => continue,
             };
-            self.assign(hot.local, reg.0, is_ref || UNSAVED_GPRS.contains(&reg));
+            self.assign(hot.local, reg.0, is_ref || self.scan.catches || UNSAVED_GPRS.contains(&reg));
             self.operand_gprs.remove(reg.0);
         }
         for (hot, reg) in floats.list[..floats.len].iter().zip(LOCAL_XMMS) {
@@ -323,6 +323,9 @@ impl Compiler<'_> {
         let saved = self.saved.len() as u32 * 8;
         let bytes = (self.slots_base + self.slots_max).next_multiple_of(16) - saved;
         self.asm.patch32(self.frame_size_at, bytes as i32);
+        for handler in &mut self.handlers {
+            handler.frame_bytes = bytes + saved;
+        }
         self.asm.patch32(self.frame_check_at, (bytes + saved + self.calls_max) as i32);
     }
 

@@ -41,6 +41,14 @@ impl Compiler<'_> {
             Op::ReturnCallRef { type_index } => self.call_ref(type_index, CallKind::Tail),
             Op::BrOnNull { relative_depth } => self.br_on_null(relative_depth),
             Op::BrOnNonNull { relative_depth } => self.br_on_non_null(relative_depth),
+            Op::TryTable { ref try_table } => self.try_table(try_table)?,
+            Op::Throw { tag_index } => self.throw(tag_index),
+            Op::ThrowRef => self.throw_ref(),
+            Op::Try { blockty } => self.try_(blockty)?,
+            Op::Catch { tag_index } => self.catch(tag_index),
+            Op::CatchAll => self.catch_all(),
+            Op::Delegate { relative_depth } => self.delegate(relative_depth),
+            Op::Rethrow { relative_depth } => self.rethrow(relative_depth),
             // Parametric, variables, references.
             Op::Drop => {
                 let operand = self.pop();

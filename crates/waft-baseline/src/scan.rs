@@ -19,6 +19,8 @@ pub(crate) struct Scan {
     pub(crate) calls: u32,
     /// Accesses to memories, weighed.
     pub(crate) accesses: u32,
+    /// Whether any block catches exceptions, or the look ended before the body did.
+    pub(crate) catches: bool,
     /// For each open block, whether it is a loop.
     blocks: Vec<bool>,
 }
@@ -79,6 +81,9 @@ impl Scan {
         self.uses.resize(locals.min(COUNTED_LOCALS), 0);
         self.blocks.clear();
         (self.calls, self.accesses) = (0, 0);
+        // Until the end is reached.
+        self.catches = true;
+        let mut catches = false;
         let mut loops = 0;
         let mut weight: u32 = 1;
         let mut cursor = Cursor { bytes: operators, at: 0 };
@@ -99,6 +104,7 @@ impl Scan {
                 0x45..=0xc4 | 0x00 | 0x01 | 0x05 | 0x0a | 0x0f | 0x19 | 0x1a | 0x1b | 0xd1 | 0xd3 | 0xd4 => {}
                 0x02 | 0x03 | 0x04 | 0x06 => {
                     cursor.block_type();
+                    catches |= op == 0x06;
                     let is_loop = op == 0x03;
                     self.blocks.push(is_loop);
                     loops += u32::from(is_loop);
@@ -108,12 +114,12 @@ impl Scan {
                     loops -= u32::from(self.blocks.pop().unwrap_or(false));
                     weight = 1 << (LOOP_LOG2 * loops.min(LOOPS_MAX));
                 }
-                0x0c | 0x0d | 0x07..=0x09 | 0x23..=0x26 | 0x3f | 0xd0 | 0xd2 | 0xd5 | 0xd6 => cursor.skip(),
+                0x0c | 0x0d | 0x07 | 0x09 | 0x23..=0x26 | 0x3f | 0xd0 | 0xd2 | 0xd5 | 0xd6 => cursor.skip(),
                 0x18 => {
                     cursor.skip();
                     loops -= u32::from(self.blocks.pop().unwrap_or(false));
                 }
-                0x40 | 0x10 | 0x14 => {
+                0x40 | 0x10 | 0x14 | 0x08 => {
                     cursor.skip();
                     self.calls = self.calls.saturating_add(weight);
                 }
@@ -152,6 +158,7 @@ impl Scan {
                 }
                 0x1f => {
                     cursor.block_type();
+                    catches = true;
                     for _ in 0..cursor.number() {
                         if cursor.byte() < 2 {
                             cursor.skip();
@@ -166,6 +173,7 @@ impl Scan {
                 _ => return,
             }
         }
+        self.catches = catches;
     }
 
     fn gc(&mut self, cursor: &mut Cursor<'_>, sub: u32, weight: u32) -> bool {

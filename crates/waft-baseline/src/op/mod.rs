@@ -6,6 +6,7 @@ pub(crate) mod atomic;
 pub(crate) mod bulk;
 pub(crate) mod cast;
 pub(crate) mod convert;
+pub(crate) mod exception;
 pub(crate) mod float;
 pub(crate) mod gc;
 pub(crate) mod global;

@@ -1,7 +1,6 @@
 //! Compiles a module's functions over and over, and says how fast: `cargo run --release -p waft-baseline --example speed
 //! -- FILE [ROUNDS]`.
 
-use std::time::Instant;
 use waft_baseline::Baseline;
 use waft_core::layout::VmLayout;
 use waft_core::module::decode;
@@ -19,7 +18,7 @@ fn main() {
     let bytes: usize = shape.bodies.values().map(|range| range.len()).sum();
     for _ in 0..rounds {
         let (mut code, mut failed) = (0, 0);
-        let start = Instant::now();
+        let start = cpu_seconds();
         for (func, range) in shape.bodies.iter() {
             let compiled = tier.compile(&CompileRequest {
                 shape: &shape,
@@ -40,7 +39,7 @@ fn main() {
                 }
             }
         }
-        let seconds = start.elapsed().as_secs_f64();
+        let seconds = cpu_seconds() - start;
         println!(
             "{} functions, {failed} failed, {bytes} bytes, {code} bytes of code ({:.2} a byte), {seconds:.3} s, {:.1} MB/s",
             shape.bodies.len(),
@@ -48,4 +47,11 @@ fn main() {
             bytes as f64 / seconds / 1e6
         );
     }
+}
+
+/// Seconds that this thread was on a processor: others may want it, too.
+fn cpu_seconds() -> f64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("the kernel keeps statistics");
+    let nanoseconds = text.split_whitespace().next().and_then(|word| word.parse::<f64>().ok());
+    nanoseconds.expect("the first word is a number") / 1e9
 }

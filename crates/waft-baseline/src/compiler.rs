@@ -11,13 +11,14 @@ use crate::scan::Scan;
 use crate::tier::Machine;
 use crate::trap::PendingTrap;
 use crate::value::{Local, Operand, Ty};
+use crate::visit::Visitor;
 use crate::x64::{Asm, Gpr, RegSet};
 use std::mem::take;
 use waft_core::layout::VmLayout;
 use waft_core::module::Shape;
 use waft_core::tier::{CodePosition, CompileRequest, CompiledFunc, ExceptionHandler, Reloc, StackMap, TrapSite};
 use waft_core::types::{FuncSig, ValType};
-use wasmparser::{BinaryReader, FunctionBody};
+use wasmparser::{BinaryReader, FunctionBody, Operator};
 
 /// Nothing but code, or why the tier cannot.
 pub(crate) type CompileResult<T = ()> = Result<T, String>;
@@ -209,28 +210,35 @@ impl<'a> Compiler<'a> {
         self.scan.count(&self.body[start..], self.locals.len());
         self.prologue();
         self.enter_function();
-        let mut at = start;
+        self.next = start;
+        let mut op = Operator::Nop;
         while !operators.eof() {
-            self.asm.reserve();
-            self.at = (offset + at) as u32;
-            let op = operators.read().map_err(unreadable)?;
-            at = operators.original_position() as usize - offset;
-            self.next = at;
-            if self.reachable {
-                let before = self.asm.pos();
-                self.operator(&op)?;
-                if self.asm.pos() != before {
-                    self.positions.push(CodePosition { code: before, wasm: self.at });
-                }
-            } else {
-                self.dead_operator(&op);
-            }
+            self.at = (offset + self.next) as u32;
+            operators.visit_operator(&mut Visitor(&mut op)).map_err(unreadable)?;
+            self.next = operators.original_position() as usize - offset;
+            self.step(&op)?;
         }
         self.epilogue();
         self.finish_frame();
         self.emit_traps();
         if self.excess {
             return Err("the function exceeds the limits of the baseline compiler".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Compiles one operator.
+    #[inline]
+    fn step(&mut self, op: &Operator<'_>) -> CompileResult {
+        self.asm.reserve();
+        if !self.reachable {
+            self.dead_operator(op);
+            return Ok(());
+        }
+        let before = self.asm.pos();
+        self.operator(op)?;
+        if self.asm.pos() != before {
+            self.positions.push(CodePosition { code: before, wasm: self.at });
         }
         Ok(())
     }

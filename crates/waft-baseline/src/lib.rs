@@ -27,6 +27,7 @@ mod stack;
 mod tier;
 mod trap;
 mod value;
+mod visit;
 mod x64;
 
 pub use tier::Baseline;

@@ -307,3 +307,82 @@ impl Asm {
         self.buf[after as usize - 1] = i8::try_from(distance).expect("short branches are short").cast_unsigned();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::x64::{Alu, R8, R11, R12, R13, RAX, RBP, RBX, RCX, RDI, RSI, RSP, Rm, Shift, VecOp, VecRm, Width, Xmm};
+
+    fn check(what: &str, emit: impl FnOnce(&mut Asm), bytes: &[u8]) {
+        let mut asm = Asm::default();
+        asm.clear();
+        emit(&mut asm);
+        assert_eq!(asm.code(), bytes, "{what}");
+    }
+
+    #[test]
+    fn integers_are_encoded_as_the_manual_says() {
+        use Width::{W32, W64};
+        check("mov ecx, eax", |asm| asm.mov(W32, RCX, RAX), &[0x8b, 0xc8]);
+        check("mov r11, r8", |asm| asm.mov(W64, R11, R8), &[0x4d, 0x8b, 0xd8]);
+        check("mov eax, 5", |asm| asm.mov_imm(RAX, 5), &[0xb8, 5, 0, 0, 0]);
+        check("mov r8, -1", |asm| asm.mov_imm(R8, u64::MAX), &[0x49, 0xc7, 0xc0, 0xff, 0xff, 0xff, 0xff]);
+        check(
+            "mov rbx, 0x1122334455667788",
+            |asm| asm.mov_imm(RBX, 0x1122_3344_5566_7788),
+            &[0x48, 0xbb, 0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11],
+        );
+        check("add eax, r8d", |asm| asm.alu(Alu::Add, W32, RAX, Rm::Reg(R8)), &[0x41, 0x03, 0xc0]);
+        check("cmp rdi, 1", |asm| asm.alu_imm(Alu::Cmp, W64, Rm::Reg(RDI), 1), &[0x48, 0x83, 0xff, 1]);
+        check("sub rsp, 256", |asm| asm.alu_imm(Alu::Sub, W64, Rm::Reg(RSP), 256), &[0x48, 0x81, 0xec, 0, 1, 0, 0]);
+        check("shl ecx, 3", |asm| asm.shift_imm(Shift::Shl, W32, RCX, 3), &[0xc1, 0xe1, 3]);
+        check("sete sil", |asm| asm.setcc(Cond::E, RSI), &[0x40, 0x0f, 0x94, 0xc6]);
+        check("movzx esi, sil", |asm| asm.movzx8(RSI, Rm::Reg(RSI)), &[0x40, 0x0f, 0xb6, 0xf6]);
+        check("popcnt rax, rcx", |asm| asm.popcnt(W64, RAX, Rm::Reg(RCX)), &[0xf3, 0x48, 0x0f, 0xb8, 0xc1]);
+        check("lock xadd [rax], cx", |asm| asm.lock_xadd(1, Mem::at(RAX, 0), RCX), &[0xf0, 0x66, 0x0f, 0xc1, 0x08]);
+        check("ret 16", |asm| asm.ret(16), &[0xc2, 16, 0]);
+    }
+
+    #[test]
+    fn places_in_memory_are_encoded_as_the_manual_says() {
+        let load = |mem| move |asm: &mut Asm| asm.load(Width::W32, RAX, mem);
+        check("[rcx]", load(Mem::at(RCX, 0)), &[0x8b, 0x01]);
+        check("[rbp]", load(Mem::at(RBP, 0)), &[0x8b, 0x45, 0]);
+        check("[rbp - 8]", load(Mem::at(RBP, -8)), &[0x8b, 0x45, 0xf8]);
+        check("[rsp + 8]", load(Mem::at(RSP, 8)), &[0x8b, 0x44, 0x24, 8]);
+        check("[r12]", load(Mem::at(R12, 0)), &[0x41, 0x8b, 0x04, 0x24]);
+        check("[r13]", load(Mem::at(R13, 0)), &[0x41, 0x8b, 0x45, 0]);
+        check("[rcx + 128]", load(Mem::at(RCX, 128)), &[0x8b, 0x81, 0x80, 0, 0, 0]);
+        check("[r13 + r12 - 1]", load(Mem::indexed(R13, R12, -1)), &[0x43, 0x8b, 0x44, 0x25, 0xff]);
+        check("[r11 + rax * 8]", load(Mem::scaled(R11, RAX, 3, 0)), &[0x41, 0x8b, 0x04, 0xc3]);
+    }
+
+    #[test]
+    fn vectors_are_encoded_as_the_manual_says() {
+        let (a, b) = (Xmm(9), Xmm(1));
+        check("movaps xmm9, xmm1", |asm| asm.movaps(a, b), &[0x44, 0x0f, 0x28, 0xc9]);
+        check("movsd xmm1, [rax]", |asm| asm.load_float(true, b, Mem::at(RAX, 0)), &[0xf2, 0x0f, 0x10, 0x08]);
+        check("paddd xmm9, xmm1", |asm| asm.vv(VecOp::p66(0xfe), a, b), &[0x66, 0x44, 0x0f, 0xfe, 0xc9]);
+        check("pshufb xmm1, xmm9", |asm| asm.vv(VecOp::p38(0), b, a), &[0x66, 0x41, 0x0f, 0x38, 0x00, 0xc9]);
+        check(
+            "roundsd xmm1, xmm9, 11",
+            |asm| asm.vi(VecOp::p3a(0x0b), b, VecRm::Reg(a), 11),
+            &[0x66, 0x41, 0x0f, 0x3a, 0x0b, 0xc9, 11],
+        );
+        check("movq xmm1, r11", |asm| asm.mov_to_xmm(Width::W64, b, R11), &[0x66, 0x49, 0x0f, 0x6e, 0xcb]);
+        check("vfmadd213pd xmm9, xmm1, xmm2", |asm| asm.vex38(true, 0xa8, a, b, Xmm(2)), &[0xc4, 0x62, 0xf1, 0xa8, 0xca]);
+    }
+
+    #[test]
+    fn labels_lead_where_they_are_bound() {
+        let mut asm = Asm::default();
+        asm.clear();
+        asm.byte(0x90);
+        let mut label = Label::NEW;
+        asm.jmp(&mut label);
+        asm.jcc(Cond::L, &mut label);
+        asm.bind(&mut label);
+        asm.jmp(&mut label);
+        assert_eq!(asm.code()[1..], [0xe9, 6, 0, 0, 0, 0x0f, 0x8c, 0, 0, 0, 0, 0xe9, 0xfb, 0xff, 0xff, 0xff]);
+    }
+}

@@ -120,11 +120,6 @@ impl Asm {
         self.r_rm(Op::legacy((op as u8) << 3 | 3).wide(width.is_64()), dst.0, src);
     }
 
-    /// The same with memory as the destination.
-    pub(crate) fn alu_to_mem(&mut self, op: Alu, width: Width, mem: Mem, src: Gpr) {
-        self.rm(Op::legacy((op as u8) << 3 | 1).wide(width.is_64()), src.0, mem);
-    }
-
     /// The same with a constant, whose sign is extended.
     pub(crate) fn alu_imm(&mut self, op: Alu, width: Width, dst: Rm, value: i32) {
         match i8::try_from(value) {
@@ -272,10 +267,6 @@ impl Asm {
 
     pub(crate) fn jmp_rm(&mut self, rm: Rm) {
         self.r_rm(Op::legacy(0xff), 4, rm);
-    }
-
-    pub(crate) fn xchg(&mut self, width: Width, a: Gpr, b: Gpr) {
-        self.rr(Op::legacy(0x87).wide(width.is_64()), a.0, b.0);
     }
 
     pub(crate) fn mfence(&mut self) {

@@ -68,9 +68,6 @@ impl RegSet {
     pub(crate) const fn has(self, number: u8) -> bool {
         self.0 >> number & 1 != 0
     }
-    pub(crate) fn insert(&mut self, number: u8) {
-        self.0 |= 1 << number;
-    }
     pub(crate) fn remove(&mut self, number: u8) {
         self.0 &= !(1 << number);
     }

@@ -1,0 +1,83 @@
+//! What the tier makes of functions: the same bytes for the same request, and in time that is linear in the body.
+
+use std::time::{Duration, Instant};
+use waft_baseline::Baseline;
+use waft_core::index::DefinedFuncIndex;
+use waft_core::layout::VmLayout;
+use waft_core::module::decode;
+use waft_core::proposal::ProposalSet;
+use waft_core::tier::{CompileRequest, CompiledFunc, Linkage, Tier, Tunables};
+
+/// What a hostile function may take: many times what it does, and a small part of what a square would.
+const TIME_MAX: Duration = Duration::from_secs(10);
+
+fn compile_with(tier: &Baseline, wasm: &[u8], linkage: Linkage) -> CompiledFunc {
+    let shape = decode(wasm, ProposalSet::on_by_default()).expect("the shape is valid").shape;
+    let (layout, tunables) = (VmLayout::new(&shape), Tunables::default());
+    let func = DefinedFuncIndex::from_u32(0);
+    let range = shape.bodies[func].clone();
+    let request = CompileRequest {
+        shape: &shape,
+        layout: &layout,
+        tunables: &tunables,
+        linkage,
+        func,
+        body: &wasm[range.clone()],
+        body_offset: range.start,
+    };
+    tier.compile(&request).expect("it compiles")
+}
+
+fn compile(text: &str) -> CompiledFunc {
+    let wasm = wat::parse_str(text).expect("the text is valid");
+    compile_with(&Baseline::portable(), &wasm, Linkage::Direct)
+}
+
+#[test]
+fn the_same_request_gives_the_same_bytes() {
+    let text = "(module (memory 1) (func (param i32 f64) (result i32)
+        (local i64) (loop (br_if 0 (i32.load (local.get 0)))) (i32.add (local.get 0) (i32.const 7))))";
+    let wasm = wat::parse_str(text).expect("the text is valid");
+    let tier = Baseline::portable();
+    let first = compile_with(&tier, &wasm, Linkage::Direct);
+    compile_with(&tier, &wat::parse_str("(module (func (local i32 i32)))").expect("it is valid"), Linkage::Slots);
+    let second = compile_with(&tier, &wasm, Linkage::Direct);
+    assert_eq!(first.code, second.code);
+    assert_eq!(first.traps, second.traps);
+    assert_eq!(first.positions, second.positions);
+}
+
+#[test]
+fn tables_are_in_ascending_order() {
+    let func = compile(
+        "(module (table 1 funcref) (memory 1) (func (param i32) (result i32)
+            (drop (i32.div_s (local.get 0) (i32.load (local.get 0))))
+            (call_indirect (result i32) (local.get 0))))",
+    );
+    assert!(func.traps.is_sorted_by_key(|trap| trap.offset) && func.traps.len() > 4);
+    assert!(func.positions.is_sorted_by_key(|position| position.code));
+}
+
+fn check_time(what: &str, text: &str) {
+    let start = Instant::now();
+    compile(text);
+    assert!(start.elapsed() < TIME_MAX, "{what} took {:?}", start.elapsed());
+}
+
+#[test]
+fn hostile_functions_take_linear_time() {
+    let many = |count: usize, part: &str| part.repeat(count);
+    let locals = format!("(module (func {} {}))", many(50_000, "(local i32)"), many(50_000, "(local.set 9 (local.get 49999))"));
+    check_time("50,000 locals", &locals);
+    let nested = format!("(module (func {} {}))", many(100_000, "block "), many(100_000, "end "));
+    check_time("100,000 blocks", &nested);
+    let table = format!("(module (func (param i32) (block (br_table {} (local.get 0)))))", many(1_000_000, "0 "));
+    check_time("a table of 1,000,000 labels", &table);
+    // Each set changes a local that the stack holds, far down.
+    let gets: String = (0..50_000).map(|at| format!("local.get {at} ")).collect();
+    let sets: String = (0..50_000).map(|at| format!("i32.const 1 local.set {at} ")).collect();
+    let drops = many(50_000, "drop ");
+    check_time("a deep stack", &format!("(module (func {} {gets} {sets} {drops}))", many(50_000, "(local i32)")));
+    let calls = format!("(module (func {} {} {}))", many(20_000, "i32.const 1 "), many(20_000, "call 0 "), many(20_000, "drop "));
+    check_time("calls over a deep stack", &calls);
+}

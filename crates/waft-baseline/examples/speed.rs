@@ -9,7 +9,9 @@ use waft_core::tier::{CompileRequest, Linkage, Tier, Tunables};
 
 fn main() {
     let mut args = std::env::args().skip(1);
-    let (Some(file), rounds) = (args.next(), args.next()) else { return eprintln!("usage: speed FILE [ROUNDS]") };
+    let (Some(file), rounds) = (args.next(), args.next()) else {
+        return eprintln!("usage: speed FILE [ROUNDS]");
+    };
     let rounds: usize = rounds.and_then(|rounds| rounds.parse().ok()).unwrap_or(3);
     let wasm = std::fs::read(&file).expect("the file can be read");
     let shape = decode(&wasm, ProposalSet::all()).expect("the module is valid").shape;

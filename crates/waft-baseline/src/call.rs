@@ -7,7 +7,9 @@
 
 use crate::compiler::Compiler;
 use crate::value::{Loc, Operand, Ty};
-use crate::x64::{ARG_GPRS, Alu, Cond, Gpr, Mem, R10, R11, RAX, RBP, RDI, RESULT_GPRS, RSP, Rm, Width, XMM15, Xmm};
+use crate::x64::{
+    ARG_GPRS, Alu, Cond, Gpr, Mem, R10, R11, RAX, RBP, RDI, RESULT_GPRS, RSP, Rm, Width, XMM15, Xmm,
+};
 use waft_core::convention::{AREA_SLOT_BYTES, ArgPlaces, Place, ResultPlaces, Results};
 use waft_core::index::{FuncIndex, TypeIndex};
 use waft_core::layout::{POINTER_BYTES, VmLayout, func_import, func_ref, store_context};
@@ -566,4 +568,3 @@ impl From<u32> for LibcallArg {
         Self::Number(number)
     }
 }
-

@@ -16,7 +16,9 @@ use crate::x64::{Asm, Gpr, RegSet};
 use std::mem::take;
 use waft_core::layout::VmLayout;
 use waft_core::module::Shape;
-use waft_core::tier::{CodePosition, CompileRequest, CompiledFunc, ExceptionHandler, Reloc, StackMap, TrapSite};
+use waft_core::tier::{
+    CodePosition, CompileRequest, CompiledFunc, ExceptionHandler, Reloc, StackMap, TrapSite,
+};
 use waft_core::types::{FuncSig, ValType};
 use wasmparser::{BinaryReader, FunctionBody, Operator};
 
@@ -252,5 +254,4 @@ impl<'a> Compiler<'a> {
     pub(crate) fn push_i32(&mut self, value: u32) {
         self.push(Ty::I32, crate::value::Loc::Const(value.into()));
     }
-
 }

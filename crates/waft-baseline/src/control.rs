@@ -472,7 +472,11 @@ impl<'a> Compiler<'a> {
         let mut places = ResultPlaces::new(way);
         if let ([ty], Results::Registers) = (types, way) {
             let top = self.pop();
-            if Ty::from(*ty).is_float() { self.load_xmm(XMM0, &top) } else { self.load_gpr(RAX, &top) }
+            if Ty::from(*ty).is_float() {
+                self.load_xmm(XMM0, &top)
+            } else {
+                self.load_gpr(RAX, &top)
+            }
             return self.leave();
         }
         self.settle_top(types.len());

@@ -16,8 +16,8 @@
 use crate::compiler::{CompileResult, Compiler};
 use crate::value::{Loc, Local, Operand, Ty};
 use crate::x64::{
-    ARG_GPRS, Alu, Cond, Gpr, LOCAL_XMMS, Mem, R11, R14, RBP, RCX, RAX, RDI, RSP, Rm, SAVED_GPRS, UNSAVED_GPRS, Width,
-    XMM15, Xmm,
+    ARG_GPRS, Alu, Cond, Gpr, LOCAL_XMMS, Mem, R11, R14, RAX, RBP, RCX, RDI, RSP, Rm, SAVED_GPRS,
+    UNSAVED_GPRS, Width, XMM15, Xmm,
 };
 use waft_core::convention::{ArgPlaces, Place, Results};
 use waft_core::index::MemoryIndex;
@@ -200,7 +200,8 @@ impl Compiler<'_> {
         let home = |local: &Local| (local.home != 0).then_some(local.home);
         let first = self.locals[params..].iter().find_map(home);
         if let Some(first) = first {
-            let first_local = self.locals[params..].iter().find(|local| local.home == first).expect("it was found");
+            let first_local =
+                self.locals[params..].iter().find(|local| local.home == first).expect("it was found");
             let top = -first as u32 - first_local.ty.slot_bytes();
             self.zero_homes(top, self.slots_base);
         }
@@ -245,7 +246,9 @@ impl Compiler<'_> {
             let Local { ty: local_ty, reg, home, .. } = self.locals[at];
             let home = Mem::at(RBP, home);
             match (places.next(*ty), reg) {
-                (Place::Int(n), Some(reg)) => moves.push_gpr(Gpr(reg), ARG_GPRS[n as usize], local_ty.width()),
+                (Place::Int(n), Some(reg)) => {
+                    moves.push_gpr(Gpr(reg), ARG_GPRS[n as usize], local_ty.width())
+                }
                 (Place::Int(n), None) => self.asm.store(local_ty.width(), home, ARG_GPRS[n as usize]),
                 // Registers of hot locals carry no arguments.
                 (Place::Float(n), Some(reg)) => self.asm.movaps(Xmm(reg), Xmm(n)),

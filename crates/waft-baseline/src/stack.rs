@@ -452,7 +452,10 @@ impl Compiler<'_> {
         if !matches!(self.next_opcode(), 0x21 | 0x22) {
             return None;
         }
-        let local = self.locals.get(usize::from(*self.body.get(self.next + 1)?)).filter(|_| self.body[self.next + 1] < 0x80)?;
+        let local = self
+            .locals
+            .get(usize::from(*self.body.get(self.next + 1)?))
+            .filter(|_| self.body[self.next + 1] < 0x80)?;
         (local.pending == 0).then_some(local)
     }
 

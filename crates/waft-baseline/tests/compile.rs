@@ -40,7 +40,11 @@ fn the_same_request_gives_the_same_bytes() {
     let wasm = wat::parse_str(text).expect("the text is valid");
     let tier = Baseline::portable();
     let first = compile_with(&tier, &wasm, Linkage::Direct);
-    compile_with(&tier, &wat::parse_str("(module (func (local i32 i32)))").expect("it is valid"), Linkage::Slots);
+    compile_with(
+        &tier,
+        &wat::parse_str("(module (func (local i32 i32)))").expect("it is valid"),
+        Linkage::Slots,
+    );
     let second = compile_with(&tier, &wasm, Linkage::Direct);
     assert_eq!(first.code, second.code);
     assert_eq!(first.traps, second.traps);
@@ -67,17 +71,30 @@ fn check_time(what: &str, text: &str) {
 #[test]
 fn hostile_functions_take_linear_time() {
     let many = |count: usize, part: &str| part.repeat(count);
-    let locals = format!("(module (func {} {}))", many(50_000, "(local i32)"), many(50_000, "(local.set 9 (local.get 49999))"));
+    let locals = format!(
+        "(module (func {} {}))",
+        many(50_000, "(local i32)"),
+        many(50_000, "(local.set 9 (local.get 49999))")
+    );
     check_time("50,000 locals", &locals);
     let nested = format!("(module (func {} {}))", many(100_000, "block "), many(100_000, "end "));
     check_time("100,000 blocks", &nested);
-    let table = format!("(module (func (param i32) (block (br_table {} (local.get 0)))))", many(1_000_000, "0 "));
+    let table =
+        format!("(module (func (param i32) (block (br_table {} (local.get 0)))))", many(1_000_000, "0 "));
     check_time("a table of 1,000,000 labels", &table);
     // Each set changes a local that the stack holds, far down.
     let gets: String = (0..50_000).map(|at| format!("local.get {at} ")).collect();
     let sets: String = (0..50_000).map(|at| format!("i32.const 1 local.set {at} ")).collect();
     let drops = many(50_000, "drop ");
-    check_time("a deep stack", &format!("(module (func {} {gets} {sets} {drops}))", many(50_000, "(local i32)")));
-    let calls = format!("(module (func {} {} {}))", many(20_000, "i32.const 1 "), many(20_000, "call 0 "), many(20_000, "drop "));
+    check_time(
+        "a deep stack",
+        &format!("(module (func {} {gets} {sets} {drops}))", many(50_000, "(local i32)")),
+    );
+    let calls = format!(
+        "(module (func {} {} {}))",
+        many(20_000, "i32.const 1 "),
+        many(20_000, "call 0 "),
+        many(20_000, "drop ")
+    );
     check_time("calls over a deep stack", &calls);
 }

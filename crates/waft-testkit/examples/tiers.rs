@@ -1,12 +1,11 @@
 //! Runs programs under each tier and says how long they took: `cargo run -p waft-testkit --example tiers -- FILE...`.
 
-use std::sync::Arc;
 use waft::{Config, Engine, Linker, Module, Result, Store};
 use waft_wasi::{I32Exit, MemoryOutputPipe, WasiCtx};
 
 fn main() -> Result<()> {
-    let baseline = waft_baseline::Baseline::new().map_err(waft::Error::msg)?;
-    let engines = [Engine::new(&Config::new())?, Engine::new(Config::new().tier(Arc::new(baseline)))?];
+    let baseline = waft_tiers::baseline_tier().map_err(waft::Error::msg)?;
+    let engines = [Engine::new(&Config::new())?, Engine::new(Config::new().tier(baseline))?];
     let mut product = 1.0;
     let mut programs = 0;
     for file in std::env::args().skip(1) {
@@ -23,7 +22,10 @@ fn main() -> Result<()> {
         }
         let ratio = seconds[1] / seconds[0];
         let same = outputs[0] == outputs[1];
-        println!("{file}: cranelift {:.3} s, baseline {:.3} s, {ratio:.2}x, same output: {same}", seconds[0], seconds[1]);
+        println!(
+            "{file}: cranelift {:.3} s, baseline {:.3} s, {ratio:.2}x, same output: {same}",
+            seconds[0], seconds[1]
+        );
         product *= ratio;
         programs += 1;
     }

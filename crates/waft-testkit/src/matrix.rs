@@ -44,8 +44,8 @@ fn cranelift_deterministic(mut config: Config) -> Result<Engine> {
 
 /// Lets the baseline tier compile, and switches off what it does not.
 fn baseline(config: &mut Config) -> Result<&mut Config> {
-    let tier = std::sync::Arc::new(waft_baseline::Baseline::new().map_err(Error::msg)?);
-    for gap in GAPS_DEV.iter().copied() {
+    let tier = waft_tiers::baseline_tier().map_err(Error::msg)?;
+    for gap in tier.gaps().iter() {
         config.wasm_proposal(gap, false);
     }
     Ok(config.tier(tier))
@@ -62,5 +62,3 @@ fn baseline_gc_full(mut config: Config) -> Result<Engine> {
 fn baseline_deterministic(mut config: Config) -> Result<Engine> {
     Engine::new(baseline(&mut config)?.deterministic(true))
 }
-
-const GAPS_DEV: &[waft::Proposal] = &[];

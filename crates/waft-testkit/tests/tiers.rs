@@ -1,6 +1,5 @@
 //! Tiers agree: modules made up by `wasm-smith` give the same results, traps, memories and globals on all of them.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 use waft::{Config, Engine, Instance, Linker, Module, Result, Store, Trap, Val, ValType};
 use waft_testkit::prng::Prng;
@@ -23,8 +22,8 @@ fn engines() -> Result<[Engine; 2]> {
         config
     };
     let cranelift = Engine::new(&setup())?;
-    let baseline = waft_baseline::Baseline::new().map_err(waft::Error::msg)?;
-    let baseline = Engine::new(setup().tier(Arc::new(baseline)))?;
+    let baseline = waft_tiers::baseline_tier().map_err(waft::Error::msg)?;
+    let baseline = Engine::new(setup().tier(baseline))?;
     Ok([cranelift, baseline])
 }
 
@@ -127,14 +126,18 @@ fn run(engine: &Engine, wasm: &[u8], seed: u64) -> Vec<String> {
             return log;
         }
         let results: Vec<String> = results.iter().map(describe).collect();
-        log.push(format!("{name}({args:?}): {called:?} {}", if called.is_ok() { results.join(", ") } else { String::new() }));
+        log.push(format!(
+            "{name}({args:?}): {called:?} {}",
+            if called.is_ok() { results.join(", ") } else { String::new() }
+        ));
     }
     for name in &names {
         if let Some(memory) = instance.get_memory(&mut store, name) {
             // What a function grew may be most of what there is.
             let data = memory.data(&store);
             let start = &data[..data.len().min(MEMORY_BYTES)];
-            let sum = start.iter().fold(0_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(*byte)));
+            let sum =
+                start.iter().fold(0_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(*byte)));
             let sum = (sum, data.len());
             log.push(format!("{name}: {sum:x?}"));
         }

@@ -106,7 +106,8 @@ impl Compiler<'_> {
         // integer is more than 1 below.
         let bits = width.bits();
         let exact = width == Width::W32 && packed.is_double();
-        let lowest = if exact { 0xc1e0_0000_0020_0000 } else { power_of_two(packed, bits - 1) | Self::sign(packed) };
+        let lowest =
+            if exact { 0xc1e0_0000_0020_0000 } else { power_of_two(packed, bits - 1) | Self::sign(packed) };
         self.float_const(packed, XMM15, lowest);
         self.asm.vv(packed.bits_op(UCOMI), x, XMM15);
         self.trap_if(if exact { Cond::Be } else { Cond::B }, TrapCode::IntegerOverflow);

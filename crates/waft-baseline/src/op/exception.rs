@@ -61,7 +61,9 @@ impl<'a> Compiler<'a> {
 
     fn open_scope(&mut self, ty: BlockType, catches: Vec<Catch>) -> CompileResult {
         if !self.scan.catches {
-            return Err("a block that catches was overlooked: locals are not where exceptions leave them".to_owned());
+            return Err(
+                "a block that catches was overlooked: locals are not where exceptions leave them".to_owned()
+            );
         }
         let ty: BlockTy = self.block_ty(ty)?;
         self.settle_below(0);

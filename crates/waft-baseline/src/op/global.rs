@@ -59,4 +59,3 @@ impl Compiler<'_> {
         self.free_gpr(place.1);
     }
 }
-

@@ -113,7 +113,13 @@ impl Compiler<'_> {
     }
 
     /// An access that could reach beyond the reservation (M3): `highest` is the highest index that does not.
-    fn reserved_access(&mut self, memory: MemoryIndex, index: &Operand, offset: u64, highest: Option<u64>) -> Access {
+    fn reserved_access(
+        &mut self,
+        memory: MemoryIndex,
+        index: &Operand,
+        offset: u64,
+        highest: Option<u64>,
+    ) -> Access {
         let reg = self.owned_gpr(index);
         match highest {
             // As `u32::MAX + reach` is beyond the reservation, this has 32 bits.

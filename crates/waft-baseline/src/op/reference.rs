@@ -105,12 +105,7 @@ impl Compiler<'_> {
         self.push_gpr(a.ty, dst);
     }
 
-    fn select_float_equality(
-        &mut self,
-        cond: Cond,
-        a: &crate::value::Operand,
-        b: &crate::value::Operand,
-    ) {
+    fn select_float_equality(&mut self, cond: Cond, a: &crate::value::Operand, b: &crate::value::Operand) {
         let dst = self.owned_gpr(a);
         let rm = self.rm(b);
         let width = a.ty.width();

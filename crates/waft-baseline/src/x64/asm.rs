@@ -304,14 +304,17 @@ impl Asm {
     /// Lets a short branch lead here.
     pub(crate) fn bind_short(&mut self, after: u32) {
         let distance = self.pos() - after;
-        self.buf[after as usize - 1] = i8::try_from(distance).expect("short branches are short").cast_unsigned();
+        self.buf[after as usize - 1] =
+            i8::try_from(distance).expect("short branches are short").cast_unsigned();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::x64::{Alu, R8, R11, R12, R13, RAX, RBP, RBX, RCX, RDI, RSI, RSP, Rm, Shift, VecOp, VecRm, Width, Xmm};
+    use crate::x64::{
+        Alu, R8, R11, R12, R13, RAX, RBP, RBX, RCX, RDI, RSI, RSP, Rm, Shift, VecOp, VecRm, Width, Xmm,
+    };
 
     fn check(what: &str, emit: impl FnOnce(&mut Asm), bytes: &[u8]) {
         let mut asm = Asm::default();
@@ -334,12 +337,20 @@ mod tests {
         );
         check("add eax, r8d", |asm| asm.alu(Alu::Add, W32, RAX, Rm::Reg(R8)), &[0x41, 0x03, 0xc0]);
         check("cmp rdi, 1", |asm| asm.alu_imm(Alu::Cmp, W64, Rm::Reg(RDI), 1), &[0x48, 0x83, 0xff, 1]);
-        check("sub rsp, 256", |asm| asm.alu_imm(Alu::Sub, W64, Rm::Reg(RSP), 256), &[0x48, 0x81, 0xec, 0, 1, 0, 0]);
+        check(
+            "sub rsp, 256",
+            |asm| asm.alu_imm(Alu::Sub, W64, Rm::Reg(RSP), 256),
+            &[0x48, 0x81, 0xec, 0, 1, 0, 0],
+        );
         check("shl ecx, 3", |asm| asm.shift_imm(Shift::Shl, W32, RCX, 3), &[0xc1, 0xe1, 3]);
         check("sete sil", |asm| asm.setcc(Cond::E, RSI), &[0x40, 0x0f, 0x94, 0xc6]);
         check("movzx esi, sil", |asm| asm.movzx8(RSI, Rm::Reg(RSI)), &[0x40, 0x0f, 0xb6, 0xf6]);
         check("popcnt rax, rcx", |asm| asm.popcnt(W64, RAX, Rm::Reg(RCX)), &[0xf3, 0x48, 0x0f, 0xb8, 0xc1]);
-        check("lock xadd [rax], cx", |asm| asm.lock_xadd(1, Mem::at(RAX, 0), RCX), &[0xf0, 0x66, 0x0f, 0xc1, 0x08]);
+        check(
+            "lock xadd [rax], cx",
+            |asm| asm.lock_xadd(1, Mem::at(RAX, 0), RCX),
+            &[0xf0, 0x66, 0x0f, 0xc1, 0x08],
+        );
         check("ret 16", |asm| asm.ret(16), &[0xc2, 16, 0]);
     }
 
@@ -370,7 +381,11 @@ mod tests {
             &[0x66, 0x41, 0x0f, 0x3a, 0x0b, 0xc9, 11],
         );
         check("movq xmm1, r11", |asm| asm.mov_to_xmm(Width::W64, b, R11), &[0x66, 0x49, 0x0f, 0x6e, 0xcb]);
-        check("vfmadd213pd xmm9, xmm1, xmm2", |asm| asm.vex38(true, 0xa8, a, b, Xmm(2)), &[0xc4, 0x62, 0xf1, 0xa8, 0xca]);
+        check(
+            "vfmadd213pd xmm9, xmm1, xmm2",
+            |asm| asm.vex38(true, 0xa8, a, b, Xmm(2)),
+            &[0xc4, 0x62, 0xf1, 0xa8, 0xca],
+        );
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Operators on bits, shifts, and those that boil a vector down to one scalar.
 
-use super::{PAND, PANDN, POR, PXOR, SHIFT_16, SHIFT_32, SHIFT_64, SHIFT_LEFT, SHIFT_RIGHT, SHIFT_RIGHT_SIGNED};
+use super::{
+    PAND, PANDN, POR, PXOR, SHIFT_16, SHIFT_32, SHIFT_64, SHIFT_LEFT, SHIFT_RIGHT, SHIFT_RIGHT_SIGNED,
+};
 use crate::compiler::Compiler;
 use crate::value::Ty;
 use crate::x64::{Alu, Cond, R11, Rm, VecOp, VecRm, Width, XMM14, XMM15, Xmm};

@@ -13,12 +13,24 @@ struct Lanes {
     max_u: VecOp,
 }
 
-const I8: Lanes =
-    Lanes { equal: VecOp::p66(0x74), greater: VecOp::p66(0x64), min_u: VecOp::p66(0xda), max_u: VecOp::p66(0xde) };
-const I16: Lanes =
-    Lanes { equal: VecOp::p66(0x75), greater: VecOp::p66(0x65), min_u: VecOp::p38(0x3a), max_u: VecOp::p38(0x3e) };
-const I32: Lanes =
-    Lanes { equal: VecOp::p66(0x76), greater: VecOp::p66(0x66), min_u: VecOp::p38(0x3b), max_u: VecOp::p38(0x3f) };
+const I8: Lanes = Lanes {
+    equal: VecOp::p66(0x74),
+    greater: VecOp::p66(0x64),
+    min_u: VecOp::p66(0xda),
+    max_u: VecOp::p66(0xde),
+};
+const I16: Lanes = Lanes {
+    equal: VecOp::p66(0x75),
+    greater: VecOp::p66(0x65),
+    min_u: VecOp::p38(0x3a),
+    max_u: VecOp::p38(0x3e),
+};
+const I32: Lanes = Lanes {
+    equal: VecOp::p66(0x76),
+    greater: VecOp::p66(0x66),
+    min_u: VecOp::p38(0x3b),
+    max_u: VecOp::p38(0x3f),
+};
 /// `cmpps` and `cmppd`: less, and less or equal.
 const LT: u8 = 1;
 const LE: u8 = 2;

@@ -1,6 +1,9 @@
 //! Integer arithmetic of vectors.
 
-use super::{PAND, PANDN, POR, PSHUFB, PSHUFD, PXOR, SHIFT_16, SHIFT_32, SHIFT_64, SHIFT_LEFT, SHIFT_RIGHT, SHIFT_RIGHT_SIGNED};
+use super::{
+    PAND, PANDN, POR, PSHUFB, PSHUFD, PXOR, SHIFT_16, SHIFT_32, SHIFT_64, SHIFT_LEFT, SHIFT_RIGHT,
+    SHIFT_RIGHT_SIGNED,
+};
 use crate::compiler::Compiler;
 use crate::value::Ty;
 use crate::x64::{VecOp, VecRm, XMM14, XMM15};

@@ -457,7 +457,7 @@ fn what_was_not_used_for_longest_goes_first() {
     };
     // Room for four, and the sixteenth that is kept free.
     let test = TestCache::with("eviction", |config| {
-        config.with_size_limit(entry * 9 / 2);
+        config.with_files_total_size_soft_limit(entry * 9 / 2);
     });
     let engine = test.engine();
     let files: Vec<_> = (1..5).map(|number| added_by(&test, &engine, number)).collect();
@@ -503,7 +503,7 @@ fn times_in_the_future_are_put_right_when_an_entry_is_used() {
 #[test]
 fn code_that_is_larger_than_the_cache_is_not_kept() {
     let test = TestCache::with("tiny", |config| {
-        config.with_size_limit(1000);
+        config.with_files_total_size_soft_limit(1000);
     });
     use_module(&test.engine(), 1);
     test.says(&["was not kept", "all of the cache may have 1000"]);
@@ -544,7 +544,7 @@ fn threads_that_read_write_and_remove_at_once_get_the_right_code() {
         added_by(&test, &test.engine(), 1).metadata().unwrap().len()
     };
     let test = TestCache::with("threads", |config| {
-        config.with_size_limit(entry * 5);
+        config.with_files_total_size_soft_limit(entry * 5);
     });
     let engine = test.engine();
     std::thread::scope(|scope| {

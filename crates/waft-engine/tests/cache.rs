@@ -187,9 +187,14 @@ fn a_module_that_was_found_is_the_one_that_was_compiled() {
             Module::from_binary(&engine, plain.wasm()).unwrap(),
         ])
         .collect();
-    assert_eq!(test.counts(), (3, 1));
+    // Another engine, whose numbers of types are others.
+    let other = test.engine();
+    Module::new(&other, "(module (type (array i8)) (type (struct (field i64))) (type (func (param f32))))")
+        .unwrap();
+    let modules = modules.into_iter().chain([Module::new(&other, text).unwrap()]).collect::<Vec<_>>();
+    assert_eq!(test.counts(), (4, 2));
     // What is in use stays, though its file goes.
-    assert_eq!(test.cache.clear().unwrap().entries, 1);
+    assert_eq!(test.cache.clear().unwrap().entries, 2);
     for module in modules {
         assert_eq!(appearance(&module), expected);
         assert!(module.serialize().unwrap() == plain.serialize().unwrap());

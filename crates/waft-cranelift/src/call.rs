@@ -5,9 +5,7 @@ use crate::signature::clif_type;
 use crate::translator::FuncTranslator;
 use crate::trap::clif_trap;
 use cranelift_codegen::ir::types::{I32, I64};
-use cranelift_codegen::ir::{
-    Block, FuncRef, Inst, InstBuilder, SigRef, StackSlotData, StackSlotKind, Value,
-};
+use cranelift_codegen::ir::{Block, FuncRef, Inst, InstBuilder, SigRef, StackSlotData, StackSlotKind, Value};
 use waft_core::convention::{AREA_SLOT_BYTES, Results};
 use waft_core::index::{DefinedFuncIndex, FuncIndex, TableIndex, TypeIndex};
 use waft_core::layout::{POINTER_BYTES, func_import, func_ref, store_context};

@@ -14,7 +14,8 @@
 //!
 //! Loading one takes trust, hence `unsafe`: `vm/load.rs`.
 
-use crate::code::{CodeTables, CompiledCode};
+use crate::code::{CodeTables, CompiledCode, ModuleCode};
+use crate::compile;
 use crate::engine::Engine;
 use crate::module::{ModuleInner, WasmBytes};
 use crate::vm::CodeMemory;
@@ -68,6 +69,19 @@ impl Section {
     /// The bytes.
     pub(crate) fn bytes(&self) -> &[u8] {
         &(*self.backing).as_ref()[self.range.clone()]
+    }
+}
+
+impl Section {
+    /// Sections with these contents, in one allocation.
+    pub(crate) fn packed<const N: usize>(parts: &[Vec<u8>; N]) -> [Self; N] {
+        let backing: Backing = Arc::new(parts.concat());
+        let mut end = 0;
+        parts.each_ref().map(|part| {
+            let start = end;
+            end += part.len();
+            Self { backing: backing.clone(), range: start..end }
+        })
     }
 }
 
@@ -177,7 +191,7 @@ impl Artifact {
             code.entries().count(),
             shape.defined_funcs()
         );
-        ModuleInner::new(engine, shape, WasmBytes::WithoutCode(wasm), code)
+        ModuleInner::new(engine, shape, WasmBytes::WithoutCode(wasm), ModuleCode::Whole(code))
     }
 }
 
@@ -186,10 +200,19 @@ fn number(bytes: &[u8], at: usize) -> Result<u64> {
     Ok(u64::from_le_bytes(*bytes))
 }
 
-/// The artifact of a module.
+/// The artifact of a module: of one that is compiled as it is called, with all its code, compiled here.
 pub(crate) fn write(module: &ModuleInner) -> Result<Vec<u8>> {
-    let code = module.code();
-    let tables = code.tables();
+    match module.code() {
+        ModuleCode::Whole(code) => write_code(module, code.text(), code.tables()),
+        ModuleCode::Lazy(_) => {
+            let code =
+                compile::linked(module.engine(), module.shape(), module.layout(), module.wasm().bytes())?;
+            write_code(module, &code.text, &code.tables)
+        }
+    }
+}
+
+fn write_code(module: &ModuleInner, text: &[u8], tables: &CodeTables) -> Result<Vec<u8>> {
     let fingerprint = module.engine().fingerprint();
     let code_section_start = (module.shape().code_section_start as u64).to_le_bytes();
     let wasm = match module.wasm() {
@@ -205,7 +228,7 @@ pub(crate) fn write(module: &ModuleInner) -> Result<Vec<u8>> {
         tables.positions.bytes(),
         tables.stack_maps.bytes(),
         tables.handlers.bytes(),
-        code.text(),
+        text,
     ];
     let mut out = vec![0; HEADER_BYTES];
     out[..MAGIC.len()].copy_from_slice(&MAGIC);

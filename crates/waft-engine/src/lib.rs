@@ -10,6 +10,7 @@
 #![deny(unsafe_code)]
 
 mod anyref;
+mod append;
 mod artifact;
 mod backtrace;
 mod code;
@@ -24,6 +25,7 @@ mod externref;
 mod func;
 mod global;
 mod instance;
+mod lazy;
 mod limits;
 mod linker;
 mod memory;

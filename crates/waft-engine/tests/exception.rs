@@ -64,9 +64,13 @@ fn call_inner(caller: &mut Caller<'_, ()>) -> Result<()> {
 fn exceptions_pass_through_host_functions() {
     assert_eq!(outer(|mut caller| call_inner(&mut caller)).unwrap(), 7);
     assert_eq!(outer(|mut caller| call_inner(&mut caller).context("on the way")).unwrap(), 7);
-    assert_eq!(outer(|mut caller| {
-        call_inner(&mut caller).map_err(|error| Wrapped(*error.downcast_ref().unwrap()).into())
-    }).unwrap(), 7);
+    assert_eq!(
+        outer(|mut caller| {
+            call_inner(&mut caller).map_err(|error| Wrapped(*error.downcast_ref().unwrap()).into())
+        })
+        .unwrap(),
+        7
+    );
 }
 
 #[test]
@@ -129,12 +133,14 @@ fn uncaught_exceptions_tell_where_they_were_thrown() {
 
 #[test]
 fn scopes_on_the_way_leave_no_gap_in_the_backtrace() {
-    let (mut store, instance) = common::start(r#"(module
+    let (mut store, instance) = common::start(
+        r#"(module
         (tag $a) (tag $b)
         (func $thrower (throw $a))
         (func $inner (block $h (try_table (catch $b $h) (block $i (try_table (catch $b $i) (call $thrower))))))
         (func $middle (call $inner))
-        (func $outer (export "f") (block $h (try_table (catch $b $h) (call $middle)))))"#);
+        (func $outer (export "f") (block $h (try_table (catch $b $h) (call $middle)))))"#,
+    );
     let error = run(&mut store, instance, "f").unwrap_err();
     assert_eq!(names(&error), ["thrower", "inner", "middle", "outer"]);
 }
@@ -158,7 +164,9 @@ fn exceptions_of_the_host_are_caught_and_carry_any_value() {
         Ok(caller.as_context_mut().throw(exception)?)
     };
     linker.func_wrap("host", "throw", throw).unwrap();
-    let module = compile(&store, r#"(module
+    let module = compile(
+        &store,
+        r#"(module
         (type $five (func (result i32)))
         (import "host" "tag" (tag $t (param i32 v128 externref funcref f64)))
         (import "host" "throw" (func $throw))
@@ -172,7 +180,8 @@ fn exceptions_of_the_host_are_caught_and_carry_any_value() {
             (i32x4.extract_lane 0) (local.get $x)
             (table.set $funcs (i32.const 0) (local.get $f))
             (call_indirect $funcs (type $five) (i32.const 0)) (local.get $d))
-        (func (export "open") (call $throw)))"#);
+        (func (export "open") (call $throw)))"#,
+    );
     let instance = linker.instantiate(&mut store, &module).unwrap();
     let f = instance.get_typed_func::<(), (i32, i32, Option<Rooted<ExternRef>>, i32, f64)>(&mut store, "f");
     let (one, two, held, five, float) = f.unwrap().call(&mut store, ()).unwrap();
@@ -222,7 +231,9 @@ fn each_of_many_activations_may_catch() {
     };
     linker.func_wrap("host", "again", again).unwrap();
     // Each level adds one to what comes out of the next, and throws that.
-    let module = compile(&store, r#"(module
+    let module = compile(
+        &store,
+        r#"(module
         (import "host" "again" (func $again (param i32)))
         (tag $t (param i32))
         (func $f (export "f") (param i32)
@@ -231,7 +242,8 @@ fn each_of_many_activations_may_catch() {
                     (if (i32.eqz (local.get 0)) (then (throw $t (i32.const 0))))
                     (try_table (catch $t $h) (call $again (i32.sub (local.get 0) (i32.const 1))))
                     (return))
-                (i32.add (i32.const 1)))))"#);
+                (i32.add (i32.const 1)))))"#,
+    );
     let instance = linker.instantiate(&mut store, &module).unwrap();
     let f = instance.get_typed_func::<i32, ()>(&mut store, "f").unwrap();
     for levels in [0, 1, 50] {
@@ -244,11 +256,14 @@ fn each_of_many_activations_may_catch() {
 #[test]
 fn precompiled_modules_catch() {
     let engine = Engine::default();
-    let module = Module::new(&engine, r#"(module
+    let module = Module::new(
+        &engine,
+        r#"(module
         (tag $t (param i32))
         (func $throw (throw $t (i32.const 3)))
         (func (export "f") (result i32)
-            (block $h (result i32) (try_table (catch $t $h) (call $throw)) (i32.const 0))))"#);
+            (block $h (result i32) (try_table (catch $t $h) (call $throw)) (i32.const 0))))"#,
+    );
     let bytes = module.unwrap().serialize().unwrap();
     // SAFETY: the bytes come from `serialize`.
     let module = unsafe { Module::deserialize(&engine, &bytes) }.unwrap();
@@ -260,10 +275,12 @@ fn precompiled_modules_catch() {
 
 #[test]
 fn pending_exceptions_survive_collections() {
-    let (mut store, instance) = common::start(r#"(module
+    let (mut store, instance) = common::start(
+        r#"(module
         (type $s (struct (field i32)))
         (tag $t (param (ref $s) i32))
-        (func (export "f") (throw $t (struct.new $s (i32.const 1)) (i32.const 2))))"#);
+        (func (export "f") (throw $t (struct.new $s (i32.const 1)) (i32.const 2))))"#,
+    );
     run(&mut store, instance, "f").unwrap_err();
     for _ in 0..3 {
         store.gc();

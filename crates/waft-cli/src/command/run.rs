@@ -20,7 +20,8 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 use waft::{
-    Engine, Error, ExternType, Instance, InstancePre, Linker, Module, Result, Store, ThrownException, Trap, Val, bail,
+    Engine, Error, ExternType, Instance, InstancePre, Linker, Module, Result, Store, ThrownException, Trap,
+    Val, bail,
 };
 use waft_wasi::{Access, I32Exit, WasiCtx};
 

@@ -73,7 +73,8 @@ fn a_hundred_thousand_clauses() {
         write!(text, "block try_table {clauses} (catch_all 0) call $throw end end ").unwrap();
         text
     });
-    run(&format!(r#"(module (tag $a) (tag $b) (func $throw throw $a) (func (export "f") {scopes}))"#)).unwrap();
+    run(&format!(r#"(module (tag $a) (tag $b) (func $throw throw $a) (func (export "f") {scopes}))"#))
+        .unwrap();
     // A tag for each clause, and a throw that looks for its own in vain.
     let throws = repeat("local.get 0 if throw $b end ", 10_000);
     run(&format!(

@@ -76,10 +76,15 @@ fn supported() -> impl Iterator<Item = Proposal> {
 impl Setup {
     /// The engine: `compile` and `run` must agree on all of it.
     pub(crate) fn engine(&self) -> Result<Engine> {
+        Engine::new(&self.config())
+    }
+
+    /// Its setup, for those who add what changes no code that is kept.
+    pub(crate) fn config(&self) -> Config {
         let mut config = Config::new();
         config.max_wasm_stack(GUEST_STACK_BYTES).deterministic(self.deterministic);
         self.proposal.iter().for_each(|switch| switch.apply(&mut config));
-        Engine::new(&config)
+        config
     }
 }
 

@@ -111,8 +111,7 @@ impl FuncTranslator<'_, '_> {
         let flags = self.trusted(Region::Code).with_readonly();
         let flags = flags.with_trap_code(Some(clif_trap(TrapCode::IndirectCallToNull)));
         let found = self.builder.ins().load(I32, flags, reference, func_ref::TYPE as i32);
-        let matches = self.is_type(found, wanted, ty);
-        self.trap_if_zero(matches, TrapCode::BadSignature);
+        self.trap_unless_type(found, wanted, ty, TrapCode::BadSignature);
     }
 
     fn load_slot(&mut self, func: DefinedFuncIndex) -> Value {

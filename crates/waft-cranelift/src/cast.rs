@@ -3,8 +3,8 @@
 //! # Invariants
 //!
 //! * **D1** A type's number is the offset of its row in the engine's table: a display is read at a number that came from a
-//!   `VmFuncRef` or from a header in the GC heap. The latter may be anything: the table's reservation has 4 GiB and a guard,
-//!   so the read stays in it, and at worst faults.
+//!   `VmFuncRef` or from a header in the GC heap. The latter may be anything: the table's reservation has 4 GiB and a guard
+//!   on both sides, so the read stays in it, and at worst faults.
 //!
 //! # Elsewhere
 //!
@@ -44,25 +44,47 @@ impl FuncTranslator<'_, '_> {
         if self.shape.types[ty].is_final {
             return same;
         }
-        let depth = self.depth(ty);
         let (slow, done) = (self.builder.create_block(), self.builder.create_block());
         let answer = self.builder.append_block_param(done, I8);
         self.builder.ins().brif(same, done, &[same.into()], slow, &[]);
         self.builder.seal_block(slow);
         self.switch_to(slow, self.cold);
-        let ancestor = self.load_row(found, depth as i32 * 4);
-        let mut is_ancestor = self.builder.ins().icmp(IntCC::Equal, ancestor, wanted);
-        if depth >= row::DISPLAY_WORDS_MIN {
-            // The display may be shorter than that: what follows it is not an ancestor.
-            let found_depth = self.load_row(found, row::DEPTH);
-            let deep =
-                self.builder.ins().icmp_imm_u(IntCC::UnsignedGreaterThan, found_depth, i64::from(depth));
-            is_ancestor = self.builder.ins().band(is_ancestor, deep);
-        }
+        let is_ancestor = self.has_ancestor(found, wanted, ty);
         self.builder.ins().jump(done, &[is_ancestor.into()]);
         self.builder.seal_block(done);
         self.switch_to(done, self.cold);
         answer
+    }
+
+    /// Traps unless [`Self::is_type`].
+    pub(crate) fn trap_unless_type(&mut self, found: Value, wanted: Value, ty: TypeIndex, code: TrapCode) {
+        let same = self.builder.ins().icmp(IntCC::Equal, found, wanted);
+        if self.shape.types[ty].is_final {
+            return self.trap_if_zero(same, code);
+        }
+        let (slow, done) = (self.builder.create_block(), self.builder.create_block());
+        self.builder.ins().brif(same, done, &[], slow, &[]);
+        self.builder.seal_block(slow);
+        self.switch_to(slow, self.cold);
+        let is_ancestor = self.has_ancestor(found, wanted, ty);
+        self.trap_if_zero(is_ancestor, code);
+        self.builder.ins().jump(done, &[]);
+        self.builder.seal_block(done);
+        self.switch_to(done, self.cold);
+    }
+
+    /// Whether the display of the type with the number `found` has `ty`, whose number is `wanted`: an 8-bit truth.
+    fn has_ancestor(&mut self, found: Value, wanted: Value, ty: TypeIndex) -> Value {
+        let depth = self.depth(ty);
+        let ancestor = self.load_row(found, depth as i32 * 4);
+        let is_ancestor = self.builder.ins().icmp(IntCC::Equal, ancestor, wanted);
+        if depth < row::DISPLAY_WORDS_MIN {
+            return is_ancestor;
+        }
+        // The display may be shorter than that: what follows it is not an ancestor.
+        let found_depth = self.load_row(found, row::DEPTH);
+        let deep = self.builder.ins().icmp_imm_u(IntCC::UnsignedGreaterThan, found_depth, i64::from(depth));
+        self.builder.ins().band(is_ancestor, deep)
     }
 
     /// `ref.test`.
@@ -79,9 +101,45 @@ impl FuncTranslator<'_, '_> {
     pub(crate) fn ref_cast(&mut self, ty: wasmparser::HeapType, nullable: bool) -> TranslateResult {
         let target = self.cast_target(ty, nullable)?;
         let reference = self.peek();
-        let fits = self.is_of(reference, target);
-        self.trap_if_zero(fits, TrapCode::CastFailure);
+        match target.heap_type() {
+            HeapType::Concrete(ty) if ty.kind != CompositeKind::Func => {
+                self.cast_object(reference, target.is_nullable(), TypeIndex::from_u32(ty.index));
+            }
+            _ => {
+                let fits = self.is_of(reference, target);
+                self.trap_if_zero(fits, TrapCode::CastFailure);
+            }
+        }
         Ok(())
+    }
+
+    /// Traps unless a reference is to an object of the type `ty`, or null where that is allowed. Where it is not, the read
+    /// of the object's type faults.
+    fn cast_object(&mut self, reference: Value, nullable: bool, ty: TypeIndex) {
+        let done = nullable.then(|| {
+            let (some, done) = (self.builder.create_block(), self.builder.create_block());
+            self.builder.ins().brif(reference, some, &[], done, &[]);
+            self.builder.seal_block(some);
+            self.switch_to(some, self.cold);
+            done
+        });
+        let is_i31 = self.builder.ins().band_imm_u(reference, 1);
+        self.trap_if_not_zero(is_i31, TrapCode::CastFailure);
+        let found = self.load_type(reference, TrapCode::CastFailure);
+        let wanted = self.type_id(ty.as_u32());
+        self.trap_unless_type(found, wanted, ty, TrapCode::CastFailure);
+        if let Some(done) = done {
+            self.builder.ins().jump(done, &[]);
+            self.builder.seal_block(done);
+            self.switch_to(done, self.cold);
+        }
+    }
+
+    /// Reads the number of the type of an object.
+    fn load_type(&mut self, reference: Value, if_null: TrapCode) -> Value {
+        let address = self.object_address(reference);
+        let flags = self.object_flags(if_null);
+        self.builder.ins().load(I32, flags, address, object::TYPE as i32)
     }
 
     /// `br_on_cast`.
@@ -158,11 +216,11 @@ impl FuncTranslator<'_, '_> {
         let of_null = self.builder.ins().iconst(I8, i64::from(of_null));
         self.builder.ins().brif(reference, some, &[], done, &[of_null.into()]);
         self.builder.seal_block(some);
-        self.builder.switch_to_block(some);
+        self.switch_to(some, self.cold);
         let of_some = then(self);
         self.builder.ins().jump(done, &[of_some.into()]);
         self.builder.seal_block(done);
-        self.builder.switch_to_block(done);
+        self.switch_to(done, self.cold);
         answer
     }
 
@@ -175,10 +233,8 @@ impl FuncTranslator<'_, '_> {
         let bit = self.builder.ins().band_imm_u(reference, 1);
         self.builder.ins().brif(bit, done, &[of_i31.into()], object, &[]);
         self.builder.seal_block(object);
-        self.builder.switch_to_block(object);
-        let address = self.object_address(reference);
-        let flags = self.object_flags(TrapCode::CorruptHeap);
-        let found = self.builder.ins().load(I32, flags, address, object::TYPE as i32);
+        self.switch_to(object, self.cold);
+        let found = self.load_type(reference, TrapCode::CorruptHeap);
         let fits = match heap {
             HeapType::Concrete(ty) => {
                 let wanted = self.type_id(ty.index);
@@ -197,7 +253,7 @@ impl FuncTranslator<'_, '_> {
         };
         self.builder.ins().jump(done, &[fits.into()]);
         self.builder.seal_block(done);
-        self.builder.switch_to_block(done);
+        self.switch_to(done, self.cold);
         answer
     }
 

@@ -1,8 +1,11 @@
-//! `anyref`: what guests make.
+//! `anyref`: what guests make. What is asked of any of it, and of what can be compared, is here too.
 
+use crate::arrayref::ArrayRef;
+use crate::eqref::EqRef;
 use crate::externref::ExternRef;
 use crate::rooted::{GcRef, Rooted, Sealed};
 use crate::store::{AsContext, AsContextMut};
+use crate::structref::StructRef;
 use crate::types::HeapType as PublicHeapType;
 use crate::vm::StoreOpaque;
 use anyhow::Result;
@@ -40,6 +43,11 @@ impl GcRef for AnyRef {
 /// assert_eq!(I31::new_u32(1 << 31), None);
 /// assert_eq!(I31::new_i32(-1).unwrap().get_u32(), 0x7fff_ffff);
 /// assert_eq!(I31::wrapping_u32(u32::MAX).get_i32(), -1);
+///
+/// // It is an `i31ref` in signatures.
+/// let mut store = Store::new(&Engine::default(), ());
+/// let next = Func::wrap(&mut store, |value: I31| I31::wrapping_u32(value.get_u32() + 1));
+/// assert_eq!(next.ty(&store).to_string(), "(func (param (ref i31)) (result (ref i31)))");
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct I31(u32);
@@ -70,13 +78,22 @@ impl I31 {
     pub fn get_i32(self) -> i32 {
         gc::i31_get_s(self.reference())
     }
-    fn reference(self) -> u32 {
+    /// As a reference.
+    pub(crate) fn reference(self) -> u32 {
         gc::i31_new(self.0.cast_signed())
+    }
+    /// What a reference is, if it is no object.
+    pub(crate) fn of_reference(reference: u32) -> Option<Self> {
+        gc::is_i31(reference).then(|| Self::from_reference(reference))
+    }
+    /// What a reference is that is no object.
+    pub(crate) fn from_reference(reference: u32) -> Self {
+        Self(gc::i31_get_u(reference))
     }
 }
 
 /// The type that a reference, which is not null, has itself.
-pub(crate) fn type_of(store: &StoreOpaque, reference: u32) -> Result<HeapType> {
+fn type_of(store: &StoreOpaque, reference: u32) -> Result<HeapType> {
     if gc::is_i31(reference) {
         return Ok(HeapType::I31);
     }
@@ -123,84 +140,195 @@ impl AnyRef {
     /// ```
     pub fn convert_extern(mut store: impl AsContextMut, value: Rooted<ExternRef>) -> Result<Rooted<Self>> {
         let opaque = &mut store.as_context_mut().0.opaque;
-        let reference = value.get(opaque)?;
+        let reference = value.reference(opaque)?;
         Ok(Rooted::new(opaque, reference))
     }
 }
 
 impl Rooted<AnyRef> {
-    fn heap_type(&self, store: &impl AsContext) -> Result<HeapType> {
-        let opaque = &store.as_context().0.opaque;
-        type_of(opaque, self.get(opaque)?)
-    }
-
-    /// The type that it has itself: the most specific one.
-    ///
-    /// # Errors
-    ///
-    /// If it belongs to another store, or its scope was left; the same for the others.
-    pub fn ty(&self, store: impl AsContext) -> Result<PublicHeapType> {
-        let ty = self.heap_type(&store)?;
-        Ok(PublicHeapType::from_canonical(store.as_context().engine().types(), ty))
-    }
-
-    /// Whether it is of a type.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::ty`].
-    pub fn matches_ty(&self, store: impl AsContext, ty: &PublicHeapType) -> Result<bool> {
-        let found = self.heap_type(&store)?;
-        let types = store.as_context().0.opaque.engine().types();
-        let wanted = core::RefType::new(false, ty.canonical(types));
-        Ok(types.ref_is_subtype(core::RefType::new(false, found), wanted))
-    }
-
-    /// Whether it is a small integer.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::ty`].
-    pub fn is_i31(&self, store: impl AsContext) -> Result<bool> {
-        Ok(gc::is_i31(self.get(&store.as_context().0.opaque)?))
-    }
-
-    /// The small integer, if it is one.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::ty`].
-    pub fn as_i31(&self, store: impl AsContext) -> Result<Option<I31>> {
-        let reference = self.get(&store.as_context().0.opaque)?;
-        Ok(gc::is_i31(reference).then(|| I31(gc::i31_get_u(reference))))
-    }
-
     /// Whether it can be compared: anything but a host value made internal.
     ///
     /// # Errors
     ///
     /// As [`Self::ty`].
     pub fn is_eqref(&self, store: impl AsContext) -> Result<bool> {
-        Ok(self.heap_type(&store)? != HeapType::Any)
+        Ok(self.type_in(&store.as_context().0.opaque)? != HeapType::Any)
     }
 
-    /// Whether it is a structure.
+    /// The same as a value that can be compared, if it is one.
     ///
     /// # Errors
     ///
     /// As [`Self::ty`].
-    pub fn is_struct(&self, store: impl AsContext) -> Result<bool> {
-        let ty = self.heap_type(&store)?;
-        Ok(matches!(ty, HeapType::Concrete(ty) if ty.kind == CompositeKind::Struct))
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let mut store = Store::new(&Engine::default(), ());
+    /// let seven = AnyRef::from_i31(&mut store, I31::wrapping_u32(7));
+    /// let comparable = seven.as_eqref(&store)?.context("it is one")?;
+    /// assert!(Rooted::ref_eq(&store, &comparable.to_anyref(), &seven)?);
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn as_eqref(&self, store: impl AsContext) -> Result<Option<Rooted<EqRef>>> {
+        Ok(self.is_eqref(store)?.then(|| self.retyped()))
     }
 
-    /// Whether it is an array.
+    /// The same as a value that can be compared.
     ///
     /// # Errors
     ///
     /// As [`Self::ty`].
-    pub fn is_array(&self, store: impl AsContext) -> Result<bool> {
-        let ty = self.heap_type(&store)?;
-        Ok(matches!(ty, HeapType::Concrete(ty) if ty.kind == CompositeKind::Array))
+    ///
+    /// # Panics
+    ///
+    /// If it is a host value made internal.
+    pub fn unwrap_eqref(&self, store: impl AsContext) -> Result<Rooted<EqRef>> {
+        Ok(self.as_eqref(store)?.expect("a value that can be compared"))
     }
 }
+
+impl<T: GcRef> Rooted<T> {
+    /// The type that what it refers to, of the family of `any`, has itself.
+    pub(crate) fn type_in(&self, store: &StoreOpaque) -> Result<HeapType> {
+        type_of(store, self.reference(store)?)
+    }
+
+    /// Whether that is a type of type sections, of a kind.
+    fn is_kind(&self, store: impl AsContext, kind: CompositeKind) -> Result<bool> {
+        let ty = self.type_in(&store.as_context().0.opaque)?;
+        Ok(matches!(ty, HeapType::Concrete(ty) if ty.kind == kind))
+    }
+}
+
+/// What can be asked of references whose type says little.
+macro_rules! inspections {
+    ($($name:ident)*) => {$(
+        impl Rooted<$name> {
+            /// The type that it has itself: the most specific one.
+            ///
+            /// # Errors
+            ///
+            /// If it belongs to another store, or its scope was left; the same for the others.
+            pub fn ty(&self, store: impl AsContext) -> Result<PublicHeapType> {
+                let opaque = &store.as_context().0.opaque;
+                let ty = self.type_in(opaque)?;
+                if let HeapType::Concrete(ty) = ty {
+                    opaque.type_of_object(ty.index)?;
+                }
+                Ok(PublicHeapType::from_canonical(opaque.engine().types(), ty))
+            }
+
+            /// Whether it is of a type.
+            ///
+            /// # Errors
+            ///
+            /// As [`Self::ty`].
+            ///
+            /// # Panics
+            ///
+            /// If the type belongs to another engine.
+            pub fn matches_ty(&self, store: impl AsContext, ty: &PublicHeapType) -> Result<bool> {
+                let opaque = &store.as_context().0.opaque;
+                let types = opaque.engine().types();
+                let wanted = core::RefType::new(false, ty.canonical(types));
+                let found = core::RefType::new(false, self.type_in(opaque)?);
+                Ok(types.ref_is_subtype(found, wanted))
+            }
+
+            /// Whether it is a small integer.
+            ///
+            /// # Errors
+            ///
+            /// As [`Self::ty`].
+            pub fn is_i31(&self, store: impl AsContext) -> Result<bool> {
+                Ok(gc::is_i31(self.reference(&store.as_context().0.opaque)?))
+            }
+
+            /// The small integer, if it is one.
+            ///
+            /// # Errors
+            ///
+            /// As [`Self::ty`].
+            pub fn as_i31(&self, store: impl AsContext) -> Result<Option<I31>> {
+                Ok(I31::of_reference(self.reference(&store.as_context().0.opaque)?))
+            }
+
+            /// The small integer.
+            ///
+            /// # Errors
+            ///
+            /// As [`Self::ty`].
+            ///
+            /// # Panics
+            ///
+            /// If it is none.
+            pub fn unwrap_i31(&self, store: impl AsContext) -> Result<I31> {
+                Ok(self.as_i31(store)?.expect("an i31"))
+            }
+
+            /// Whether it is a structure.
+            ///
+            /// # Errors
+            ///
+            /// As [`Self::ty`].
+            pub fn is_struct(&self, store: impl AsContext) -> Result<bool> {
+                self.is_kind(store, CompositeKind::Struct)
+            }
+
+            /// The same as a structure, if it is one.
+            ///
+            /// # Errors
+            ///
+            /// As [`Self::ty`].
+            pub fn as_struct(&self, store: impl AsContext) -> Result<Option<Rooted<StructRef>>> {
+                Ok(self.is_struct(store)?.then(|| self.retyped()))
+            }
+
+            /// The same as a structure.
+            ///
+            /// # Errors
+            ///
+            /// As [`Self::ty`].
+            ///
+            /// # Panics
+            ///
+            /// If it is none.
+            pub fn unwrap_struct(&self, store: impl AsContext) -> Result<Rooted<StructRef>> {
+                Ok(self.as_struct(store)?.expect("a structure"))
+            }
+
+            /// Whether it is an array.
+            ///
+            /// # Errors
+            ///
+            /// As [`Self::ty`].
+            pub fn is_array(&self, store: impl AsContext) -> Result<bool> {
+                self.is_kind(store, CompositeKind::Array)
+            }
+
+            /// The same as an array, if it is one.
+            ///
+            /// # Errors
+            ///
+            /// As [`Self::ty`].
+            pub fn as_array(&self, store: impl AsContext) -> Result<Option<Rooted<ArrayRef>>> {
+                Ok(self.is_array(store)?.then(|| self.retyped()))
+            }
+
+            /// The same as an array.
+            ///
+            /// # Errors
+            ///
+            /// As [`Self::ty`].
+            ///
+            /// # Panics
+            ///
+            /// If it is none.
+            pub fn unwrap_array(&self, store: impl AsContext) -> Result<Rooted<ArrayRef>> {
+                Ok(self.as_array(store)?.expect("an array"))
+            }
+        }
+    )*};
+}
+
+inspections! { AnyRef EqRef }

@@ -6,7 +6,7 @@ use crate::store::{AsContext, AsContextMut};
 use crate::tag::Tag;
 use crate::types::{FuncType, TagType, ValType};
 use crate::val::Val;
-use crate::vm::{StoreOpaque, TypedVal};
+use crate::vm::StoreOpaque;
 use anyhow::{Context as _, Result, ensure};
 use std::num::NonZeroU32;
 use waft_core::gc::StructLayout;
@@ -138,10 +138,8 @@ impl ExnRef {
             types.len(),
             fields.len()
         );
-        let typed = |(value, ty): (&Val, &waft_core::types::ValType)| -> Result<TypedVal> {
-            Ok(TypedVal { value: value.to_raw_as(opaque, *ty)?, is_gc_ref: ty.is_gc_ref() })
-        };
-        let mut values = fields.iter().zip(types).map(typed).collect::<Result<Vec<_>>>()?;
+        let typed = fields.iter().zip(types).map(|(value, ty)| value.to_typed(opaque, *ty));
+        let mut values = typed.collect::<Result<Vec<_>>>()?;
         let exception = opaque.exception_of(id, tag.number().get(), &mut values)?;
         Ok(Rooted::new(opaque, exception))
     }
@@ -150,7 +148,7 @@ impl ExnRef {
 impl Rooted<ExnRef> {
     /// The number of its tag, which the store has.
     fn tag_number(&self, opaque: &StoreOpaque) -> Result<NonZeroU32> {
-        let number = NonZeroU32::new(opaque.exception_tag(self.get(opaque)?)?);
+        let number = NonZeroU32::new(opaque.exception_tag(self.reference(opaque)?)?);
         number.filter(|number| opaque.has_tag(*number)).context("corrupt GC heap: an exception without a tag")
     }
 
@@ -187,7 +185,7 @@ impl Rooted<ExnRef> {
             .get(index)
             .with_context(|| format!("an exception of {} values has none at {index}", types.len()))?;
         let offset = StructLayout::of_exception(&types[..=index]).offsets()[index];
-        let value = opaque.field_get(self.get(opaque)?, offset, StorageTy::Val(*field))?;
+        let value = opaque.field_get(self.reference(opaque)?, offset, StorageTy::Val(*field))?;
         Ok(Val::from_raw(opaque, *field, value))
     }
 

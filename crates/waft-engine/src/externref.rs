@@ -73,7 +73,7 @@ impl ExternRef {
     /// ```
     pub fn convert_any(mut store: impl AsContextMut, value: Rooted<AnyRef>) -> Result<Rooted<Self>> {
         let opaque = &mut store.as_context_mut().0.opaque;
-        let reference = value.get(opaque)?;
+        let reference = value.reference(opaque)?;
         Ok(Rooted::new(opaque, reference))
     }
 }
@@ -96,7 +96,7 @@ impl Rooted<ExternRef> {
     /// ```
     pub fn data<'a>(&self, store: &'a impl AsContext) -> Result<Option<&'a (dyn Any + Send + Sync)>> {
         let opaque = &store.as_context().0.opaque;
-        let reference = self.get(opaque)?;
+        let reference = self.reference(opaque)?;
         Ok(opaque.heap().and_then(|heap| heap.extern_value(reference)).map(|value| &**value))
     }
 }

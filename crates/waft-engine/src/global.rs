@@ -44,6 +44,9 @@ impl Global {
     /// # Ok::<(), Error>(())
     /// ```
     pub fn new(mut store: impl AsContextMut, ty: GlobalType, value: Val) -> Result<Self> {
+        if let Some(content) = ty.content().as_ref() {
+            content.keep_in(&mut store.as_context_mut().0.opaque);
+        }
         let ty = ty.canonical(store.as_context().engine().types());
         let raw = value.to_raw_as(&store.as_context().0.opaque, ty.content)?;
         let mut shape = Shape::default();

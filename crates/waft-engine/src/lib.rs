@@ -11,6 +11,7 @@
 
 mod anyref;
 mod append;
+mod arrayref;
 mod artifact;
 mod backtrace;
 mod code;
@@ -18,6 +19,7 @@ mod compile;
 mod config;
 mod door;
 mod engine;
+mod eqref;
 mod exception;
 mod exnref;
 mod extern_;
@@ -34,6 +36,7 @@ mod proposal;
 mod rooted;
 mod shared_memory;
 mod store;
+mod structref;
 mod table;
 mod tag;
 mod type_registry;
@@ -58,10 +61,12 @@ mod vm;
 /// ```
 pub use anyhow::{Context, Error, Result, bail, ensure};
 pub use anyref::{AnyRef, I31};
+pub use arrayref::{ArrayRef, ArrayRefPre};
 pub use backtrace::{FrameInfo, FrameSymbol, WasmBacktrace};
 pub use config::{Config, GcStress};
 pub use door::{Doorkeeper, HostCall, Verdict};
 pub use engine::Engine;
+pub use eqref::EqRef;
 pub use exception::ThrownException;
 pub use exnref::{ExnRef, ExnRefPre, ExnType};
 pub use extern_::Extern;
@@ -77,6 +82,7 @@ pub use proposal::ProposalsNeeded;
 pub use rooted::{GcRef, OwnedRooted, RootScope, Rooted};
 pub use shared_memory::{SharedMemory, WaitResult};
 pub use store::{AsContext, AsContextMut, Store, StoreContext, StoreContextMut};
+pub use structref::{StructRef, StructRefPre};
 pub use table::Table;
 pub use tag::Tag;
 pub use types::{
@@ -84,7 +90,7 @@ pub use types::{
     MemoryType, MemoryTypeBuilder, Mutability, RefType, StorageType, StructType, TableType, TagType, ValType,
 };
 pub use val::{Ref, V128, Val};
-pub use vm::InterruptHandle;
+pub use vm::{GcStats, InterruptHandle};
 /// The proposals of WebAssembly: each has a name, a [`ProposalStatus`] and a switch in [`Config`].
 ///
 /// ```

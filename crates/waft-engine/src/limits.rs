@@ -36,6 +36,12 @@ use waft_core::types::{MemoryTy, TableTy};
 pub trait ResourceLimiter: Send {
     /// Whether a memory may grow from `current` to `desired`; `maximum` is what its type declares.
     ///
+    /// A store's GC heap is one more memory, without a maximum: it is asked for when the first module that needs one is
+    /// instantiated, or the host makes the first object. Its bytes are all that the heap may come to use: the nursery and
+    /// both halves that collections copy between, so about twice what is alive, and 768 KiB at the least. Where it may not
+    /// grow it collects, and makes do with a smaller nursery; if that leaves no room either, the guest traps with
+    /// [`Trap::AllocationTooLarge`](crate::Trap), or with the error that was returned last.
+    ///
     /// It is asked again if the memory is shared and another thread grew it before this one could.
     ///
     /// # Errors
@@ -146,7 +152,23 @@ impl StoreLimitsBuilder {
     pub fn new() -> Self {
         Self::default()
     }
-    /// Bytes that each memory may have.
+    /// Bytes that each memory may have, and the store's GC heap.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let engine = Engine::default();
+    /// # let module = Module::new(&engine, r#"(module (type $t (array (mut i64)))
+    /// #     (func (export "make") (param i32) (drop (array.new_default $t (local.get 0)))))"#)?;
+    /// let limits = StoreLimitsBuilder::new().memory_size(4 << 20).build();
+    /// let mut store = Store::new(&engine, limits);
+    /// store.limiter(|limits| limits);
+    /// let instance = Instance::new(&mut store, &module, &[])?;
+    /// let make = instance.get_typed_func::<i32, ()>(&mut store, "make")?;
+    /// make.call(&mut store, 10_000)?;
+    /// let error = make.call(&mut store, 1_000_000).unwrap_err();
+    /// assert_eq!(error.downcast_ref(), Some(&Trap::AllocationTooLarge));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn memory_size(mut self, bytes: usize) -> Self {
         self.0.memory_size = Some(bytes);
         self

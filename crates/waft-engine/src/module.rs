@@ -19,7 +19,7 @@ use waft_core::index::{
 use waft_core::layout::VmLayout;
 use waft_core::module::{EntityIndex, Shape};
 use waft_core::proposal;
-use waft_core::types::{ConcreteType, GlobalTy, TableTy};
+use waft_core::types::{GlobalTy, TableTy};
 
 /// A compiled module; cheap to clone.
 ///
@@ -157,10 +157,6 @@ impl ModuleInner {
     /// The engine's number for a type of the module.
     pub(crate) fn type_id(&self, ty: TypeIndex) -> u32 {
         self.types.ids()[ty.index()]
-    }
-    /// A type of the module's with the engine's numbers of types.
-    pub(crate) fn canonical(&self, ty: ConcreteType) -> ConcreteType {
-        self.types.canonical(ty)
     }
     /// The type of a table, with the engine's numbers of types.
     pub(crate) fn table_ty(&self, table: TableIndex) -> TableTy {

@@ -78,7 +78,7 @@ impl<T: GcRef> Rooted<T> {
     /// # Errors
     ///
     /// If it belongs to another store, or its scope was left.
-    pub(crate) fn get(&self, store: &StoreOpaque) -> Result<u32> {
+    pub(crate) fn reference(&self, store: &StoreOpaque) -> Result<u32> {
         ensure!(self.store == store.id(), "the {}ref belongs to another store", T::HEAP);
         let reference = store.handles.get(self.place, self.generation);
         reference.with_context(|| format!("the {}ref was used after its scope was left", T::HEAP))
@@ -87,10 +87,6 @@ impl<T: GcRef> Rooted<T> {
     /// The same reference seen as one of another type.
     pub(crate) fn retyped<U: GcRef>(self) -> Rooted<U> {
         Rooted { store: self.store, place: self.place, generation: self.generation, ty: PhantomData }
-    }
-
-    pub(crate) fn store(&self) -> StoreId {
-        self.store
     }
 
     /// Whether two handles mean one reference.
@@ -109,7 +105,7 @@ impl<T: GcRef> Rooted<T> {
     /// ```
     pub fn ref_eq(store: impl AsContext, a: &Self, b: &Self) -> Result<bool> {
         let opaque = &store.as_context().0.opaque;
-        Ok(a.get(opaque)? == b.get(opaque)?)
+        Ok(a.reference(opaque)? == b.reference(opaque)?)
     }
 
     /// A handle that outlives the scope.
@@ -130,7 +126,7 @@ impl<T: GcRef> Rooted<T> {
     /// ```
     pub fn to_owned_rooted(&self, mut store: impl AsContextMut) -> Result<OwnedRooted<T>> {
         let opaque = &mut store.as_context_mut().0.opaque;
-        let reference = self.get(opaque)?;
+        let reference = self.reference(opaque)?;
         Ok(OwnedRooted { store: opaque.id(), handle: opaque.handles.own(reference), ty: PhantomData })
     }
 }

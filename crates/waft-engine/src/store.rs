@@ -6,7 +6,7 @@ use crate::exception::ThrownException;
 use crate::exnref::ExnRef;
 use crate::limits::{self, GrowthRequest, HostLimits, ResourceLimiter};
 use crate::rooted::Rooted;
-use crate::vm::{InterruptHandle, StoreOpaque};
+use crate::vm::{GcStats, InterruptHandle, StoreOpaque};
 use anyhow::Result;
 use waft_core::gc;
 
@@ -241,6 +241,28 @@ impl<T> Store<T> {
         self.as_context_mut().gc();
     }
 
+    /// What the GC heap did so far, and how long it took.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let engine = Engine::default();
+    /// # let mut store = Store::new(&engine, ());
+    /// let module = Module::new(&engine, r#"(module (type $t (array (mut i64)))
+    ///     (func (export "churn") (param i32) (loop
+    ///         (drop (array.new_default $t (i32.const 1000)))
+    ///         (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))))"#)?;
+    /// let instance = Instance::new(&mut store, &module, &[])?;
+    /// instance.get_typed_func::<i32, ()>(&mut store, "churn")?.call(&mut store, 1_000)?;
+    /// let stats = store.gc_stats();
+    /// assert_eq!(stats.bytes_allocated, 1_000 * 8_008);
+    /// assert!(stats.minor_collections > 0 && stats.bytes_copied < 100_000);
+    /// println!("the guest waited {:?} at most", stats.pause_longest);
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn gc_stats(&self) -> GcStats {
+        self.inner.get().opaque.gc_stats()
+    }
+
     /// What makes this store's guest trap, from any thread.
     ///
     /// ```
@@ -302,6 +324,10 @@ impl<'a, T> StoreContext<'a, T> {
     pub fn data(&self) -> &'a T {
         &self.0.host.data
     }
+    /// What the GC heap did so far.
+    pub fn gc_stats(&self) -> GcStats {
+        self.0.opaque.gc_stats()
+    }
     /// The engine.
     pub fn engine(&self) -> &'a Engine {
         self.0.opaque.engine()
@@ -320,7 +346,7 @@ impl<'a, T> StoreContextMut<'a, T> {
     /// If the exception belongs to another store, or its scope was left.
     pub fn throw<R>(&mut self, exception: Rooted<ExnRef>) -> Result<R, ThrownException> {
         let opaque = &self.0.opaque;
-        let reference = exception.get(opaque).expect("an exception of this store, in its scope");
+        let reference = exception.reference(opaque).expect("an exception of this store, in its scope");
         opaque.pending_exception().set(reference);
         Err(ThrownException)
     }

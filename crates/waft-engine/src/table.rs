@@ -47,6 +47,7 @@ impl Table {
     /// # Ok::<(), Error>(())
     /// ```
     pub fn new(mut store: impl AsContextMut, ty: TableType, init: Ref) -> Result<Self> {
+        ty.element().keep_in(&mut store.as_context_mut().0.opaque);
         let mut shape = Shape::default();
         shape.tables.push(ty.canonical(store.as_context().engine().types()));
         shape.table_inits.push(None);

@@ -144,9 +144,12 @@ impl TypeRegistry {
 
     /// The type with the number `id`, which somebody claims.
     pub(crate) fn get(&self, id: u32) -> Arc<SubType> {
-        let groups = self.groups();
-        let member = groups.members.get(&id);
-        member.expect("a type is claimed as long as anything of it can be reached").ty.clone()
+        self.find(id).expect("a type is claimed as long as anything of it can be reached")
+    }
+
+    /// The type with the number `id`, if there is one.
+    pub(crate) fn find(&self, id: u32) -> Option<Arc<SubType>> {
+        self.groups().members.get(&id).map(|member| member.ty.clone())
     }
 
     /// Whether the type `sub` is the type `sup` or declares itself, directly or not, a subtype of it. Takes no lock.

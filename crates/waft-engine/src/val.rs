@@ -1,13 +1,17 @@
 //! Values as embedders see them.
 
-use crate::anyref::{self, AnyRef};
+use crate::anyref::AnyRef;
+use crate::arrayref::ArrayRef;
+use crate::eqref::EqRef;
 use crate::exnref::ExnRef;
 use crate::externref::ExternRef;
 use crate::func::Func;
 use crate::rooted::{GcRef, Rooted};
+use crate::store::AsContext;
+use crate::structref::StructRef;
 use crate::types::{HeapType, RefType, ValType};
-use crate::vm::{RawRef, RawVal, StoreOpaque};
-use anyhow::{Result, anyhow, bail, ensure};
+use crate::vm::{RawRef, RawVal, StoreOpaque, TypedVal};
+use anyhow::{Result, bail, ensure};
 use std::fmt;
 use waft_core::types::{self as core, TopType};
 
@@ -135,21 +139,44 @@ impl Ref {
             TopType::Exn => Self::Exn(None),
         }
     }
-    /// The function, if it is one; `Some(None)` for its null.
-    pub fn as_func(&self) -> Option<Option<&Func>> {
-        if let Self::Func(func) = self { Some(func.as_ref()) } else { None }
+    /// Whether it is not null.
+    pub fn is_non_null(&self) -> bool {
+        !self.is_null()
     }
-    /// The host value, if it is one; `Some(None)` for its null.
-    pub fn as_extern(&self) -> Option<Option<&Rooted<ExternRef>>> {
-        if let Self::Extern(value) = self { Some(value.as_ref()) } else { None }
+
+    /// The type that it has itself: the most specific one.
+    ///
+    /// # Errors
+    ///
+    /// If it belongs to another store, or its scope was left.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let mut store = Store::new(&Engine::default(), ());
+    /// let seven: Ref = AnyRef::from_i31(&mut store, I31::wrapping_u32(7)).into();
+    /// assert_eq!(seven.ty(&store)?, RefType::new(false, HeapType::I31));
+    /// assert!(seven.matches_ty(&store, &RefType::new(true, HeapType::Eq))?);
+    /// assert!(!seven.matches_ty(&store, &RefType::new(true, HeapType::Struct))?);
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn ty(&self, store: impl AsContext) -> Result<RefType> {
+        let opaque = &store.as_context().0.opaque;
+        Ok(RefType::from_canonical(opaque.engine().types(), self.typed_raw(opaque)?.0))
     }
-    /// The guest's value, if it is one; `Some(None)` for its null.
-    pub fn as_any(&self) -> Option<Option<&Rooted<AnyRef>>> {
-        if let Self::Any(value) = self { Some(value.as_ref()) } else { None }
-    }
-    /// The exception, if it is one; `Some(None)` for its null.
-    pub fn as_exn(&self) -> Option<Option<&Rooted<ExnRef>>> {
-        if let Self::Exn(value) = self { Some(value.as_ref()) } else { None }
+
+    /// Whether it is of a type.
+    ///
+    /// # Errors
+    ///
+    /// If it belongs to another store, or its scope was left.
+    ///
+    /// # Panics
+    ///
+    /// If the type belongs to another engine.
+    pub fn matches_ty(&self, store: impl AsContext, ty: &RefType) -> Result<bool> {
+        let opaque = &store.as_context().0.opaque;
+        let types = opaque.engine().types();
+        Ok(types.ref_is_subtype(self.typed_raw(opaque)?.0, ty.canonical(types)))
     }
 
     pub(crate) fn from_raw(store: &mut StoreOpaque, ty: core::RefType, raw: RawRef) -> Self {
@@ -163,11 +190,19 @@ impl Ref {
 
     /// The reference as a store holds it, if it is of type `ty`.
     pub(crate) fn to_raw_as(self, store: &StoreOpaque, ty: core::RefType) -> Result<RawRef> {
+        let (found, raw) = self.typed_raw(store)?;
         let types = store.engine().types();
-        let mismatch = || {
-            let wanted = RefType::from_canonical(types, ty);
-            anyhow!("type mismatch: {wanted} expected, {} found", self.ty())
-        };
+        ensure!(
+            types.ref_is_subtype(found, ty),
+            "type mismatch: {} expected, {} found",
+            RefType::from_canonical(types, ty),
+            self.family()
+        );
+        Ok(raw)
+    }
+
+    /// The reference as a store holds it, with the type that it has itself.
+    fn typed_raw(self, store: &StoreOpaque) -> Result<(core::RefType, RawRef)> {
         let (found, raw) = match self {
             Self::Func(Some(func)) => {
                 ensure!(func.store() == store.id(), "the function belongs to another store");
@@ -175,24 +210,19 @@ impl Ref {
                 let found = core::ConcreteType { kind: core::CompositeKind::Func, index };
                 (core::HeapType::Concrete(found), RawRef::from_func(Some(func.func_ref())))
             }
-            Self::Extern(Some(value)) => (core::HeapType::Extern, RawRef::from_gc(value.get(store)?)),
-            Self::Any(Some(value)) => {
-                let reference = value.get(store)?;
-                (anyref::type_of(store, reference)?, RawRef::from_gc(reference))
-            }
-            Self::Exn(Some(value)) => (core::HeapType::Exn, RawRef::from_gc(value.get(store)?)),
+            Self::Extern(Some(value)) => (core::HeapType::Extern, RawRef::from_gc(value.reference(store)?)),
+            Self::Any(Some(value)) => (value.type_in(store)?, RawRef::from_gc(value.reference(store)?)),
+            Self::Exn(Some(value)) => (core::HeapType::Exn, RawRef::from_gc(value.reference(store)?)),
             Self::Func(None) => (core::HeapType::NoFunc, RawRef::NULL),
             Self::Extern(None) => (core::HeapType::NoExtern, RawRef::NULL),
             Self::Any(None) => (core::HeapType::None, RawRef::NULL),
             Self::Exn(None) => (core::HeapType::NoExn, RawRef::NULL),
         };
-        if !types.ref_is_subtype(core::RefType::new(self.is_null(), found), ty) {
-            return Err(mismatch());
-        }
-        Ok(raw)
+        Ok((core::RefType::new(self.is_null(), found), raw))
     }
 
-    fn ty(&self) -> RefType {
+    /// The most general type that it has.
+    fn family(&self) -> RefType {
         match self {
             Self::Func(func) => RefType::new(func.is_none(), HeapType::Func),
             Self::Extern(value) => RefType::new(value.is_none(), HeapType::Extern),
@@ -200,6 +230,70 @@ impl Ref {
             Self::Exn(value) => RefType::new(value.is_none(), HeapType::Exn),
         }
     }
+}
+
+/// What is asked of the four families alike, of references and of values.
+macro_rules! families {
+    ($($what:literal $ref:ident $val:ident $of:ty: $is:ident $as:ident $unwrap:ident, $get:ident $unwrap_val:ident $null:ident;)*) => {
+        impl Ref {$(
+            #[doc = concat!("Whether it is ", $what, ", or its null.")]
+            pub fn $is(&self) -> bool {
+                matches!(self, Self::$ref(_))
+            }
+            #[doc = concat!("The reference to ", $what, ", if it is one; `Some(None)` for its null.")]
+            pub fn $as(&self) -> Option<Option<&$of>> {
+                if let Self::$ref(value) = self { Some(value.as_ref()) } else { None }
+            }
+            #[doc = concat!("The reference to ", $what, "; `None` for its null.")]
+            ///
+            /// # Panics
+            ///
+            /// If it is of another family.
+            pub fn $unwrap(&self) -> Option<&$of> {
+                self.$as().expect(concat!("a reference to ", $what))
+            }
+        )*}
+
+        impl Val {$(
+            #[doc = concat!("The null of references to ", $what, ".")]
+            pub const fn $null() -> Self {
+                Self::$val(None)
+            }
+            #[doc = concat!("The reference to ", $what, ", if it is one; `Some(None)` for its null.")]
+            pub fn $get(&self) -> Option<Option<&$of>> {
+                if let Self::$val(value) = self { Some(value.as_ref()) } else { None }
+            }
+            #[doc = concat!("The reference to ", $what, "; `None` for its null.")]
+            ///
+            /// # Panics
+            ///
+            /// If it is of another type.
+            pub fn $unwrap_val(&self) -> Option<&$of> {
+                self.$get().expect(concat!("a reference to ", $what))
+            }
+        )*}
+
+        $(
+            impl From<Option<$of>> for Ref {
+                fn from(value: Option<$of>) -> Self {
+                    Self::$ref(value)
+                }
+            }
+            impl From<Option<$of>> for Val {
+                fn from(value: Option<$of>) -> Self {
+                    Self::$val(value)
+                }
+            }
+        )*
+    };
+}
+
+families! {
+    "a function" Func FuncRef Func: is_func as_func unwrap_func, func_ref unwrap_funcref null_func_ref;
+    "a host value" Extern ExternRef Rooted<ExternRef>:
+        is_extern as_extern unwrap_extern, extern_ref unwrap_externref null_extern_ref;
+    "a guest's value" Any AnyRef Rooted<AnyRef>: is_any as_any unwrap_any, any_ref unwrap_anyref null_any_ref;
+    "an exception" Exn ExnRef Rooted<ExnRef>: is_exn as_exn unwrap_exn, exn_ref unwrap_exnref null_exn_ref;
 }
 
 impl From<Func> for Ref {
@@ -217,6 +311,24 @@ impl From<Rooted<ExternRef>> for Ref {
 impl From<Rooted<AnyRef>> for Ref {
     fn from(value: Rooted<AnyRef>) -> Self {
         Self::Any(Some(value))
+    }
+}
+
+impl From<Rooted<EqRef>> for Ref {
+    fn from(value: Rooted<EqRef>) -> Self {
+        value.to_anyref().into()
+    }
+}
+
+impl From<Rooted<StructRef>> for Ref {
+    fn from(value: Rooted<StructRef>) -> Self {
+        value.to_anyref().into()
+    }
+}
+
+impl From<Rooted<ArrayRef>> for Ref {
+    fn from(value: Rooted<ArrayRef>) -> Self {
+        value.to_anyref().into()
     }
 }
 
@@ -328,6 +440,51 @@ impl Val {
     pub fn unwrap_f64(&self) -> f64 {
         self.f64().expect("an f64")
     }
+    /// The `v128`.
+    ///
+    /// # Panics
+    ///
+    /// If it is of another type; the same for the next.
+    pub fn unwrap_v128(&self) -> V128 {
+        self.v128().expect("a v128")
+    }
+    /// The reference.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let mut store = Store::new(&Engine::default(), ());
+    /// let value: Val = ExternRef::new(&mut store, "a host value")?.into();
+    /// assert!(value.unwrap_ref().unwrap_extern().is_some() && value.unwrap_externref().is_some());
+    /// assert!(value.any_ref().is_none() && Val::null_any_ref().unwrap_anyref().is_none());
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn unwrap_ref(&self) -> Ref {
+        self.ref_().expect("a reference")
+    }
+
+    /// Whether it is of a type.
+    ///
+    /// # Errors
+    ///
+    /// If it belongs to another store, or its scope was left.
+    ///
+    /// # Panics
+    ///
+    /// If the type belongs to another engine.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let store = Store::new(&Engine::default(), ());
+    /// assert!(Val::I32(1).matches_ty(&store, &ValType::I32)?);
+    /// assert!(Val::null_any_ref().matches_ty(&store, &RefType::new(true, HeapType::Struct).into())?);
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn matches_ty(&self, store: impl AsContext, ty: &ValType) -> Result<bool> {
+        match (self.ref_(), ty) {
+            (Some(reference), ValType::Ref(ty)) => reference.matches_ty(store, ty),
+            (_, ty) => Ok(self.ty() == *ty),
+        }
+    }
 
     /// Zero or null, for a result that a host function is about to write.
     pub(crate) fn zero(ty: core::ValType) -> Self {
@@ -372,6 +529,17 @@ impl Val {
                 bail!("type mismatch: {wanted} expected, {} found", value.ty())
             }
         }))
+    }
+}
+
+impl Val {
+    /// The value as the heap takes it, if it is of type `ty`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::to_raw_as`].
+    pub(crate) fn to_typed(self, store: &StoreOpaque, ty: core::ValType) -> Result<TypedVal> {
+        Ok(TypedVal { value: self.to_raw_as(store, ty)?, is_gc_ref: ty.is_gc_ref() })
     }
 }
 

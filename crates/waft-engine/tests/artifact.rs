@@ -27,7 +27,7 @@ const MODULE: &str = r#"(module $kept (@custom "note" "custom content")
     (func (export "double") (param i32) (result i32) (call $double (local.get 0))))"#;
 
 const TABLE_AT: usize = 16;
-const PARTS: usize = 8;
+const PARTS: usize = 9;
 
 /// Where the sections of an artifact are.
 fn sections(artifact: &[u8]) -> Vec<Range<usize>> {
@@ -173,6 +173,37 @@ fn a_loaded_module_does_what_the_compiled_one_does() {
     for module in loaded {
         assert_eq!(behaviour(&module), expected);
         assert!(module.serialize().unwrap() == artifact, "serialised again, it is another one");
+    }
+}
+
+#[test]
+fn a_loaded_module_makes_objects_that_collections_find() {
+    let text = r#"(module
+        (rec (type $list (struct (field i32) (field (mut (ref null $list))))) (type $all (array (mut (ref null $list)))))
+        (global $first (ref $list) (struct.new $list (i32.const 1000) (ref.null $list)))
+        (func $sum (param (ref null $list)) (result i32)
+            (if (ref.is_null (local.get 0)) (then (return (i32.const 0))))
+            (i32.add (struct.get $list 0 (local.get 0)) (call $sum (struct.get $list 1 (local.get 0)))))
+        (func (export "run") (param $n i32) (result i32) (local $head (ref null $list)) (local $all (ref null $all))
+            (local.set $head (global.get $first))
+            (loop $l
+                (local.set $head (struct.new $list (local.get $n) (local.get $head)))
+                (local.set $all (array.new $all (local.get $head) (local.get $n)))
+                (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+            (i32.add (array.len (ref.cast (ref $all) (local.get $all))) (call $sum (ref.cast (ref $list) (local.get $head))))))"#;
+    let artifact = Module::new(&Engine::default(), text).unwrap().serialize().unwrap();
+    for stress in [GcStress::Off, GcStress::Minor, GcStress::Full] {
+        let engine = Engine::new(Config::new().gc_stress(stress)).unwrap();
+        // Types that take the numbers that those of the module had where it was compiled.
+        let _others = Module::new(&engine, "(module (type (array i8)) (type (struct (field f64))))").unwrap();
+        let module = load(&engine, &artifact).unwrap();
+        let mut store = Store::new(&engine, ());
+        let instance = Instance::new(&mut store, &module, &[]).unwrap();
+        let run = instance.get_typed_func::<i32, i32>(&mut store, "run").unwrap();
+        for _ in 0..2 {
+            assert_eq!(run.call(&mut store, 100).unwrap(), 1 + 1000 + 5050, "{stress:?}");
+            store.gc();
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::stack::with_stack;
 use crate::timeout::Timeout;
 use crate::units::{format_duration, format_size, parse_duration, parse_size};
 use crate::{describe, exit, invoke, needs, output};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -37,6 +37,7 @@ Examples:
   waft run --dir . --env HOME tool.wasm --flags for the tool
   waft run --dir ./site::/srv:ro --timeout 10s --max-memory 512MiB build.wasm /srv
   waft run --invoke add math.wasm 3 5
+  waft run --compile lazy python.wasm script.py
   waft run --proposal -relaxed-simd,-tail-call --deterministic model.wasm
   cat app.wasm | waft run - argument")]
 pub(crate) struct Run {
@@ -60,6 +61,15 @@ pub(crate) struct Run {
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     timeout: Option<Duration>,
 
+    /// Print at the end, on standard error, what the garbage collector did and how long the program waited for it
+    #[arg(long)]
+    gc_stats: bool,
+
+    /// When functions are compiled: all before the program starts, or each when it is first called, which starts a large
+    /// program sooner
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = When::Eager, help_heading = "WebAssembly")]
+    compile: When,
+
     #[command(flatten)]
     setup: Setup,
 
@@ -71,6 +81,15 @@ pub(crate) struct Run {
     file_and_args: Vec<OsString>,
 }
 
+/// When functions are compiled. A precompiled module has all its code already.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum When {
+    /// Before the program starts.
+    Eager,
+    /// At their first call.
+    Lazy,
+}
+
 /// What a store of ours carries.
 struct Host {
     wasi: WasiCtx,
@@ -80,7 +99,7 @@ struct Host {
 
 impl Run {
     pub(crate) fn execute(self) -> Result<ExitCode> {
-        let engine = self.setup.engine()?;
+        let engine = Engine::new(self.setup.config().lazy_compilation(self.compile == When::Lazy))?;
         let input = Input::read(self.file())?;
         let module = match input.source_bytes() {
             Some(bytes) => {
@@ -105,6 +124,9 @@ impl Run {
         let result = self.call_guest(&mut store, &pre);
         let expired = timeout.as_ref().is_some_and(Timeout::expired);
         drop(timeout);
+        if self.gc_stats {
+            exit::say(format_args!("garbage collection: {}", store.gc_stats()));
+        }
         match result {
             Ok(()) => Ok(ExitCode::SUCCESS),
             Err(error) => self.end_by(error, expired, &mut store),

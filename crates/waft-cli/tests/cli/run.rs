@@ -92,6 +92,35 @@ fn a_trap_ends_with_134_and_a_backtrace() {
 }
 
 #[test]
+fn collections_are_reported_when_asked_for() {
+    let folder = Folder::new("gc-stats");
+    let churn = r#"(module (type $t (array (mut i64))) (func (export "f") (param i32) (result i32)
+        (loop (drop (array.new_default $t (i32.const 1000)))
+            (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
+        (i32.const 7)))"#;
+    folder.write("churn.wat", churn);
+    let run = folder.waft(&["run", "--gc-stats", "--invoke", "f", "churn.wat", "1000"]);
+    let stderr = run.stderr();
+    run.says("7\n");
+    for word in ["garbage collection: ", " minor ", "longest pause", "8008000 bytes allocated"] {
+        assert!(stderr.contains(word), "{stderr}");
+    }
+}
+
+#[test]
+fn an_uncaught_exception_ends_like_a_trap_and_is_told() {
+    let folder = Folder::new("exception");
+    let throws = r#"(tag $t (param i32 f64))
+        (func $inner (throw $t (i32.const -7) (f64.const 0.5))) (func $outer (export "_start") call $inner)"#;
+    folder.write("throw.wat", program(throws));
+    let run = folder.waft(&["run", "throw.wat"]);
+    run.fails(134, &["throw.wat", "uncaught exception: tag (i32, f64) with -7, 0.5", "inner", "outer"]);
+    // From a start function as well.
+    folder.write("start.wat", r#"(module (tag $t) (func $begin (throw $t)) (start $begin))"#);
+    folder.waft(&["run", "start.wat"]).fails(134, &["start.wat", "uncaught exception: tag ()", "begin"]);
+}
+
+#[test]
 fn endless_recursion_traps_soon() {
     let folder = Folder::new("recursion");
     folder.write("recursion.wat", program(r#"(func $f (export "_start") call $f)"#));

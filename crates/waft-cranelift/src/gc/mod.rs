@@ -157,15 +157,17 @@ impl FuncTranslator<'_, '_> {
             place.object,
             i64::from(NURSERY_END),
         );
-        let before = self.builder.ins().iadd_imm_s(value, -1);
-        let young =
-            self.builder.ins().icmp_imm_u(IntCC::UnsignedLessThan, before, i64::from(NURSERY_END - 1));
-        let both = self.builder.ins().band(old, young);
-        let [note, room, full, done] = std::array::from_fn(|_| self.builder.create_block());
+        let [of_old, note, room, full, done] = std::array::from_fn(|_| self.builder.create_block());
         self.builder.set_cold_block(note);
         self.builder.set_cold_block(room);
         self.builder.set_cold_block(full);
-        self.builder.ins().brif(both, note, &[], done, &[]);
+        self.builder.ins().brif(old, of_old, &[], done, &[]);
+        self.builder.seal_block(of_old);
+        self.switch_to(of_old, self.cold);
+        let before = self.builder.ins().iadd_imm_s(value, -1);
+        let young =
+            self.builder.ins().icmp_imm_u(IntCC::UnsignedLessThan, before, i64::from(NURSERY_END - 1));
+        self.builder.ins().brif(young, note, &[], done, &[]);
         self.builder.seal_block(note);
         self.builder.switch_to_block(note);
         let slot = match place.displacement {
@@ -228,8 +230,7 @@ impl FuncTranslator<'_, '_> {
         let wanted = self.type_id(ty.index);
         let flags = self.trusted(Region::Code).with_readonly();
         let found = self.builder.ins().load(I32, flags, func, func_ref::TYPE as i32);
-        let fits = self.is_type(found, wanted, TypeIndex::from_u32(ty.index));
-        self.trap_if_zero(fits, TrapCode::CorruptHeap);
+        self.trap_unless_type(found, wanted, TypeIndex::from_u32(ty.index), TrapCode::CorruptHeap);
         self.builder.ins().jump(done, &[]);
         self.builder.seal_block(done);
         self.builder.switch_to_block(done);

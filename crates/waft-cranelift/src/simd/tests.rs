@@ -148,7 +148,8 @@ fn find(number: u16) -> Option<(&'static [u8], &'static [u8], Vec<u8>)> {
 #[test]
 fn every_operator_compiles_with_operands_of_any_lanes() {
     let tiers = [Cranelift::new().unwrap(), Cranelift::portable().unwrap()];
-    let deterministic = Tunables { relaxed_simd_deterministic: true, ..Tunables::default() };
+    let deterministic =
+        Tunables { relaxed_simd_deterministic: true, canonical_nans: true, ..Tunables::default() };
     let mut found = 0;
     for number in 0..=0x1ff {
         let Some((operands, results, op)) = find(number) else { continue };

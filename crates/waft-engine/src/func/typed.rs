@@ -1,6 +1,7 @@
 //! Functions whose signatures are known when the host is compiled.
 
 use super::Func;
+use crate::anyref::I31;
 use crate::rooted::{GcRef, Rooted};
 use crate::store::AsContextMut;
 use crate::types::FuncType;
@@ -8,15 +9,15 @@ use crate::val::V128;
 use crate::vm::{ArgWriter, Callee, RawRef, RawVal, ResultReader, StoreOpaque};
 use anyhow::{Result, bail};
 use std::marker::PhantomData;
-use waft_core::types::{RefType, ValType};
+use waft_core::types::{HeapType, RefType, ValType};
 
 mod sealed {
     /// Keeps the traits of this file to the types that WebAssembly has.
     pub trait Sealed {}
 }
 
-/// A Rust type that is a WebAssembly type: `i32 u32 i64 u64 f32 f64 V128`, `Option<Func>`, and [`Rooted`] or
-/// `Option<Rooted>` of a [`GcRef`].
+/// A Rust type that is a WebAssembly type: `i32 u32 i64 u64 f32 f64 V128`, `Option<Func>`, [`I31`] or `Option<I31>`,
+/// and [`Rooted`] or `Option<Rooted>` of a [`GcRef`]: `Rooted<StructRef>` is `(ref struct)`, `Option<Rooted<AnyRef>>` is `anyref`.
 ///
 /// ```
 /// use waft::*;
@@ -94,11 +95,34 @@ impl WasmTy for Option<Func> {
     }
 }
 
+impl sealed::Sealed for I31 {}
+impl WasmTy for I31 {
+    const TYPE: ValType = ValType::Ref(RefType::new(false, HeapType::I31));
+    fn to_raw(self, _: &StoreOpaqueRef<'_>) -> Result<Raw> {
+        Ok(Raw(RawRef::from_gc(self.reference()).as_val()))
+    }
+    fn from_raw(_: &mut StoreOpaqueRef<'_>, raw: Raw) -> Self {
+        Self::from_reference(raw.0.as_ref().as_gc())
+    }
+}
+
+impl sealed::Sealed for Option<I31> {}
+impl WasmTy for Option<I31> {
+    const TYPE: ValType = ValType::Ref(RefType::new(true, HeapType::I31));
+    fn to_raw(self, _: &StoreOpaqueRef<'_>) -> Result<Raw> {
+        let reference = self.map_or(0, I31::reference);
+        Ok(Raw(RawRef::from_gc(reference).as_val()))
+    }
+    fn from_raw(_: &mut StoreOpaqueRef<'_>, raw: Raw) -> Self {
+        I31::of_reference(raw.0.as_ref().as_gc())
+    }
+}
+
 impl<T: GcRef> sealed::Sealed for Option<Rooted<T>> {}
 impl<T: GcRef> WasmTy for Option<Rooted<T>> {
     const TYPE: ValType = ValType::Ref(RefType::new(true, T::HEAP));
     fn to_raw(self, store: &StoreOpaqueRef<'_>) -> Result<Raw> {
-        let reference = self.map_or(Ok(0), |value| value.get(store.0))?;
+        let reference = self.map_or(Ok(0), |value| value.reference(store.0))?;
         Ok(Raw(RawRef::from_gc(reference).as_val()))
     }
     fn from_raw(store: &mut StoreOpaqueRef<'_>, raw: Raw) -> Self {
@@ -110,7 +134,7 @@ impl<T: GcRef> sealed::Sealed for Rooted<T> {}
 impl<T: GcRef> WasmTy for Rooted<T> {
     const TYPE: ValType = ValType::Ref(RefType::new(false, T::HEAP));
     fn to_raw(self, store: &StoreOpaqueRef<'_>) -> Result<Raw> {
-        Ok(Raw(RawRef::from_gc(self.get(store.0)?).as_val()))
+        Ok(Raw(RawRef::from_gc(self.reference(store.0)?).as_val()))
     }
     fn from_raw(store: &mut StoreOpaqueRef<'_>, raw: Raw) -> Self {
         Rooted::new(store.0, raw.0.as_ref().as_gc())

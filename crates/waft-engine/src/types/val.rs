@@ -2,6 +2,7 @@
 
 use super::composite::{ArrayType, FuncType, StructType};
 use crate::type_registry::TypeRegistry;
+use crate::vm::StoreOpaque;
 use std::fmt;
 use std::sync::Arc;
 use waft_core::types::{self as core, CompositeKind};
@@ -225,6 +226,19 @@ impl RefType {
     }
     pub(crate) fn from_canonical(registry: &Arc<TypeRegistry>, ty: core::RefType) -> Self {
         Self { nullable: ty.is_nullable(), heap: HeapType::from_canonical(registry, ty.heap_type()) }
+    }
+}
+
+impl RefType {
+    /// Keeps the type that it names as long as the store lives.
+    ///
+    /// # Panics
+    ///
+    /// If the type belongs to another engine.
+    pub(crate) fn keep_in(&self, store: &mut StoreOpaque) {
+        let Some(ty) = self.heap.concrete() else { return };
+        assert!(ty.is_of(store.engine().types()), "a type of another engine: {self}");
+        store.keep_type(ty.clone());
     }
 }
 

@@ -58,6 +58,17 @@ impl StoreOpaque {
         Ok(self.heap_of_object()?.array_length(array)?)
     }
 
+    /// Checks that all elements of an array can be read.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot: the heap is corrupt.
+    pub(crate) fn check_array(&self, array: u32) -> Result<()> {
+        let range = self.array_range(array, 0, self.array_length(array)?)?;
+        self.heap_of_object()?.bytes(array, range.offset, range.bytes)?;
+        Ok(())
+    }
+
     /// Sets elements to one value.
     pub(crate) fn array_set_range(
         &mut self,
@@ -209,7 +220,8 @@ impl StoreOpaque {
             u64::from(src) + u64::from(length) <= self.elem_len(instance, elem) as u64,
             TrapCode::TableOutOfBounds
         );
-        let storage = self.element_storage(self.object_type(array)?)?;
+        let ty = self.type_of_object(self.object_type(array)?)?;
+        let storage = ty.composite.as_array().ok_or(super::gc::CorruptHeap::Type)?.storage;
         for index in 0..length {
             let value = self.elem_value(instance, elem, (src + index) as usize);
             self.field_set(

@@ -32,5 +32,5 @@ pub(crate) use handles::{Handles, OwnedHandle};
 pub(super) use heap::GcHeap;
 pub use heap::GcStress;
 pub(super) use state::VmGcState;
-pub(crate) use stats::GcStats;
+pub use stats::GcStats;
 pub(crate) use type_table::{TypeTable, TypeTableWriter};

@@ -39,7 +39,7 @@ pub(crate) use code_memory::{CodeInfo, CodeMemory, lookup};
 pub(crate) use context::{StorePtr, VmFuncRef};
 pub(crate) use frame::{ArgReader, ArgWriter, ResultReader, ResultWriter};
 pub(crate) use func::Callee;
-pub use gc::GcStress;
+pub use gc::{GcStats, GcStress};
 pub(crate) use gc::{OwnedHandle, TypeTable, TypeTableWriter};
 pub(crate) use host::{HostCallable, HostFunc};
 pub(crate) use instance::{Binding, InstanceRecord, PartOf};

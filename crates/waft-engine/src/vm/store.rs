@@ -10,7 +10,7 @@
 
 use super::activation::VmStoreContext;
 use super::context::{StorePtr, VmFuncRef};
-use super::gc::{GcHeap, Handles};
+use super::gc::{CorruptHeap, GcHeap, Handles};
 use super::host::HostFuncObject;
 use super::instance::{InstanceRecord, PartOf};
 use super::interrupt::{InterruptHandle, InterruptState};
@@ -21,7 +21,7 @@ use crate::limits::{GrowthRequest, HostLimits};
 use crate::type_registry::RegisteredType;
 use anyhow::Result;
 use std::cell::Cell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::num::NonZeroU32;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -64,7 +64,7 @@ pub(crate) struct StoreOpaque {
     /// The type of each tag; its number is its place, from 1.
     tags: Vec<u32>,
     /// Types of the host's own that something in the store has.
-    kept_types: Vec<RegisteredType>,
+    kept_types: HashSet<RegisteredType>,
     interrupt: Arc<InterruptState>,
     host: Option<NonNull<dyn HostLimits>>,
     memories: usize,
@@ -96,7 +96,7 @@ impl StoreOpaque {
             funcs: vec![std::ptr::null_mut()],
             types: Mutex::default(),
             tags: Vec::new(),
-            kept_types: Vec::new(),
+            kept_types: HashSet::new(),
             interrupt,
             host: None,
             memories: 0,
@@ -236,9 +236,7 @@ impl StoreOpaque {
 
     /// Claims a type for as long as the store lives.
     pub(crate) fn keep_type(&mut self, ty: RegisteredType) {
-        if !self.kept_types.contains(&ty) {
-            self.kept_types.push(ty);
-        }
+        self.kept_types.insert(ty);
     }
 
     /// Gives a tag of a claimed type its number.
@@ -267,6 +265,21 @@ impl StoreOpaque {
     pub(crate) fn known_type(&self, id: u32) -> Arc<SubType> {
         let mut types = self.types.lock().unwrap_or_else(PoisonError::into_inner);
         types.entry(id).or_insert_with(|| self.engine.types().get(id)).clone()
+    }
+
+    /// The type with the number `id`, which the header of an object has.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such type: the heap is corrupt.
+    pub(crate) fn type_of_object(&self, id: u32) -> Result<Arc<SubType>> {
+        let mut types = self.types.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = types.get(&id) {
+            return Ok(known.clone());
+        }
+        let found = self.engine.types().find(id).ok_or(CorruptHeap::Type)?;
+        types.insert(id, found.clone());
+        Ok(found)
     }
 
     /// The exception that was thrown and that nobody caught or took since, or null.

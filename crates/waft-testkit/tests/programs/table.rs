@@ -191,15 +191,39 @@ programs! {
 
     // Other languages.
     containers => one! { guest: Built("containers"), stdout: Some("containers.txt") };
-    cpp_unwinding => Program {
-        refused_for: Some("`exceptions`, which Waft does not support yet"),
-        runs: &[Run { guest: Built("unwinding"), code: 3, stdout: Some("unwinding.txt"), ..RUN }],
-        ..PROGRAM
+    cpp_unwinding => one! { guest: Built("unwinding"), code: 3, stdout: Some("unwinding.txt") };
+    cpp_uncaught => one! {
+        guest: Built("unwinding"),
+        args: &["uncaught"],
+        code: 134,
+        stdout: Some("unwinding.txt"),
+        stderr: &["uncaught exception"],
     };
-    // Off by default: to be run with `flags: &["--proposal", "legacy-exceptions"]`.
-    cpp_unwinding_legacy => Program {
-        refused_for: Some("`legacy-exceptions`, which Waft does not support yet"),
-        runs: &[Run { guest: Built("unwinding-legacy"), code: 3, stdout: Some("unwinding.txt"), ..RUN }],
+    cpp_noexcept => one! {
+        guest: Built("unwinding"),
+        args: &["noexcept"],
+        code: 134,
+        stdout: Some("unwinding.txt"),
+        stderr: &["terminating", "unreachable"],
+    };
+    // The first form of exceptions is off by default.
+    cpp_unwinding_legacy => one! {
+        guest: Built("unwinding-legacy"),
+        flags: &["--proposal", "legacy-exceptions"],
+        code: 3,
+        stdout: Some("unwinding.txt"),
+    };
+    cpp_uncaught_legacy => one! {
+        guest: Built("unwinding-legacy"),
+        flags: &["--proposal", "legacy-exceptions"],
+        args: &["uncaught"],
+        code: 134,
+        stdout: Some("unwinding.txt"),
+        stderr: &["uncaught exception"],
+    };
+    cpp_legacy_refused => Program {
+        refused_for: Some("--proposal legacy-exceptions switches on what the module needs"),
+        runs: &[Run { guest: Built("unwinding-legacy"), ..RUN }],
         ..PROGRAM
     };
     c_threads => Program {

@@ -14,7 +14,10 @@ pub(crate) struct Handles {
     scoped: Vec<Scoped>,
     generation: u32,
     owned: Vec<Option<Owned>>,
-    /// Owned places are looked through for dead ones when there are so many.
+    /// Places that nobody owned any more when that was looked at.
+    free: Vec<u32>,
+    /// Owned places are looked through for dead ones when there are so many and none is known to be free: twice as many as
+    /// were alive then, so that looking costs each handle a constant time.
     sweep_at: usize,
 }
 
@@ -72,28 +75,24 @@ impl Handles {
         let owned = Owned { reference, token: Arc::downgrade(&token) };
         let place = match self.free_place() {
             Some(place) => {
-                self.owned[place] = Some(owned);
+                self.owned[place as usize] = Some(owned);
                 place
             }
             None => {
                 self.owned.push(Some(owned));
-                self.owned.len() - 1
+                u32::try_from(self.owned.len() - 1).expect("fewer handles than bytes of memory")
             }
         };
-        let place = u32::try_from(place).expect("fewer handles than bytes of memory");
         OwnedHandle { place, _token: token }
     }
 
     /// A place that nobody owns any more, if it is worth looking for one.
-    fn free_place(&mut self) -> Option<usize> {
-        if self.owned.len() < self.sweep_at.max(16) {
-            return None;
+    fn free_place(&mut self) -> Option<u32> {
+        if self.free.is_empty() && self.owned.len() >= self.sweep_at.max(16) {
+            self.forget_dead();
+            self.sweep_at = 2 * (self.owned.len() - self.free.len());
         }
-        self.forget_dead();
-        let free = self.owned.iter().position(Option::is_none);
-        let alive = self.owned.iter().flatten().count();
-        self.sweep_at = if free.is_none() { 2 * alive } else { self.owned.len() };
-        free
+        self.free.pop()
     }
 
     fn forget_dead(&mut self) {
@@ -105,6 +104,8 @@ impl Handles {
         while self.owned.last().is_some_and(Option::is_none) {
             self.owned.pop();
         }
+        let places = self.owned.iter().zip(0..);
+        self.free = places.filter_map(|(owned, place)| owned.is_none().then_some(place)).collect();
     }
 
     /// The reference of an owned handle of this store.

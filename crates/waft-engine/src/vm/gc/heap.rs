@@ -118,11 +118,13 @@ impl GcHeap {
             corrupt: None,
         };
         state.alloc_next.set(NURSERY_START);
-        anyhow::ensure!(
-            heap.make_room(state, host, 0, Squeeze::Allowed)?,
-            "the store's limits leave no room for a heap of {} bytes",
-            sizing::footprint(sizing::NURSERY_BYTES_MIN, sizing::NURSERY_BYTES_MIN)
-        );
+        if !heap.make_room(state, host, 0, Squeeze::Allowed)? {
+            let least = sizing::footprint(sizing::NURSERY_BYTES_MIN, sizing::NURSERY_BYTES_MIN);
+            let error = anyhow::Error::from(GcError::OutOfMemory { wanted: least as u64 });
+            return Err(
+                error.context(format!("the store's limits leave no room for a heap of {least} bytes"))
+            );
+        }
         heap.remembered.clear(state);
         state.heap_base.set(heap.regions.base());
         state.type_table.set(heap.types.base());
@@ -134,6 +136,8 @@ impl GcHeap {
     pub(crate) fn stats(&self, state: &VmGcState) -> GcStats {
         let mut stats = self.stats;
         stats.bytes_allocated += u64::from(self.young_bytes(state));
+        stats.heap_bytes = self.footprint();
+        stats.host_values = self.externs.len();
         stats
     }
     /// Bytes that the host has allowed: those of the nursery and of both halves.

@@ -91,10 +91,6 @@ impl GcHeap {
         let index = self.read(reference, object::EXTERN_INDEX).ok().map(u32::from_le_bytes)?;
         self.externs.get(index).filter(|_| is_box)
     }
-    /// How many host values are kept.
-    pub(crate) fn extern_count(&self) -> usize {
-        self.externs.len()
-    }
 
     fn head(&self, ty: u32) -> Result<RowHead, CorruptHeap> {
         self.types.rows().head(ty).filter(|head| head.kind().is_some()).ok_or(CorruptHeap::Type)

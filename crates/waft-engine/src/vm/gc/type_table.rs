@@ -2,7 +2,8 @@
 //!
 //! # Invariants
 //!
-//! * **T1** `0..end` of the reservation is readable and writable. `end` only grows, after what is below it was made so.
+//! * **T1** `0..end`, counted from `FRONT_BYTES` into the reservation, is readable and writable. `end` only grows, after
+//!   what is below it was made so. What is before it is never accessible.
 //! * **T2** Rows are written by the one [`TypeTableWriter`] only, two words at a time and atomically: a reader whose id is stale or
 //!   made up sees words of whatever row, and never a data race.
 //! * **T3** A row is complete before its id leaves [`TypeTableWriter::insert`], and stays as it is until
@@ -21,6 +22,9 @@ use waft_core::gc::row::{self, HEAD_BYTES, RowHead, RowShape};
 
 /// Ids are 32 bits wide.
 const ADDRESS_BYTES: usize = 1 << 32;
+/// Words of a row's head stand before what its id leads to: a made-up id leads machine code at most so far before the rows.
+/// Whole pages of any machine.
+const FRONT_BYTES: usize = 64 << 10;
 /// A made-up id, or one of a row that was removed, leads machine code at most so far past the rows.
 const GUARD_BYTES: usize = 1 << 20;
 /// How much is made accessible at a time: at least 20,000 rows, none of which costs memory before it is written.
@@ -42,7 +46,7 @@ impl TypeTable {
     ///
     /// If the process has no more address space.
     pub(crate) fn new() -> Result<(Arc<Self>, TypeTableWriter)> {
-        let reservation = Reservation::new(ADDRESS_BYTES + GUARD_BYTES)
+        let reservation = Reservation::new(FRONT_BYTES + ADDRESS_BYTES + GUARD_BYTES)
             .context("cannot reserve address space for a table of types")?;
         let table = Arc::new(Self { reservation, end: AtomicU32::new(0) });
         let mut writer = TypeTableWriter { table: table.clone(), committed: 0, free: BTreeMap::new() };
@@ -51,9 +55,14 @@ impl TypeTable {
         Ok((table, writer))
     }
 
-    /// Where ids are offsets from: for machine code, which is given valid ids.
+    /// Where ids are offsets from: for machine code. Whatever 32 bits it takes for an id, reads of the head and the display
+    /// stay inside the reservation.
     pub(crate) fn base(&self) -> *const u8 {
-        self.reservation.base()
+        self.rows_base()
+    }
+
+    fn rows_base(&self) -> *mut u8 {
+        self.reservation.base().wrapping_add(FRONT_BYTES)
     }
 
     /// The rows that there are now. Ids that are published later are not in it.
@@ -68,7 +77,7 @@ impl TypeTable {
     #[inline(always)]
     fn pair(&self, offset: u32, end: u32) -> &AtomicU64 {
         debug_assert!(offset.is_multiple_of(8) && offset < end && end <= self.end.load(Ordering::Relaxed));
-        let at = self.reservation.base().wrapping_add(offset as usize).cast::<AtomicU64>();
+        let at = self.rows_base().wrapping_add(offset as usize).cast::<AtomicU64>();
         // SAFETY: the callers keep `offset` aligned and below an `end` that was once this table's, which is a multiple of
         // 16. So by T1 the words are readable and writable for as long as `self` lives; by T2 all access to them is
         // atomic, and of this size.
@@ -188,7 +197,7 @@ impl TypeTableWriter {
             ensure!(committed <= ADDRESS_BYTES, "the engine has no room for another type");
             self.table
                 .reservation
-                .commit(self.committed..committed)
+                .commit(FRONT_BYTES + self.committed..FRONT_BYTES + committed)
                 .context("cannot get memory for the table of types")?;
             self.committed = committed;
         }
@@ -290,6 +299,21 @@ mod tests {
         }
         let largest = RowShape::Struct(layouts.last().unwrap()).row_bytes(63);
         assert!(table.rows().end < 400 * largest, "{} bytes", table.rows().end);
+    }
+
+    #[test]
+    fn made_up_ids_lead_to_nowhere_outside_the_reservation() {
+        let (table, _) = TypeTable::new().unwrap();
+        let reservation = table.reservation.base() as usize..;
+        let end = reservation.start + table.reservation.len();
+        for id in [0, 1, HEAD_BYTES - 1, u32::MAX] {
+            for offset in [row::MAP, row::KIND, row::DEPTH, 0, 4 * row::DEPTH_MAX as i32] {
+                let at = table.base() as usize + id as usize;
+                let at = at.wrapping_add_signed(offset as isize);
+                assert!(reservation.contains(&at) && at + 4 <= end, "{id:#x} {offset}");
+            }
+        }
+        assert!((table.base() as usize).is_multiple_of(crate::vm::mmap::page_bytes()));
     }
 
     #[test]

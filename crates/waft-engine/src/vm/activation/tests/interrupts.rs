@@ -20,7 +20,7 @@ fn is_interrupt(exit: &GuestExit) -> bool {
     match exit {
         GuestExit::Trap { code, .. } => *code == TrapCode::Interrupt,
         GuestExit::Error { error, .. } => error.downcast_ref() == Some(&TrapCode::Interrupt),
-        GuestExit::Panic(_) => false,
+        GuestExit::Exception { .. } | GuestExit::Panic(_) => false,
     }
 }
 

@@ -215,7 +215,7 @@ fn check(seed: u64, stress: GcStress, steps: usize) {
     pairing.store.collect(CollectionKind::Full);
     pairing.check();
     assert_eq!(
-        pairing.store.heap.extern_count(),
+        pairing.store.heap.stats(&pairing.store.state).host_values,
         pairing.count(Shape::Extern),
         "of the host values, those live"
     );

@@ -197,4 +197,23 @@ mod tests {
         assert_eq!(access(chunk.range().start).as_deref(), Some("r-xs"));
         assert_eq!(access(writable).as_deref(), Some("rw-s"));
     }
+
+    #[test]
+    fn forked_processes_leave_the_chunk_to_the_one_that_made_it() {
+        let chunk = CodeChunk::new(1).unwrap();
+        assert_eq!(chunk.append(&gives(1), 16), Some(0));
+        // SAFETY: until it ends, the child only tries to append, which allocates nothing and takes no lock but the chunk's.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            let refused = chunk.append(&gives(2), 16).is_none() && run(&chunk, 0) == 1;
+            // SAFETY: ends the child at once, without what the parent registered for its own end.
+            unsafe { libc::_exit(i32::from(!refused)) };
+        }
+        let mut status = -1;
+        // SAFETY: the child that was just made, and a place for how it ended.
+        assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+        assert_eq!(status, 0);
+        assert_eq!(chunk.append(&gives(3), 16), Some(16));
+        assert_eq!((run(&chunk, 0), run(&chunk, 16)), (1, 3));
+    }
 }

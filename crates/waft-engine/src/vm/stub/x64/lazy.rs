@@ -106,6 +106,9 @@ unsafe extern "C" fn first_call() {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vm::stub::Machine;
+    use crate::vm::thunk::{first_call as first_call_thunk, provide, through_slot};
+    use waft_core::index::{DefinedFuncIndex, TypedIndex};
 
     #[test]
     fn thunks_are_what_their_comments_say() {
@@ -113,5 +116,35 @@ mod tests {
         assert_eq!(code[..FIRST_CALL_AT], [0x4c, 0x8b, 0x5f, 0x10, 0x41, 0xff, 0xa3, 0x28, 0x1a, 0x09, 0x00]);
         assert_eq!(code[FIRST_CALL_AT..18], [0xb8, 0x45, 0x23, 0x01, 0x00, 0x49, 0xbb]);
         assert_eq!(code[26..], [0x41, 0xff, 0xe3, 0xcc, 0xcc, 0xcc]);
+    }
+
+    #[test]
+    fn the_return_address_is_seen_where_there_is_no_frame() {
+        // SAFETY: the stub is longer than that, and code can be read.
+        let code = unsafe { std::slice::from_raw_parts(first_call as *const u8, 256) };
+        // `leave; jmp rax`
+        let jump = code.windows(3).position(|bytes| bytes == [0xc9, 0xff, 0xe0]).unwrap() + 1;
+        provide(1).unwrap();
+        let func = DefinedFuncIndex::new(0);
+        let (through_slot, first) = (through_slot(func).addr(), first_call_thunk(func).addr());
+        let places = [code.as_ptr().addr(), code.as_ptr().addr() + jump];
+        // An address in the arena that stands for the caller's.
+        let stack = [through_slot];
+        for pc in places
+            .into_iter()
+            .chain([0, 4].map(|at| through_slot + at))
+            .chain([0, 5, 15].map(|at| first + at))
+        {
+            // SAFETY: a C structure of numbers and pointers, for which all zero is valid.
+            let mut context: libc::ucontext_t = unsafe { std::mem::zeroed() };
+            context.uc_mcontext.gregs[libc::REG_RIP as usize] = pc as i64;
+            context.uc_mcontext.gregs[libc::REG_RSP as usize] = stack.as_ptr().addr() as i64;
+            // SAFETY: a context at the start of an instruction of the stub or of a thunk, with a stack of one word.
+            assert_eq!(
+                unsafe { Machine::new(&mut context).hidden_return_address() },
+                Some(through_slot),
+                "{pc:x}"
+            );
+        }
     }
 }

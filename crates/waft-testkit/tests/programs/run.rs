@@ -21,6 +21,8 @@ const DEADLINE: Duration = Duration::from_secs(600);
 pub(crate) enum Policy {
     /// `waft run MODULE`.
     OnTheRun,
+    /// `waft run --compile lazy MODULE`.
+    Lazily,
     /// `waft compile MODULE -o ARTIFACT`, then `waft run ARTIFACT`.
     AheadOfTime,
 }
@@ -97,11 +99,14 @@ fn start(run: &Run, scratch: &Path, policy: Policy, index: usize) -> Output {
         Guest::Made(name) => scratch.join(name),
     };
     let module = match policy {
-        Policy::OnTheRun => module,
+        Policy::OnTheRun | Policy::Lazily => module,
         Policy::AheadOfTime => compile(&module, run.flags, scratch, index),
     };
     let mut command = Command::new(waft());
     command.arg("run").args(run.flags);
+    if policy == Policy::Lazily {
+        command.args(["--compile", "lazy"]);
+    }
     for grant in run.grants {
         command.arg("--dir").arg(grant.flag(scratch));
     }

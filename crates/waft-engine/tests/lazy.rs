@@ -468,3 +468,41 @@ fn compiling_gets_the_stack_that_it_needs() {
         assert_eq!(std::mem::take(&mut *threads.lock().unwrap()), vec![Some(name.to_owned()); 2]);
     }
 }
+
+#[test]
+fn traps_in_new_code_are_found_while_others_have_functions_compiled() {
+    let engine = lazy();
+    let traps: String = (0..40)
+        .map(|at| format!(r#"(func (export "f{at}") (param i32) (result i32) nop (i32.div_s (i32.const {at}) (local.get 0)))"#))
+        .collect();
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            let module = Module::new(&engine, format!("(module {traps})")).unwrap();
+            for _ in 0..3 {
+                let (engine, module) = (&engine, module.clone());
+                scope.spawn(move || {
+                    let mut store = Store::new(engine, ());
+                    let instance = instantiate(&mut store, &module);
+                    for at in 0..40 {
+                        let f = instance.get_typed_func::<i32, i32>(&mut store, &format!("f{at}")).unwrap();
+                        let error = f.call(&mut store, 0).unwrap_err();
+                        assert_eq!(
+                            (trap(&error), names(&error)),
+                            (Trap::IntegerDivisionByZero, vec!["?".to_owned()])
+                        );
+                        assert_eq!(f.call(&mut store, 1).unwrap(), at);
+                        // Modules of its own come and go meanwhile.
+                        let other =
+                            Module::new(engine, r#"(module (func (export "f") unreachable))"#).unwrap();
+                        let mut store = Store::new(engine, ());
+                        let other = instantiate(&mut store, &other);
+                        assert_eq!(
+                            trap(&run(&mut store, other, "f").unwrap_err()),
+                            Trap::UnreachableCodeReached
+                        );
+                    }
+                });
+            }
+        }
+    });
+}

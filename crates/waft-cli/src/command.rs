@@ -1,5 +1,6 @@
 //! The subcommands, one a file: each has its flags, its help, and `execute`.
 
+pub(crate) mod cache;
 pub(crate) mod compile;
 pub(crate) mod completion;
 pub(crate) mod inspect;

@@ -14,7 +14,7 @@ use waft::{Engine, Error, Module, Result, bail};
 /// Enough of a file to know what it is.
 const HEAD_BYTES: u64 = 64;
 
-/// A FILE, read but not compiled.
+/// A FILE, looked at but not compiled.
 pub(crate) struct Input {
     /// What messages call it.
     pub(crate) name: String,
@@ -24,12 +24,14 @@ pub(crate) struct Input {
 enum Content {
     /// Text or binary, which [`Module::new`] tells apart.
     Source(Vec<u8>),
+    /// A file with the like, and its size: it need not be read if its code is in the cache.
+    SourceFile(PathBuf, u64),
     /// Where it is, for it is mapped rather than read.
     Precompiled(PathBuf),
 }
 
 impl Input {
-    /// Reads FILE, or standard input for `-`.
+    /// Looks at FILE; reads standard input for `-`.
     pub(crate) fn read(path: &Path) -> Result<Input> {
         if path.as_os_str() == "-" {
             return Input::read_stdin();
@@ -42,6 +44,11 @@ impl Input {
         if Module::is_precompiled(&bytes) {
             return Ok(Input { name, content: Content::Precompiled(path.to_owned()) });
         }
+        let metadata = file.metadata().map_err(failed)?;
+        if metadata.is_file() {
+            return Ok(Input { name, content: Content::SourceFile(path.to_owned(), metadata.len()) });
+        }
+        // What comes through a pipe comes once.
         file.read_to_end(&mut bytes).map_err(failed)?;
         Ok(Input { name, content: Content::Source(bytes) })
     }
@@ -61,10 +68,11 @@ impl Input {
         Ok(Input { name, content: Content::Source(bytes) })
     }
 
-    /// The size of what was read; `None` for a precompiled file, which is mapped.
+    /// The size of the source; `None` for a precompiled file, which is mapped.
     pub(crate) fn source_bytes(&self) -> Option<u64> {
         match &self.content {
             Content::Source(bytes) => Some(bytes.len() as u64),
+            Content::SourceFile(_, bytes) => Some(*bytes),
             Content::Precompiled(_) => None,
         }
     }
@@ -73,6 +81,11 @@ impl Input {
     pub(crate) fn into_decoded(self, engine: &Engine) -> Result<Module> {
         match &self.content {
             Content::Source(bytes) => Module::decode(engine, bytes).map_err(|error| error.context(self.name)),
+            Content::SourceFile(path, _) => {
+                let bytes = std::fs::read(path)
+                    .map_err(|error| Error::new(error).context(format!("cannot read {}", self.name)))?;
+                Module::decode(engine, bytes).map_err(|error| error.context(format!("module {}", self.name)))
+            }
             Content::Precompiled(_) => self.into_module(engine),
         }
     }
@@ -81,7 +94,8 @@ impl Input {
     pub(crate) fn into_module(self, engine: &Engine) -> Result<Module> {
         match &self.content {
             Content::Source(bytes) => Module::new(engine, bytes).map_err(|error| error.context(self.name)),
-            // This error names the file.
+            // These errors name the file.
+            Content::SourceFile(path, _) => Module::from_file(engine, path),
             Content::Precompiled(path) => Module::from_trusted_file(engine, path),
         }
     }

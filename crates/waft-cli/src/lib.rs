@@ -15,6 +15,7 @@
 
 #![forbid(unsafe_code)]
 
+mod cache;
 mod command;
 mod describe;
 mod exit;
@@ -46,6 +47,7 @@ enum Command {
     Run(command::run::Run),
     Compile(command::compile::Compile),
     Inspect(command::inspect::Inspect),
+    Cache(command::cache::CacheCommand),
     Wast(command::wast::Wast),
     Completion(command::completion::Completion),
 }
@@ -58,6 +60,7 @@ pub fn main() -> ExitCode {
         Command::Run(run) => run.execute(),
         Command::Compile(compile) => compile.execute(),
         Command::Inspect(inspect) => inspect.execute(),
+        Command::Cache(cache) => cache.execute(),
         Command::Wast(wast) => wast.execute(),
         Command::Completion(completion) => completion.execute(),
     };

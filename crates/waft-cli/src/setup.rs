@@ -74,12 +74,12 @@ fn supported() -> impl Iterator<Item = Proposal> {
 }
 
 impl Setup {
-    /// The engine: `compile` and `run` must agree on all of it.
+    /// The engine, without a cache.
     pub(crate) fn engine(&self) -> Result<Engine> {
         Engine::new(&self.config())
     }
 
-    /// Its setup, for those who add what changes no code that is kept.
+    /// Its setup: `compile` and `run` must agree on all of it, and may add a cache, and when functions are compiled.
     pub(crate) fn config(&self) -> Config {
         let mut config = Config::new();
         config.max_wasm_stack(GUEST_STACK_BYTES).deterministic(self.deterministic);

@@ -4,6 +4,7 @@
 
 use alloc::boxed::Box;
 use core::fmt;
+use core::hash::{Hash, Hasher};
 
 /// What sort of type a type section defines.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -293,7 +294,7 @@ impl fmt::Display for ValType {
 }
 
 /// A function's parameters and results.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FuncSig {
     params: Box<[ValType]>,
     results: Box<[ValType]>,
@@ -321,6 +322,33 @@ impl FuncSig {
         let params = self.params.iter().map(|ty| ty.map_types(map)).collect();
         let results = self.results.iter().map(|ty| ty.map_types(map)).collect();
         Self { params, results }
+    }
+}
+
+impl Hash for FuncSig {
+    /// PERF: eight types at a time. One by one, they would cost more than all else of looking for a signature.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let mut word = self.params.len() as u64;
+        let mut bytes = 0;
+        for ty in self.params.iter().chain(&self.results) {
+            let code = match ty {
+                ValType::I32 => 1,
+                ValType::I64 => 2,
+                ValType::F32 => 3,
+                ValType::F64 => 4,
+                ValType::V128 => 5,
+                ValType::Ref(ty) => {
+                    ty.hash(state);
+                    6
+                }
+            };
+            word = word.rotate_left(8) ^ code;
+            bytes += 1;
+            if bytes % 8 == 0 {
+                state.write_u64(word);
+            }
+        }
+        state.write_u64(word);
     }
 }
 

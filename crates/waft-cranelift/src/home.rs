@@ -44,6 +44,10 @@ const LOOP_WEIGHT: u64 = 16;
 /// number. The same functions have up to 8 million.
 const LOOP_SQUARES: u64 = 100_000_000;
 
+/// The most variables times scopes that catch exceptions, each scope as often as it is deep: what their landings hand on to
+/// each other takes time in the square of their number. A thousand nested scopes with 8 variables take a second.
+const SCOPE_DEPTHS: u64 = 4_000_000;
+
 /// The most blocks and calls, weighed, of a function with variables. The same functions have up to 26,628.
 const MOST_WEIGHT: u64 = 100_000;
 
@@ -54,7 +58,7 @@ const OPTIMISED_BYTES: usize = 512 << 10;
 /// What decides on the form of the code, for the tier's fingerprint.
 pub(crate) fn limits() -> String {
     format!(
-        "locals={KEPT_LOCALS}/{KEPT_OF_TOO_MANY} operands={KEPT_OPERANDS} pairs={PAIRS} loop={LOOP_WEIGHT} squares={LOOP_SQUARES} weight={MOST_WEIGHT} bytes={OPTIMISED_BYTES}"
+        "locals={KEPT_LOCALS}/{KEPT_OF_TOO_MANY} operands={KEPT_OPERANDS} pairs={PAIRS} loop={LOOP_WEIGHT} squares={LOOP_SQUARES} scopes={SCOPE_DEPTHS} weight={MOST_WEIGHT} bytes={OPTIMISED_BYTES}"
     )
 }
 
@@ -130,22 +134,54 @@ pub(crate) fn kept_locals(locals: u64, body: &FunctionBody<'_>) -> wasmparser::R
     let wanted = if locals > KEPT_LOCALS { KEPT_OF_TOO_MANY } else { locals };
     // No operator weighs more for its bytes than a loop, which has at least three with its end.
     let most_weight = body.as_bytes().len() as u64 * LOOP_WEIGHT.div_ceil(3);
-    if most_weight <= MOST_WEIGHT && wanted * most_weight <= PAIRS {
+    // Nor are there more scopes than bytes with which one can begin.
+    let opens_scope = |byte: &&u8| matches!(**byte, TRY | TRY_TABLE);
+    let most_scopes = body.as_bytes().iter().filter(opens_scope).count() as u64;
+    let few_scopes = wanted * most_scopes * most_scopes <= SCOPE_DEPTHS;
+    if most_weight <= MOST_WEIGHT && wanted * most_weight <= PAIRS && few_scopes {
         return Ok(wanted as u32);
     }
-    let (weight, loops) = weigh(body)?;
+    let Weights { weight, loops, scope_depths } = weigh(body)?;
     if weight > MOST_WEIGHT {
         return Ok(0);
     }
-    Ok(wanted.min(PAIRS / weight).min(LOOP_SQUARES / (loops * loops).max(1)) as u32)
+    let kept = wanted.min(PAIRS / weight).min(LOOP_SQUARES / (loops * loops).max(1));
+    Ok(kept.min(SCOPE_DEPTHS / scope_depths.max(1)) as u32)
 }
 
-/// How many blocks and calls the body becomes, at most, roughly and weighed, and how many loops it has.
-fn weigh(body: &FunctionBody<'_>) -> wasmparser::Result<(u64, u64)> {
-    let (mut weight, mut loops) = (1, 0);
+/// The first byte of `try`.
+const TRY: u8 = 0x06;
+/// The first byte of `try_table`.
+const TRY_TABLE: u8 = 0x1f;
+
+/// What a body becomes.
+struct Weights {
+    /// How many blocks and calls, at most, roughly and weighed.
+    weight: u64,
+    /// How many loops.
+    loops: u64,
+    /// How many scopes that catch, each as often as it is deep.
+    scope_depths: u64,
+}
+
+fn weigh(body: &FunctionBody<'_>) -> wasmparser::Result<Weights> {
+    let (mut weight, mut loops, mut scope_depths) = (1, 0, 0);
+    // Whether each open block catches, and how many do.
+    let (mut open, mut depth) = (Vec::new(), 0);
     let mut operators = body.get_operators_reader()?;
     while !operators.eof() {
-        weight += match operators.read()? {
+        let op = operators.read()?;
+        match op {
+            Operator::Try { .. } | Operator::TryTable { .. } => {
+                open.push(true);
+                depth += 1;
+                scope_depths += depth;
+            }
+            Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } => open.push(false),
+            Operator::End | Operator::Delegate { .. } => depth -= u64::from(open.pop() == Some(true)),
+            _ => {}
+        }
+        weight += match op {
             Operator::Loop { .. } => {
                 loops += 1;
                 LOOP_WEIGHT
@@ -181,7 +217,7 @@ fn weigh(body: &FunctionBody<'_>) -> wasmparser::Result<(u64, u64)> {
             _ => 0,
         };
     }
-    Ok((weight, loops))
+    Ok(Weights { weight, loops, scope_depths })
 }
 
 /// The flags of accesses to homes: they cannot fail, and vectors there are aligned as integers are.

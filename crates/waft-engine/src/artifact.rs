@@ -10,19 +10,28 @@
 //! All numbers are little-endian. The checksum finds truncation and accidents; it does not make a file trustworthy, for
 //! whoever alters code can also compute it. The fingerprint refuses code of another version, setup or processor.
 //!
+//! There are two kinds, which differ in two sections. A *precompiled module* has the engine's fingerprint, and the module
+//! without its bodies. An *entry of the code cache* has an identity, which is more than a fingerprint, and the module
+//! whole. No text is both, so neither is taken for the other.
+//!
 //! # Elsewhere
 //!
-//! Loading one takes trust, hence `unsafe`: `vm/load.rs`.
+//! Loading one takes trust, hence `unsafe`: `vm/load.rs`. Making one: `artifact/write.rs`. Checking one that is a file,
+//! without having it in memory: `artifact/verify.rs`.
+
+mod verify;
+mod write;
+
+pub(crate) use verify::{Source, verify_bytes, verify_file};
+pub(crate) use write::ArtifactWriter;
 
 use crate::code::{CodeTables, CompiledCode, ModuleCode};
-use crate::compile;
 use crate::engine::Engine;
 use crate::module::{ModuleInner, WasmBytes};
 use crate::vm::CodeMemory;
 use anyhow::{Context as _, Result, bail, ensure};
 use std::ops::Range;
 use std::sync::Arc;
-use waft_core::index::IndexVec;
 use waft_core::module::decode_trusted;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -36,7 +45,7 @@ const PAGE: usize = 64 << 10;
 /// The sections, in their order.
 #[derive(Clone, Copy)]
 enum Part {
-    Fingerprint,
+    Identity,
     CodeSectionStart,
     Wasm,
     Funcs,
@@ -92,7 +101,40 @@ impl From<Vec<u8>> for Section {
     }
 }
 
-/// An artifact whose checksum and fingerprint are right.
+impl From<Arc<[u8]>> for Section {
+    fn from(bytes: Arc<[u8]>) -> Self {
+        let range = 0..bytes.len();
+        Self { backing: Arc::new(bytes), range }
+    }
+}
+
+/// Refuses bytes that are not an artifact, or not as it was written.
+pub(crate) fn verify(bytes: &[u8]) -> Result<()> {
+    check_head(bytes, bytes.len() as u64)?;
+    check_checksum(bytes, xxh3_64(&bytes[TABLE_AT..]), bytes.len() as u64)
+}
+
+/// Refuses what does not start as an artifact of `len` bytes does.
+fn check_head(head: &[u8], len: u64) -> Result<()> {
+    ensure!(is_artifact(head), "not a module precompiled by this version of Waft's format");
+    ensure!(
+        head.len() >= HEADER_BYTES,
+        "the precompiled module is truncated: {len} bytes, its head alone has {HEADER_BYTES}"
+    );
+    Ok(())
+}
+
+/// Compares the checksum that was found with the one that the head claims.
+fn check_checksum(head: &[u8], found: u64, len: u64) -> Result<()> {
+    let claimed = number(head, CHECKSUM_AT)?;
+    ensure!(
+        claimed == found,
+        "the precompiled module is truncated or altered: its {len} bytes have the checksum {found:016x}, not {claimed:016x}"
+    );
+    Ok(())
+}
+
+/// An artifact whose identity is right.
 pub(crate) struct Artifact {
     sections: [Section; PARTS],
     /// The code if it is mapped already; otherwise it is copied from its section.
@@ -100,26 +142,14 @@ pub(crate) struct Artifact {
 }
 
 impl Artifact {
-    /// Checks the frame of an artifact.
+    /// The parts of an artifact that was [verified](verify), if it is `identity`'s: an engine's fingerprint, or what the
+    /// cache makes of it.
     ///
     /// # Errors
     ///
-    /// If it is not one, is damaged, or was compiled for something else than `engine`.
-    pub(crate) fn open(engine: &Engine, backing: Backing) -> Result<Self> {
+    /// If it was made for something else, or its table of sections is nonsense.
+    pub(crate) fn open(backing: Backing, identity: &str) -> Result<Self> {
         let bytes = (*backing).as_ref();
-        ensure!(is_artifact(bytes), "not a module precompiled by this version of Waft's format");
-        ensure!(
-            bytes.len() >= HEADER_BYTES,
-            "the precompiled module is truncated: {} bytes, its head alone has {HEADER_BYTES}",
-            bytes.len()
-        );
-        let claimed = number(bytes, CHECKSUM_AT)?;
-        let found = xxh3_64(&bytes[TABLE_AT..]);
-        ensure!(
-            claimed == found,
-            "the precompiled module is truncated or altered: its {} bytes have the checksum {found:016x}, not {claimed:016x}",
-            bytes.len()
-        );
         let section = |part: usize| -> Result<Section> {
             let at = TABLE_AT + part * 16;
             let start = usize::try_from(number(bytes, at)?)?;
@@ -134,7 +164,7 @@ impl Artifact {
             bail!("the table of sections is cut off")
         };
         let artifact = Self { sections, mapped: None };
-        artifact.check_fingerprint(engine)?;
+        artifact.check_identity(identity)?;
         Ok(artifact)
     }
 
@@ -142,15 +172,14 @@ impl Artifact {
         &self.sections[part as usize]
     }
 
-    fn check_fingerprint(&self, engine: &Engine) -> Result<()> {
-        let theirs = String::from_utf8_lossy(self.section(Part::Fingerprint).bytes());
-        let ours = engine.fingerprint();
+    fn check_identity(&self, ours: &str) -> Result<()> {
+        let theirs = String::from_utf8_lossy(self.section(Part::Identity).bytes());
         if theirs == ours {
             return Ok(());
         }
         // The first field that differs is the reason that a user can act on.
         let differs = theirs.split(" | ").zip(ours.split(" | ")).find(|(theirs, ours)| theirs != ours);
-        let (theirs, ours) = differs.unwrap_or((&theirs, &ours));
+        let (theirs, ours) = differs.unwrap_or((&theirs, ours));
         bail!("the module was precompiled for something else: it is for `{theirs}`, this is `{ours}`")
     }
 
@@ -164,12 +193,19 @@ impl Artifact {
         self.mapped = Some(code);
     }
 
-    /// The module. Its code is trusted from here on.
+    /// The module of a precompiled one. Its code is trusted from here on.
     pub(crate) fn into_module(self, engine: &Engine) -> Result<ModuleInner> {
+        self.load(engine, WasmBytes::WithoutCode)
+    }
+
+    /// The module of an entry of the cache. Its code is trusted from here on.
+    pub(crate) fn into_whole_module(self, engine: &Engine) -> Result<ModuleInner> {
+        self.load(engine, WasmBytes::Whole)
+    }
+
+    fn load(self, engine: &Engine, wasm_bytes: fn(Section) -> WasmBytes) -> Result<ModuleInner> {
         let wasm = self.section(Part::Wasm).clone();
         let mut shape = decode_trusted(wasm.bytes()).context("the precompiled module's shape is broken")?;
-        // The bodies are placeholders: see `without_code`.
-        shape.bodies = IndexVec::new();
         shape.code_section_start = usize::try_from(number(self.section(Part::CodeSectionStart).bytes(), 0)?)?;
         let tables = CodeTables {
             funcs: self.section(Part::Funcs).clone(),
@@ -191,94 +227,11 @@ impl Artifact {
             code.entries().count(),
             shape.defined_funcs()
         );
-        ModuleInner::new(engine, shape, WasmBytes::WithoutCode(wasm), ModuleCode::Whole(code))
+        ModuleInner::new(engine, shape, wasm_bytes(wasm), ModuleCode::Whole(code))
     }
 }
 
 fn number(bytes: &[u8], at: usize) -> Result<u64> {
     let bytes = bytes.get(at..).and_then(<[u8]>::first_chunk).context("a number is cut off")?;
     Ok(u64::from_le_bytes(*bytes))
-}
-
-/// The artifact of a module: of one that is compiled as it is called, with all its code, compiled here.
-pub(crate) fn write(module: &ModuleInner) -> Result<Vec<u8>> {
-    match module.code() {
-        ModuleCode::Whole(code) => write_code(module, code.text(), code.tables()),
-        ModuleCode::Lazy(_) => {
-            let code =
-                compile::linked(module.engine(), module.shape(), module.layout(), module.wasm().bytes())?;
-            write_code(module, &code.text, &code.tables)
-        }
-    }
-}
-
-fn write_code(module: &ModuleInner, text: &[u8], tables: &CodeTables) -> Result<Vec<u8>> {
-    let fingerprint = module.engine().fingerprint();
-    let code_section_start = (module.shape().code_section_start as u64).to_le_bytes();
-    let wasm = match module.wasm() {
-        WasmBytes::Whole(bytes) => without_code(bytes)?,
-        WasmBytes::WithoutCode(section) => section.bytes().to_vec(),
-    };
-    let parts: [&[u8]; PARTS] = [
-        fingerprint.as_bytes(),
-        &code_section_start,
-        &wasm,
-        tables.funcs.bytes(),
-        tables.traps.bytes(),
-        tables.positions.bytes(),
-        tables.stack_maps.bytes(),
-        tables.handlers.bytes(),
-        text,
-    ];
-    let mut out = vec![0; HEADER_BYTES];
-    out[..MAGIC.len()].copy_from_slice(&MAGIC);
-    for (at, part) in parts.iter().enumerate() {
-        let align = if at == Part::Code as usize { PAGE } else { 8 };
-        out.resize(out.len().next_multiple_of(align), 0);
-        let entry = TABLE_AT + at * 16;
-        let start = (out.len() as u64).to_le_bytes();
-        out[entry..entry + 8].copy_from_slice(&start);
-        out[entry + 8..entry + 16].copy_from_slice(&(part.len() as u64).to_le_bytes());
-        out.extend_from_slice(part);
-    }
-    let checksum = xxh3_64(&out[TABLE_AT..]);
-    out[CHECKSUM_AT..TABLE_AT].copy_from_slice(&checksum.to_le_bytes());
-    Ok(out)
-}
-
-/// A valid module with empty bodies: all that its shape is decoded from.
-fn without_code(wasm: &[u8]) -> Result<Vec<u8>> {
-    const CODE_SECTION: u8 = 10;
-    /// Two bytes: no locals, `end`.
-    const EMPTY_BODY: [u8; 3] = [2, 0, 0x0b];
-    let mut reader = wasmparser::BinaryReader::new(wasm, 0);
-    let mut out = reader.read_bytes(8)?.to_vec();
-    while !reader.eof() {
-        let start = reader.original_position() as usize;
-        let id = reader.read_u8()?;
-        let len = reader.read_var_u32()?;
-        let contents = reader.read_bytes(len as usize)?;
-        if id != CODE_SECTION {
-            out.extend_from_slice(&wasm[start..reader.original_position() as usize]);
-            continue;
-        }
-        let bodies = wasmparser::BinaryReader::new(contents, 0).read_var_u32()?;
-        out.push(CODE_SECTION);
-        let empty_bodies = EMPTY_BODY.len() as u64 * u64::from(bodies);
-        write_leb128(&mut out, u64::from(LEB128_BYTES) + empty_bodies);
-        write_leb128(&mut out, bodies.into());
-        out.extend(EMPTY_BODY.iter().cycle().take(empty_bodies as usize));
-    }
-    Ok(out)
-}
-
-/// Every number below 2^32 in this many bytes, so that lengths are known beforehand.
-const LEB128_BYTES: u8 = 5;
-
-/// Writes a number below 2^32.
-fn write_leb128(out: &mut Vec<u8>, number: u64) {
-    for at in 0..LEB128_BYTES {
-        let more = if at + 1 < LEB128_BYTES { 0x80 } else { 0 };
-        out.push((number >> (7 * at)) as u8 & 0x7f | more);
-    }
 }

@@ -22,7 +22,7 @@ pub(crate) fn module(engine: &Engine, wasm: Arc<[u8]>) -> Result<ModuleInner> {
         let layout = VmLayout::new(&shape);
         ModuleCode::Whole(linked(engine, &shape, &layout, &wasm)?.publish()?)
     };
-    ModuleInner::new(engine, shape, WasmBytes::Whole(wasm), code)
+    ModuleInner::new(engine, shape, WasmBytes::Whole(wasm.into()), code)
 }
 
 /// Compiles all functions of a module, to be one piece of code.

@@ -1,5 +1,6 @@
 //! How an engine is set up: plain data, with the defaults that are right for most.
 
+use crate::cache::Cache;
 use crate::proposal::is_switch;
 use std::sync::Arc;
 use waft_core::proposal::{Proposal, ProposalSet, Status};
@@ -33,6 +34,7 @@ pub struct Config {
     pub(crate) tunables: Tunables,
     pub(crate) tier: Option<Arc<dyn Tier>>,
     pub(crate) gc_stress: GcStress,
+    pub(crate) cache: Option<Cache>,
 }
 
 impl std::fmt::Debug for Config {
@@ -44,6 +46,7 @@ impl std::fmt::Debug for Config {
             .field("proposals", &self.proposals)
             .field("tunables", &self.tunables)
             .field("gc_stress", &self.gc_stress)
+            .field("cache", &self.cache)
             .field("tier", &self.tier.as_ref().map(|tier| tier.name()))
             .finish()
     }
@@ -119,6 +122,7 @@ impl Config {
             tunables: Tunables::default(),
             tier: None,
             gc_stress: GcStress::Off,
+            cache: None,
         }
     }
 
@@ -160,7 +164,7 @@ impl Config {
     /// because calls within a module go by way of a table. Modules are decoded and validated as a whole all the same. A
     /// function that the tier cannot compile is an error of its first call, with the message that [`Module::new`] would
     /// give. Threads that call one function at once compile it once. Precompiled modules have all their code, whoever
-    /// makes them.
+    /// makes them, and so have those that are found in a cache.
     ///
     /// [`Module::new`]: crate::Module::new
     ///
@@ -190,6 +194,24 @@ impl Config {
     /// ```
     pub fn tier(&mut self, tier: Arc<dyn Tier>) -> &mut Self {
         self.tier = Some(tier);
+        self
+    }
+
+    /// Where compiled code is kept for later processes; nowhere by default.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let directory = std::env::temp_dir().join(format!("waft-example-{}-config-cache", std::process::id()));
+    /// let mut config = CacheConfig::new();
+    /// config.with_directory(&directory);
+    /// let engine = Engine::new(Config::new().cache(Some(Cache::new(config)?)))?;
+    /// Module::new(&engine, "(module (func))")?;
+    /// assert_eq!(std::fs::read_dir(&directory)?.count(), 1);
+    /// # std::fs::remove_dir_all(&directory)?;
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn cache(&mut self, cache: Option<Cache>) -> &mut Self {
+        self.cache = cache;
         self
     }
 

@@ -36,8 +36,8 @@ use waft_core::types::{MemoryTy, TableTy};
 pub trait ResourceLimiter: Send {
     /// Whether a memory may grow from `current` to `desired`; `maximum` is what its type declares.
     ///
-    /// A store's GC heap is one more memory, without a maximum: it is asked for when the first module that needs one is
-    /// instantiated, or the host makes the first object. Its bytes are all that the heap may come to use: the nursery and
+    /// A store's GC heap is one more memory, without a maximum: it is asked for when the first object is
+    /// made. Its bytes are all that the heap may come to use: the nursery and
     /// both halves that collections copy between, so about twice what is alive, and 768 KiB at the least. Where it may not
     /// grow it collects, and makes do with a smaller nursery; if that leaves no room either, the guest traps with
     /// [`Trap::AllocationTooLarge`](crate::Trap), or with the error that was returned last.

@@ -1,6 +1,7 @@
 //! Modules: compiled code and the shape that it belongs to.
 
-use crate::artifact;
+use crate::artifact::{self, ArtifactWriter, Source};
+use crate::cache::Cache;
 use crate::code::{CompiledCode, ModuleCode};
 use crate::compile;
 use crate::engine::Engine;
@@ -10,14 +11,17 @@ use crate::vm::thunk;
 use anyhow::{Context as _, Result};
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::{Read, Seek};
+use std::ops::Range;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::{Arc, OnceLock};
 use waft_core::index::{
     DataIndex, DefinedFuncIndex, GlobalIndex, IndexVec, TableIndex, TypeIndex, TypedIndex,
 };
 use waft_core::layout::VmLayout;
-use waft_core::module::{EntityIndex, Shape};
+use waft_core::module::{EntityIndex, Shape, decode_bodies};
 use waft_core::proposal;
 use waft_core::types::{GlobalTy, TableTy};
 
@@ -55,13 +59,15 @@ pub(crate) struct ModuleInner {
     globals: IndexVec<GlobalIndex, GlobalTy>,
     code_slots: Box<[AtomicPtr<u8>]>,
     exports: HashMap<String, EntityIndex>,
+    /// Where the bodies are in a module whose code was found in the cache: see [`ModuleInner::body`].
+    found_bodies: OnceLock<IndexVec<DefinedFuncIndex, Range<usize>>>,
 }
 
 /// The bytes that a shape was decoded from.
 #[derive(Clone)]
 pub(crate) enum WasmBytes {
-    /// The module as it was given.
-    Whole(Arc<[u8]>),
+    /// The module as it was given; in the cache, if its code was found there.
+    Whole(artifact::Section),
     /// What a precompiled module keeps of it: all but the code.
     WithoutCode(artifact::Section),
 }
@@ -69,8 +75,7 @@ pub(crate) enum WasmBytes {
 impl WasmBytes {
     pub(crate) fn bytes(&self) -> &[u8] {
         match self {
-            Self::Whole(bytes) => bytes,
-            Self::WithoutCode(section) => section.bytes(),
+            Self::Whole(section) | Self::WithoutCode(section) => section.bytes(),
         }
     }
 }
@@ -110,7 +115,7 @@ impl ModuleInner {
         Self::assemble(
             engine,
             shape,
-            WasmBytes::Whole(Arc::default()),
+            WasmBytes::Whole(Vec::new().into()),
             ModuleCode::Whole(CompiledCode::none()),
             types,
             canonical,
@@ -132,7 +137,8 @@ impl ModuleInner {
         };
         let exports = shape.exports.iter().map(|export| (export.name.clone(), export.entity)).collect();
         let engine = engine.clone();
-        Self { engine, shape, layout, wasm, code, types, tables, globals, code_slots, exports }
+        let found_bodies = OnceLock::new();
+        Self { engine, shape, layout, wasm, code, types, tables, globals, code_slots, exports, found_bodies }
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -149,6 +155,17 @@ impl ModuleInner {
     }
     pub(crate) fn wasm(&self) -> &WasmBytes {
         &self.wasm
+    }
+    /// Where the body of a function is, if the module has its bodies.
+    pub(crate) fn body(&self, func: DefinedFuncIndex) -> Option<Range<usize>> {
+        let known = match &self.wasm {
+            // They were not looked for when it was loaded, because it takes a look at all of the code.
+            WasmBytes::Whole(wasm) if self.shape.bodies.is_empty() => {
+                self.found_bodies.get_or_init(|| decode_bodies(wasm.bytes()).unwrap_or_default())
+            }
+            _ => &self.shape.bodies,
+        };
+        known.get(func).cloned()
     }
     /// The engine's number for each type of the module.
     pub(crate) fn type_ids(&self) -> &[u32] {
@@ -218,7 +235,7 @@ impl Module {
         refuse_precompiled(bytes)?;
         match wat::parse_bytes(bytes)? {
             Cow::Borrowed(bytes) => Self::from_binary(engine, bytes),
-            Cow::Owned(bytes) => Self::compile(engine, bytes.into()),
+            Cow::Owned(bytes) => Self::cached_or_compiled(engine, &bytes),
         }
     }
 
@@ -237,7 +254,7 @@ impl Module {
     /// ```
     pub fn from_binary(engine: &Engine, binary: &[u8]) -> Result<Self> {
         refuse_precompiled(binary)?;
-        Self::compile(engine, binary.into())
+        Self::cached_or_compiled(engine, binary)
     }
 
     /// Compiles a module from a file in either format.
@@ -256,10 +273,22 @@ impl Module {
     /// # std::fs::remove_file(&file)?;
     /// # Ok::<(), Error>(())
     /// ```
-    pub fn from_file(engine: &Engine, file: impl AsRef<Path>) -> Result<Self> {
-        let file = file.as_ref();
-        let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-        Self::new(engine, bytes).with_context(|| format!("module {}", file.display()))
+    pub fn from_file(engine: &Engine, path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let failed = || format!("cannot read {}", path.display());
+        let mut file = File::open(path).with_context(failed)?;
+        let mut bytes = Vec::new();
+        if let Some(cache) = &engine.config().cache
+            && file.metadata().with_context(failed)?.is_file()
+        {
+            file.by_ref().take(BINARY_MAGIC.len() as u64).read_to_end(&mut bytes).with_context(failed)?;
+            if bytes == BINARY_MAGIC {
+                let module = Self::cached_or_read(engine, cache, &file);
+                return module.with_context(|| format!("module {}", path.display()));
+            }
+        }
+        file.read_to_end(&mut bytes).with_context(failed)?;
+        Self::new(engine, bytes).with_context(|| format!("module {}", path.display()))
     }
 
     /// Decodes and validates a module from the binary or the text format, and compiles nothing: to look at it. It cannot
@@ -285,13 +314,32 @@ impl Module {
         refuse_precompiled(bytes)?;
         let wasm: Arc<[u8]> = wat::parse_bytes(bytes)?.into();
         let shape = compile::validate(engine, &wasm)?;
-        let inner =
-            ModuleInner::new(engine, shape, WasmBytes::Whole(wasm), ModuleCode::Whole(CompiledCode::none()))?;
+        let code = ModuleCode::Whole(CompiledCode::none());
+        let inner = ModuleInner::new(engine, shape, WasmBytes::Whole(wasm.into()), code)?;
         Ok(Self(Arc::new(inner)))
     }
 
-    fn compile(engine: &Engine, wasm: Arc<[u8]>) -> Result<Self> {
-        compile::module(engine, wasm).map(|inner| Self(Arc::new(inner)).registered())
+    fn cached_or_compiled(engine: &Engine, wasm: &[u8]) -> Result<Self> {
+        let compile = || compile::module(engine, wasm.into()).map(Self::registered);
+        match &engine.config().cache {
+            Some(cache) => cache.get_or_compile(engine, &Source::Bytes(wasm), compile),
+            None => compile(),
+        }
+    }
+
+    /// As [`Module::from_file`], whose file is binary and not precompiled, of an engine that has a cache: if its code is
+    /// there, the file never is in memory as a whole.
+    fn cached_or_read(engine: &Engine, cache: &Cache, file: &File) -> Result<Self> {
+        let source = Source::File(file, file.metadata()?.len());
+        cache.get_or_compile(engine, &source, || {
+            let mut bytes = Vec::new();
+            let mut from_start = file;
+            from_start.rewind()?;
+            from_start.read_to_end(&mut bytes)?;
+            // Whatever it was when it was looked up, it may be something else by now.
+            refuse_precompiled(&bytes)?;
+            compile::module(engine, bytes.into()).map(Self::registered)
+        })
     }
 
     /// Says whether a module in the binary format is valid, without compiling it.
@@ -331,17 +379,14 @@ impl Module {
     /// ```
     pub fn serialize(&self) -> Result<Vec<u8>> {
         self.0.check_compiled()?;
-        artifact::write(&self.0)
+        Ok(ArtifactWriter::precompiled(&self.0)?.into_bytes())
     }
 
-    pub(crate) fn from_artifact(engine: &Engine, artifact: artifact::Artifact) -> Result<Self> {
-        Ok(Self(Arc::new(artifact.into_module(engine)?)).registered())
-    }
-
-    /// Makes the code known to the signal handlers.
-    fn registered(self) -> Self {
-        self.0.code.register(&self.0);
-        self
+    /// A module of compiled code, which becomes known to the signal handlers.
+    pub(crate) fn registered(inner: ModuleInner) -> Self {
+        let inner = Arc::new(inner);
+        inner.code.register(&inner);
+        Self(inner)
     }
 
     pub(crate) fn from_inner(inner: Arc<ModuleInner>) -> Self {
@@ -506,13 +551,16 @@ impl Module {
     /// ```
     pub fn proposals_used(&self) -> Option<Vec<&'static str>> {
         match &self.0.wasm {
-            WasmBytes::Whole(bytes) => {
-                Some(proposal::proposals_used(bytes).into_iter().map(proposal::Proposal::name).collect())
-            }
+            WasmBytes::Whole(bytes) => Some(
+                proposal::proposals_used(bytes.bytes()).into_iter().map(proposal::Proposal::name).collect(),
+            ),
             WasmBytes::WithoutCode(_) => None,
         }
     }
 }
+
+/// Starts every module in the binary format.
+const BINARY_MAGIC: [u8; 4] = *b"\0asm";
 
 fn refuse_precompiled(bytes: &[u8]) -> Result<()> {
     anyhow::ensure!(

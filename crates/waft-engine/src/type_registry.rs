@@ -15,6 +15,7 @@
 use crate::vm::{TypeTable, TypeTableWriter};
 use anyhow::Result;
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use waft_core::gc::StructLayout;
@@ -33,7 +34,24 @@ struct Groups {
     by_key: HashMap<Arc<[SubType]>, GroupId>,
     rows: Vec<Option<Group>>,
     free: Vec<GroupId>,
-    members: HashMap<u32, Member>,
+    members: HashMap<u32, Member, BuildHasherDefault<NumberHasher>>,
+}
+
+/// A hasher of the numbers of types, which the engine chooses: no guest makes many of them collide.
+#[derive(Default)]
+struct NumberHasher(u64);
+
+impl Hasher for NumberHasher {
+    fn write_u32(&mut self, number: u32) {
+        // An odd number with bits all over (the golden ratio), whose product has its best bits on top.
+        self.0 = u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
+    }
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("numbers of types are 32 bits wide")
+    }
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 type GroupId = u32;
@@ -70,7 +88,7 @@ impl TypeRegistry {
             by_key: HashMap::new(),
             rows: Vec::new(),
             free: Vec::new(),
-            members: HashMap::new(),
+            members: HashMap::default(),
         };
         Ok(Self { table, groups: Mutex::new(groups) })
     }
@@ -111,7 +129,7 @@ impl TypeRegistry {
                 ConcreteType { index, ..ty }
             };
             let members = &shape.types.as_slice()[start as usize..end as usize];
-            let key: Arc<[SubType]> = members.iter().map(|ty| ty.map_types(&mut { number })).collect();
+            let key: Box<[SubType]> = members.iter().map(|ty| ty.map_types(&mut { number })).collect();
             let group = groups.claim(key)?;
             types.groups.push(group);
             types.ids.extend_from_slice(groups.types(group));
@@ -126,7 +144,7 @@ impl TypeRegistry {
     /// If the table of types is full.
     pub(crate) fn register(self: &Arc<Self>, ty: SubType) -> Result<RegisteredType> {
         let mut groups = self.groups();
-        let group = groups.claim(Arc::new([ty]))?;
+        let group = groups.claim([ty])?;
         let id = groups.types(group)[0];
         let ty = groups.members[&id].ty.clone();
         Ok(RegisteredType { registry: self.clone(), ty, group, id })
@@ -181,8 +199,8 @@ impl Groups {
     }
 
     /// Claims the group with this key, which is made if it is new.
-    fn claim(&mut self, key: Arc<[SubType]>) -> Result<GroupId> {
-        if let Some(known) = self.by_key.get(&key) {
+    fn claim(&mut self, key: impl AsRef<[SubType]> + Into<Arc<[SubType]>>) -> Result<GroupId> {
+        if let Some(known) = self.by_key.get(key.as_ref()) {
             let known = *known;
             self.claim_again(known);
             return Ok(known);
@@ -191,7 +209,7 @@ impl Groups {
             self.rows.push(None);
             u32::try_from(self.rows.len() - 1).expect("fewer groups than bytes of modules")
         });
-        match self.make(key, id) {
+        match self.make(key.into(), id) {
             Ok(group) => {
                 self.by_key.insert(group.key.clone(), id);
                 self.rows[id as usize] = Some(group);
@@ -259,23 +277,31 @@ impl Groups {
         }
     }
 
-    /// Gives up one claim on each of `given_up`.
-    fn release(&mut self, mut given_up: Vec<GroupId>) {
-        while let Some(id) = given_up.pop() {
-            let Some(group) = &mut self.rows[id as usize] else { continue };
-            group.claims -= 1;
-            if group.claims > 0 {
-                continue;
-            }
-            let Some(group) = self.rows[id as usize].take() else { continue };
-            self.by_key.remove(&group.key);
-            for ty in &group.types {
-                self.members.remove(ty);
-                self.writer.remove(*ty);
-            }
-            given_up.extend_from_slice(&group.outer);
-            self.free.push(id);
+    /// Gives up one claim on a group.
+    fn release(&mut self, group: GroupId) {
+        // What an unused group refers to may be unused in turn, and chains of them are as long as a module makes them.
+        let mut unused: Vec<Group> = self.release_one(group).into_iter().collect();
+        while let Some(group) = unused.pop() {
+            unused.extend(group.outer.iter().filter_map(|group| self.release_one(*group)));
         }
+    }
+
+    /// Gives up one claim on a group; the group, if that was the last one.
+    fn release_one(&mut self, id: GroupId) -> Option<Group> {
+        let row = &mut self.rows[id as usize];
+        let group = row.as_mut()?;
+        group.claims -= 1;
+        if group.claims > 0 {
+            return None;
+        }
+        let group = row.take()?;
+        self.by_key.remove(&group.key);
+        for ty in &group.types {
+            self.members.remove(ty);
+            self.writer.remove(*ty);
+        }
+        self.free.push(id);
+        Some(group)
     }
 }
 
@@ -305,7 +331,8 @@ impl ModuleTypes {
 
 impl Drop for ModuleTypes {
     fn drop(&mut self) {
-        self.registry.groups().release(std::mem::take(&mut self.groups));
+        let mut groups = self.registry.groups();
+        self.groups.iter().for_each(|group| groups.release(*group));
     }
 }
 
@@ -357,7 +384,7 @@ impl Clone for RegisteredType {
 
 impl Drop for RegisteredType {
     fn drop(&mut self) {
-        self.registry.groups().release(vec![self.group]);
+        self.registry.groups().release(self.group);
     }
 }
 
@@ -402,7 +429,7 @@ mod tests {
         drop(first);
         assert_eq!(registry.get(id).composite.as_func().unwrap().params(), [I32]);
         drop(second);
-        assert!(registry.groups().members.get(&id).is_none());
+        assert!(registry.find(id).is_none());
         drop(other);
         assert!(registry.groups().by_key.is_empty());
     }

@@ -506,3 +506,22 @@ fn traps_in_new_code_are_found_while_others_have_functions_compiled() {
         }
     });
 }
+
+#[test]
+fn a_cache_gives_all_code_and_gets_none() {
+    let directory = std::env::temp_dir().join(format!("waft-lazy-cache-{}", std::process::id()));
+    let mut config = CacheConfig::new();
+    config.with_directory(&directory);
+    let cache = Cache::new(config).unwrap();
+    let [eager, lazy] = engines(Config::new().cache(Some(cache.clone())).clone());
+    let compiled = |engine| Module::new(engine, chain(5)).unwrap().compiled_functions();
+    assert_eq!((compiled(&lazy), compiled(&lazy), cache.usage().unwrap().entries), (0, 0, 0));
+    assert_eq!((compiled(&eager), cache.usage().unwrap().entries), (5, 1));
+    let module = Module::new(&lazy, chain(5)).unwrap();
+    assert_eq!((module.compiled_functions(), cache.cache_hits()), (5, 1));
+    let mut store = Store::new(&lazy, ());
+    let instance = instantiate(&mut store, &module);
+    let f = instance.get_typed_func::<(), i64>(&mut store, "f0").unwrap();
+    assert_eq!(f.call(&mut store, ()).unwrap(), 10);
+    std::fs::remove_dir_all(&directory).unwrap();
+}

@@ -2,6 +2,7 @@
 
 mod common;
 
+use common::scratch::TestCache;
 use common::{Dice, names, run, trap};
 use waft::*;
 
@@ -94,7 +95,10 @@ fn frames_have_the_lines_of_their_operators() {
     let module = Module::new(&engine, &wasm).unwrap();
     // SAFETY: what was just serialised, unaltered.
     let loaded = unsafe { Module::deserialize(&engine, module.serialize().unwrap()) }.unwrap();
-    for module in [module, loaded] {
+    let cache = TestCache::new("dwarf");
+    let [_, found] = [0, 1].map(|_| Module::new(&cache.engine(), &wasm).unwrap());
+    assert_eq!(cache.counts(), (1, 1));
+    for module in [module, loaded, found] {
         let error = error(&module);
         assert_eq!(names(&error), ["inner", "outer"]);
         let frames = error.downcast_ref::<WasmBacktrace>().unwrap().frames();

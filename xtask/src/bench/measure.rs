@@ -111,7 +111,8 @@ fn prepare(workload: &Workload, runtime: &Runtime) -> Result<Option<Prepared>> {
     Ok(Some(prepared))
 }
 
-fn artifact_path(workload: &Workload, kind: Kind) -> PathBuf {
+/// Where a runtime's compiled form of a workload is kept.
+pub(super) fn artifact_path(workload: &Workload, kind: Kind) -> PathBuf {
     let name = workload.module.file_stem().expect("a module has a name").to_string_lossy();
     workspace::guests().join("bench").join(format!("{name}.{}", kind.name()))
 }

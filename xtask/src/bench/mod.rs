@@ -17,7 +17,7 @@ mod runtime;
 mod workload;
 
 use record::Record;
-use workload::Workload;
+use workload::{Group, Workload};
 
 pub(crate) const HELP: &str = "\
 Measures Waft against the peers that are found on PATH (wasmtime, wasmer, node) and against
@@ -27,6 +27,8 @@ native code, and writes the ratios to bench/records/YYYY-MM-DD.md:
   compile    whole modules: CPython, Ruby, a Go program
   start      from process start to exit of a small program, compiled or not
   calls      one million small writes, one million reads of 8 bytes
+  control    recursion, tail calls, exceptions thrown and not thrown
+  gc         objects that a collector manages: trees, a splay tree, tasks; with its pauses
 
 Fetches the guests if they are not there, and builds `waft` in release mode, which takes minutes.
 
@@ -105,7 +107,11 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     let mut record = Record::new(&runtimes, options.rounds);
     for workload in &workloads {
         step::heading(&format!("bench: {} {}", workload.group.name(), workload.name));
-        record.add(workload, measure::in_turn(workload, &runtimes, options.rounds)?);
+        let costs = measure::in_turn(workload, &runtimes, options.rounds)?;
+        let note = (workload.group == Group::Gc && costs[0].failure.is_none())
+            .then(|| runtimes[0].gc_stats(&measure::artifact_path(workload, runtimes[0].kind)))
+            .transpose()?;
+        record.add(workload, costs, note);
     }
     print!("{}", record.text());
     if options.record {

@@ -23,6 +23,8 @@ struct Row {
     group: Group,
     name: String,
     costs: Vec<Costs>,
+    /// What else is known of Waft's run.
+    note: Option<String>,
 }
 
 impl<'a> Record<'a> {
@@ -30,8 +32,8 @@ impl<'a> Record<'a> {
         Self { runtimes, rounds, rows: Vec::new() }
     }
 
-    pub(super) fn add(&mut self, workload: &Workload, costs: Vec<Costs>) {
-        self.rows.push(Row { group: workload.group, name: workload.name.clone(), costs });
+    pub(super) fn add(&mut self, workload: &Workload, costs: Vec<Costs>, note: Option<String>) {
+        self.rows.push(Row { group: workload.group, name: workload.name.clone(), costs, note });
     }
 
     /// Whether Waft, which stands first, failed anywhere.
@@ -84,6 +86,10 @@ impl<'a> Record<'a> {
                 text.push_str(&format!(" {} |", mean_cell(rows, peer)));
             }
             text.push('\n');
+        }
+        let notes = rows.iter().filter_map(|row| Some((&row.name, row.note.as_ref()?)));
+        for (at, (name, note)) in notes.enumerate() {
+            text.push_str(&format!("{}- {name}: {note}\n", if at == 0 { "\n" } else { "" }));
         }
         text
     }

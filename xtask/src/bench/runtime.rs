@@ -39,13 +39,18 @@ impl Kind {
     }
 }
 
+/// Not all that the programs use is on by default there; of its collectors, the one that copies is measured.
+const WASMTIME_FEATURES: &[&str] =
+    &["-W", "gc=y,function-references=y,exceptions=y,tail-call=y", "-C", "collector=copying"];
+
 impl Runtime {
     /// Compiles a module ahead of time; `None` where there is no such thing.
     pub(super) fn compile(&self, module: &Path, artifact: &Path) -> Option<Command> {
         let mut command = Command::new(&self.program);
         command.arg("compile");
         match self.kind {
-            Kind::Waft | Kind::Wasmtime => {}
+            Kind::Waft => {}
+            Kind::Wasmtime => drop(command.args(WASMTIME_FEATURES)),
             Kind::Wasmer => drop(command.arg("--cranelift")),
             Kind::Node | Kind::Native => return None,
         }
@@ -57,7 +62,9 @@ impl Runtime {
     pub(super) fn run_compiled(&self, module: &Path, artifact: &Path, native: &Path) -> Command {
         match self.kind {
             Kind::Waft => self.with(&["run"], artifact),
-            Kind::Wasmtime => self.with(&["run", "--allow-precompiled"], artifact),
+            Kind::Wasmtime => {
+                self.with(&[&["run", "--allow-precompiled"], WASMTIME_FEATURES].concat(), artifact)
+            }
             Kind::Wasmer => self.with(&["run"], artifact),
             Kind::Node | Kind::Native => self.run(module, native),
         }
@@ -66,19 +73,26 @@ impl Runtime {
     /// Runs a module from its bytes, with no cache of earlier work.
     pub(super) fn run(&self, module: &Path, native: &Path) -> Command {
         match self.kind {
-            Kind::Waft => self.with(&["run"], module),
+            Kind::Waft => self.with(&["run", "--no-cache"], module),
             Kind::Wasmtime => self.with(&["run", "-C", "cache=n"], module),
             Kind::Wasmer => self.with(&["run", "--cranelift", "--disable-cache"], module),
             Kind::Node => {
                 let mut command = Command::new(&self.program);
                 command
                     .arg("--no-warnings")
-                    .arg(workspace::root().join("bench/workloads/node-wasi.mjs"))
+                    .arg(workspace::root().join("bench/workloads/node.mjs"))
                     .arg(module);
                 command
             }
             Kind::Native => Command::new(native),
         }
+    }
+
+    /// What the collector of Waft did while it ran an artifact.
+    pub(super) fn gc_stats(&self, artifact: &Path) -> Result<String> {
+        debug_assert_eq!(self.kind, Kind::Waft);
+        let output = self.with(&["run", "--gc-stats"], artifact).output().context("cannot start waft")?;
+        Ok(String::from_utf8_lossy(&output.stderr).trim().to_owned())
     }
 
     fn with(&self, args: &[&str], file: &Path) -> Command {

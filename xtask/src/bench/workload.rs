@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::guests::{Target, compile_c, fetch_c, sources_in};
 use crate::workspace;
@@ -19,10 +19,15 @@ pub(super) enum Group {
     Start,
     /// Many calls into the system.
     Calls,
+    /// Calls, tail calls and exceptions, ahead-of-time compiled.
+    Control,
+    /// Objects that a collector manages, ahead-of-time compiled.
+    Gc,
 }
 
 impl Group {
-    pub(super) const ALL: [Self; 4] = [Self::Compute, Self::Compile, Self::Start, Self::Calls];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Compute, Self::Compile, Self::Start, Self::Calls, Self::Control, Self::Gc];
 
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -30,6 +35,8 @@ impl Group {
             Self::Compile => "compile",
             Self::Start => "start",
             Self::Calls => "calls",
+            Self::Control => "control",
+            Self::Gc => "gc",
         }
     }
 
@@ -43,6 +50,13 @@ impl Group {
             Self::Calls => {
                 "One million calls of 8 bytes each, compiled ahead of time. Wasmtime reads standard input ahead, many calls \
                  to one of the system: there, the ratio to native says more."
+            }
+            Self::Control => {
+                "Recursion, tail calls, exceptions thrown and not thrown; in text format, compiled ahead of time. V8 inlines \
+                 calls, also a function's of itself, and makes loops of tail calls."
+            }
+            Self::Gc => {
+                "Programs in text format on the collected types, compiled ahead of time; Wasmtime with its copying collector."
             }
         }
     }
@@ -103,6 +117,15 @@ pub(super) fn all() -> Result<Vec<Workload>> {
     fs::write(&file, vec![7_u8; 8_000_000])?;
     for (what, source) in [(" of zeros", PathBuf::from("/dev/zero")), (" of a file", file)] {
         workloads.push(Workload { stdin: source, ..row(Group::Calls, what, reads.clone()) });
+    }
+    for group in [Group::Control, Group::Gc] {
+        for source in sources_in(&sources.join(group.name()), "wat")? {
+            let module = out.join(source.with_extension("wasm").file_name().expect("a source has a name"));
+            let wasm =
+                wat::parse_file(&source).with_context(|| format!("assembling {}", source.display()))?;
+            fs::write(&module, wasm)?;
+            workloads.push(row(group, "", (module, PathBuf::new())));
+        }
     }
     Ok(workloads)
 }

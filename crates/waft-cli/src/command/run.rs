@@ -4,6 +4,7 @@
 //!
 //! Grants: `grant.rs`. Loading FILE: `input.rs`. Exit codes: `exit.rs`.
 
+use crate::cache::CacheFlags;
 use crate::command::THREAD_STACK_BYTES;
 use crate::grant::{DirGrant, EnvGrant, dir_parser, env_parser};
 use crate::input::Input;
@@ -39,6 +40,7 @@ Examples:
   waft run --invoke add math.wasm 3 5
   waft run --compile lazy python.wasm script.py
   waft run --proposal -relaxed-simd,-tail-call --deterministic model.wasm
+  waft run --no-cache app.wasm
   cat app.wasm | waft run - argument")]
 pub(crate) struct Run {
     /// Grant a directory, under its own name or as GUEST; `:ro` to be read only
@@ -66,12 +68,15 @@ pub(crate) struct Run {
     gc_stats: bool,
 
     /// When functions are compiled: all before the program starts, or each when it is first called, which starts a large
-    /// program sooner
+    /// program sooner and keeps nothing in the cache
     #[arg(long, value_name = "WHEN", value_enum, default_value_t = When::Eager, help_heading = "WebAssembly")]
     compile: When,
 
     #[command(flatten)]
     setup: Setup,
+
+    #[command(flatten)]
+    cache: CacheFlags,
 
     /// The program (text, binary or precompiled; `-` for standard input), then its arguments
     ///
@@ -99,7 +104,9 @@ struct Host {
 
 impl Run {
     pub(crate) fn execute(self) -> Result<ExitCode> {
-        let engine = Engine::new(self.setup.config().lazy_compilation(self.compile == When::Lazy))?;
+        let mut config = self.setup.config();
+        config.cache(self.cache.open()).lazy_compilation(self.compile == When::Lazy);
+        let engine = Engine::new(&config)?;
         let input = Input::read(self.file())?;
         let module = match input.source_bytes() {
             Some(bytes) => {

@@ -37,6 +37,8 @@ impl Folder {
         let mut child = Command::new(env!("CARGO_BIN_EXE_waft"))
             .args(args)
             .current_dir(&self.0)
+            // Not the cache of whoever runs the tests.
+            .env("WAFT_CACHE_DIR", self.path("cache"))
             .envs(env.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

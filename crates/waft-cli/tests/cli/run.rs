@@ -330,7 +330,7 @@ fn a_timeout_ends_a_read_that_blocks() {
     );
     let path = folder.write("read.wat", read);
     let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_waft"))
-        .args(["run", "--timeout", "200ms"])
+        .args(["run", "--no-cache", "--timeout", "200ms"])
         .arg(path)
         .stdin(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped())

@@ -11,7 +11,7 @@ fn a_proposal_that_is_off_is_named_with_its_switches() {
     folder.write("simd.wat", SIMD);
     folder.waft(&["run", "--invoke", "f", "simd.wat"]).says("7\n");
     let wanted = [
-        "error: simd.wat: the module needs a proposal: `simd`, which is switched off (`Config::wasm_simd`)",
+        "error: module simd.wat: the module needs a proposal: `simd`, which is switched off (`Config::wasm_simd`)",
         "hint: --proposal simd switches on what the module needs",
     ];
     folder.waft(&["run", "--proposal", "-simd", "simd.wat"]).fails(1, &wanted);

@@ -4,7 +4,10 @@ use super::{
     BranchHints, ConstExpr, CustomSection, DataMode, DataSegment, ElemItems, ElemMode, ElemSegment,
     EntityIndex, Export, Func, Import, Shape, hints,
 };
-use crate::index::{FuncIndex, FuncRefIndex, GlobalIndex, MemoryIndex, TableIndex, TagIndex, TypeIndex};
+use crate::index::{
+    DefinedFuncIndex, FuncIndex, FuncRefIndex, GlobalIndex, IndexVec, MemoryIndex, TableIndex, TagIndex,
+    TypeIndex,
+};
 use crate::proposal::{Proposal, ProposalSet};
 use crate::types::{
     CompositeKind, CompositeTy, ConcreteType, FieldTy, FuncSig, GlobalTy, HeapType, IndexType, Limits,
@@ -15,8 +18,8 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Range;
 use wasmparser::{
-    CompositeInnerType, DataKind, ElementItems, ElementKind, ExternalKind, FuncValidatorAllocations, Parser,
-    Payload, TableInit, TypeRef, ValidPayload, Validator,
+    Chunk, CompositeInnerType, DataKind, ElementItems, ElementKind, ExternalKind, FuncValidatorAllocations,
+    Parser, Payload, TableInit, TypeRef, ValidPayload, Validator,
 };
 
 /// Why bytes are not a module that Waft runs.
@@ -119,7 +122,7 @@ pub fn decode(module: &[u8], proposals: ProposalSet) -> Result<Decoded<'_>, Deco
     Ok(Decoded { shape: decoder.finish(), bodies })
 }
 
-/// Decodes the shape of a module that was validated before, bodies left out or not.
+/// Decodes the shape of a module that was validated before; its bodies are not looked at, and [`Shape::bodies`] is empty.
 ///
 /// # Errors
 ///
@@ -127,10 +130,44 @@ pub fn decode(module: &[u8], proposals: ProposalSet) -> Result<Decoded<'_>, Deco
 pub fn decode_trusted(module: &[u8]) -> Result<Shape, DecodeError> {
     // No hints: what they could tell a tier, they told it already.
     let mut decoder = Decoder::default();
-    for payload in Parser::new(0).parse_all(module) {
-        decoder.payload(payload?)?;
+    let mut parser = Parser::new(0);
+    let mut rest = module;
+    loop {
+        let (used, payload) = match parser.parse(rest, true)? {
+            Chunk::Parsed { consumed, payload } => (consumed, payload),
+            Chunk::NeedMoreData(_) => {
+                return Err(DecodeError { message: "cut off".to_string(), offset: module.len() });
+            }
+        };
+        rest = rest.get(used..).unwrap_or_default();
+        let (bodies, ends) = match &payload {
+            Payload::CodeSectionStart { size, .. } => (*size as usize, false),
+            payload => (0, matches!(payload, Payload::End(_))),
+        };
+        decoder.payload(payload)?;
+        if ends {
+            return Ok(decoder.finish());
+        }
+        if bodies > 0 {
+            parser.skip_section();
+            rest = rest.get(bodies..).unwrap_or_default();
+        }
     }
-    Ok(decoder.finish())
+}
+
+/// Where the bodies of a module's functions are, counted as [`Shape::bodies`].
+///
+/// # Errors
+///
+/// If the bytes are malformed.
+pub fn decode_bodies(module: &[u8]) -> Result<IndexVec<DefinedFuncIndex, Range<usize>>, DecodeError> {
+    let mut bodies = IndexVec::new();
+    for payload in Parser::new(0).parse_all(module) {
+        if let Payload::CodeSectionEntry(body) = payload? {
+            bodies.push(bytes_range(body.range()));
+        }
+    }
+    Ok(bodies)
 }
 
 #[derive(Default)]

@@ -11,7 +11,9 @@ mod hints;
 mod segment;
 
 pub use const_expr::{ConstExpr, ConstOp};
-pub use decode::{BodyToValidate, BodyValidator, DecodeError, Decoded, decode, decode_trusted};
+pub use decode::{
+    BodyToValidate, BodyValidator, DecodeError, Decoded, decode, decode_bodies, decode_trusted,
+};
 pub use hints::{BranchHint, BranchHints};
 pub use segment::{DataMode, DataSegment, ElemItems, ElemMode, ElemSegment};
 

@@ -370,7 +370,7 @@ impl InstanceRecord {
         }
         for values in self.elems.values_mut() {
             if let ElemValues::Refs(values) = values {
-                values.iter_mut().for_each(|reference| visit(reference));
+                values.iter_mut().for_each(&mut *visit);
             }
         }
     }

@@ -2,15 +2,21 @@
 //!
 //! # Invariants
 //!
-//! * **P1** A mapped artifact is not written to while it is mapped: its owner promises it to whoever loads it.
+//! * **P1** A mapped artifact is not written to while it is mapped: its owner promises it to whoever loads it. Of its own
+//!   entries the code cache knows it: it writes a file before it has a name, and never afterwards.
+//!
+//! # Elsewhere
+//!
+//! What is checked of an artifact's content: `artifact.rs`. Which files are entries of a cache: `cache.rs`.
 
 use super::code_memory::CodeMemory;
-use crate::artifact::Artifact;
+use crate::artifact::{Artifact, Source, verify, verify_bytes, verify_file};
 use crate::engine::Engine;
 use crate::module::Module;
 use anyhow::{Context as _, Result, ensure};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use std::fs::File;
+use std::io::Read;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -79,11 +85,12 @@ impl Module {
     /// # Ok::<(), Error>(())
     /// ```
     pub unsafe fn deserialize(engine: &Engine, bytes: impl AsRef<[u8]>) -> Result<Self> {
-        let artifact = Artifact::open(engine, Arc::new(bytes.as_ref().to_vec()))?;
-        Self::from_artifact(engine, artifact)
+        verify(bytes.as_ref())?;
+        let artifact = Artifact::open(Arc::new(bytes.as_ref().to_vec()), &engine.fingerprint())?;
+        Ok(Self::registered(artifact.into_module(engine)?))
     }
 
-    /// Loads what [`Module::serialize`] made from a file, which is mapped, not read.
+    /// Loads what [`Module::serialize`] made from a file, which is mapped.
     ///
     /// # Safety
     ///
@@ -164,20 +171,84 @@ impl Module {
     ///
     /// * As [`Module::deserialize_file`].
     unsafe fn deserialize_open_file(engine: &Engine, file: &File) -> Result<Self> {
+        verify_file(file, None)?;
         // SAFETY: passed on.
-        let mapped = unsafe { MappedFile::new(file) }?;
-        let mut artifact = Artifact::open(engine, Arc::new(mapped))?;
-        let code = artifact.code_range();
-        if !code.is_empty() {
-            // SAFETY: passed on.
-            let mapped = unsafe { CodeMemory::map(file.as_fd(), code.start as u64, code.len()) };
-            match mapped {
-                Ok(mapped) => artifact.set_mapped(mapped),
-                // A file system mounted `noexec` can still be read: the code is copied then.
-                Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {}
-                Err(error) => return Err(error).context("cannot map the code"),
-            }
-        }
-        Self::from_artifact(engine, artifact)
+        let artifact = unsafe { map_artifact(file, &engine.fingerprint()) }?;
+        Ok(Self::registered(artifact.into_module(engine)?))
     }
+
+    /// Loads an entry of the code cache, which was opened in a directory that is the user's own and closed to others. If
+    /// the entry is of another module than `source`, `None`.
+    ///
+    /// It is safe, because what makes an entry trustworthy is checked here, of the open file: it belongs to this user
+    /// alone, and so is output of [`Module::serialize`]'s kind unless it was damaged, which its checksum shows.
+    pub(crate) fn from_cache_entry(
+        engine: &Engine,
+        file: &File,
+        identity: &str,
+        source: &Source<'_>,
+    ) -> Result<Option<Self>> {
+        let metadata = file.metadata()?;
+        let me = rustix::process::geteuid().as_raw();
+        ensure!(metadata.is_file(), "it is not a regular file");
+        ensure!(metadata.uid() == me, "it belongs to user {}, not to you ({me})", metadata.uid());
+        let mode = metadata.mode() & 0o7777;
+        ensure!(mode & 0o022 == 0, "others may write to it (mode {mode:o})");
+        let (same, artifact) = if is_local(file) {
+            let same = verify_file(file, Some(source))?;
+            // SAFETY: nobody but this user can have written the file. Of the user's processes, those that use it as a
+            // cache keep P1; any other could as well write into this process.
+            (same, unsafe { map_artifact(file, identity) }?)
+        } else {
+            let mut bytes = Vec::new();
+            let mut file = file;
+            file.read_to_end(&mut bytes)?;
+            (verify_bytes(&bytes, source)?, Artifact::open(Arc::new(bytes), identity)?)
+        };
+        if !same {
+            return Ok(None);
+        }
+        Ok(Some(Self::registered(artifact.into_whole_module(engine)?)))
+    }
+}
+
+/// Maps an artifact that was verified.
+///
+/// # Safety
+///
+/// * As [`Module::deserialize_file`].
+unsafe fn map_artifact(file: &File, identity: &str) -> Result<Artifact> {
+    // SAFETY: passed on.
+    let mapped = unsafe { MappedFile::new(file) }?;
+    let mut artifact = Artifact::open(Arc::new(mapped), identity)?;
+    let code = artifact.code_range();
+    if !code.is_empty() {
+        // SAFETY: passed on.
+        let mapped = unsafe { CodeMemory::map(file.as_fd(), code.start as u64, code.len()) };
+        match mapped {
+            Ok(mapped) => artifact.set_mapped(mapped),
+            // A file system mounted `noexec` can still be read: the code is copied then.
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {}
+            Err(error) => return Err(error).context("cannot map the code"),
+        }
+    }
+    Ok(artifact)
+}
+
+/// Whether the pages of a mapped file stay to be had when the file loses its name. On a network file system they do not
+/// if it is another machine that removes it: the next page that is needed ends the process with `SIGBUS`.
+fn is_local(file: &File) -> bool {
+    /// Source: linux/magic.h, and the file systems that are not in the kernel's tree.
+    const LOCAL: [u64; 9] = [
+        0xef53,      // ext2, ext3, ext4
+        0x5846_5342, // XFS
+        0x9123_683e, // Btrfs
+        0x0102_1994, // tmpfs
+        0x8584_58f6, // ramfs
+        0x794c_7630, // overlayfs, whose writable layer must be local
+        0xf2f5_2010, // F2FS
+        0xca45_1a4e, // bcachefs
+        0x2fc1_2fc1, // ZFS
+    ];
+    rustix::fs::fstatfs(file).is_ok_and(|status| LOCAL.contains(&(status.f_type as u64)))
 }

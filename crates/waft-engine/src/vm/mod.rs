@@ -8,6 +8,7 @@
 mod activation;
 mod altstack;
 mod array;
+mod build;
 mod code_chunk;
 mod code_memory;
 mod context;
@@ -34,6 +35,7 @@ mod table;
 pub(crate) mod thunk;
 
 pub(crate) use activation::RawBacktrace;
+pub(crate) use build::build_id;
 pub(crate) use code_chunk::CodeChunk;
 pub(crate) use code_memory::{CodeInfo, CodeMemory, lookup};
 pub(crate) use context::{StorePtr, VmFuncRef};

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test crate uses a part of it")]
 
 pub(crate) mod access;
+pub(crate) mod scratch;
 
 use waft::*;
 

@@ -100,12 +100,33 @@ fn many_owned_handles_come_and_go() {
     let value = ExternRef::new(&mut store, 0).unwrap();
     let mut kept: Vec<_> = (0..100_000).map(|_| value.to_owned_rooted(&mut store).unwrap()).collect();
     let start = std::time::Instant::now();
-    for at in 0..100_000 {
-        kept[at] = value.to_owned_rooted(&mut store).unwrap();
+    for owned in &mut kept {
+        *owned = value.to_owned_rooted(&mut store).unwrap();
     }
     assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
     store.gc();
     assert!(kept.iter().all(|owned| owned.to_rooted(&mut store).data(&store).unwrap().is_some()));
+}
+
+#[test]
+fn a_value_that_panics_when_the_store_is_dropped_takes_nothing_with_it() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("bomb");
+        }
+    }
+    let values = [(); 3].map(Arc::new);
+    let data = Arc::new(());
+    let mut store = Store::new(&Engine::default(), data.clone());
+    let kept = values[2].clone();
+    Func::wrap(&mut store, move || Arc::strong_count(&kept) as i32);
+    ExternRef::new(&mut store, values[0].clone()).unwrap();
+    ExternRef::new(&mut store, Bomb).unwrap();
+    ExternRef::new(&mut store, values[1].clone()).unwrap();
+    assert!(catch_unwind(AssertUnwindSafe(|| drop(store))).is_err());
+    assert_eq!(values.map(|value| Arc::strong_count(&value)), [1; 3]);
+    assert_eq!(Arc::strong_count(&data), 1);
 }
 
 /// Does something that must panic; what it said.

@@ -183,20 +183,18 @@ fn many_types(count: u32, group: u32) -> Vec<u8> {
 }
 
 #[test]
-fn a_million_types_take_bounded_time_and_are_given_back() {
+fn a_million_types_take_bounded_time() {
+    let engine = Engine::default();
     for group in [1, 1_000] {
-        let engine = Engine::default();
         let start = Instant::now();
-        let wasm = many_types(1_000_000, group);
-        for _ in 0..2 {
-            let module = Module::new(&engine, &wasm).unwrap();
-            let mut store = Store::new(&engine, ());
-            Instance::new(&mut store, &module, &[]).unwrap();
-        }
-        println!("a million types in groups of {group}, twice: {:?}", start.elapsed());
+        let module = Module::new(&engine, many_types(1_000_000, group)).unwrap();
+        let mut store = Store::new(&engine, ());
+        Instance::new(&mut store, &module, &[]).unwrap();
+        drop((store, module));
+        println!("a million types in groups of {group}: {:?}", start.elapsed());
         assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
     }
-    assert!(Module::new(&Engine::default(), many_types(1_000_001, 1)).is_err());
+    assert!(Module::new(&engine, many_types(1_000_001, 1)).is_err());
 }
 
 #[test]

@@ -28,14 +28,14 @@ fn repeat(text: &str, count: usize) -> String {
 }
 
 #[test]
-fn deeply_nested_scopes_compile_and_are_passed_in_linear_time() {
-    const DEPTH: usize = 50_000;
+fn deeply_nested_scopes_compile_and_are_passed() {
+    const DEPTH: usize = 20_000;
     // In the innermost one a call throws what none of them catches.
     let error = run(&format!(
         r#"(module (tag $a) (tag $b) (func $throw throw $a)
             (func (export "f") {} call $throw {}))"#,
-        repeat("block try_table (catch $b 0) ", DEPTH / 2),
-        repeat("end end ", DEPTH / 2),
+        repeat("block try_table (catch $b 0) ", DEPTH),
+        repeat("end end ", DEPTH),
     ));
     assert!(error.unwrap_err().is::<ThrownException>());
     // A call in each of them, and the outermost one catches all.
@@ -98,6 +98,32 @@ fn a_hundred_thousand_calls_in_one_scope() {
         repeat("call $nothing ", 100_000)
     ))
     .unwrap();
+}
+
+#[test]
+fn locals_that_every_landing_hands_on() {
+    for (depth, locals, open) in [(1_000, 20, ""), (10_000, 300, ""), (300, 100, "loop "), (2_000, 2_000, "")]
+    {
+        let scopes = (0..depth).fold(String::new(), |mut text, at| {
+            let local = at % locals;
+            write!(text, "{open} try_table (catch $b 0) call $nothing i64.const {at} local.set {local} ")
+                .unwrap();
+            text
+        });
+        let close = if open.is_empty() { "end " } else { "end end " };
+        let uses = (0..locals).fold(String::new(), |mut text, local| {
+            write!(text, "local.get {local} call $use ").unwrap();
+            text
+        });
+        run(&format!(
+            r#"(module (tag $a) (tag $b) (func $nothing) (func $use (param i64)) (func $throw throw $a)
+                (func (export "f") (local {})
+                    block try_table (catch_all 0) {scopes} call $throw {} end end {uses}))"#,
+            repeat("i64 ", locals),
+            repeat(close, depth),
+        ))
+        .unwrap();
+    }
 }
 
 #[test]

@@ -105,7 +105,10 @@ fn start(run: &Run, scratch: &Path, policy: Policy, index: usize) -> Output {
     let mut command = Command::new(waft());
     command.arg("run").args(run.flags);
     if policy == Policy::Lazily {
-        command.args(["--compile", "lazy"]);
+        command.args(["--compile", "lazy", "--no-cache"]);
+    } else {
+        // A cache of the tests' own: the first run of a guest by this build compiles it, the others find it.
+        command.arg("--cache-dir").arg(Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"));
     }
     for grant in run.grants {
         command.arg("--dir").arg(grant.flag(scratch));

@@ -92,17 +92,14 @@ pub(crate) struct GcHeap {
 }
 
 impl GcHeap {
-    /// An empty heap for the store that `state` belongs to, which has none yet.
+    /// An empty heap for the store that `state` belongs to, which has none yet. It takes address space only: the host is
+    /// asked for memory when the first object is made.
     ///
     /// # Errors
     ///
-    /// If the process has no address space left, or the host does not allow the store the smallest heap.
-    pub(crate) fn new(
-        types: Arc<TypeTable>,
-        state: &VmGcState,
-        host: &mut impl GcHost,
-    ) -> anyhow::Result<Self> {
-        let mut heap = Self {
+    /// If the process has no address space left.
+    pub(crate) fn new(types: Arc<TypeTable>, state: &VmGcState) -> anyhow::Result<Self> {
+        let heap = Self {
             regions: Regions::new().context("cannot reserve address space for a heap")?,
             types,
             remembered: Remembered::new().context("cannot get memory for a heap")?,
@@ -118,13 +115,6 @@ impl GcHeap {
             corrupt: None,
         };
         state.alloc_next.set(NURSERY_START);
-        if !heap.make_room(state, host, 0, Squeeze::Allowed)? {
-            let least = sizing::footprint(sizing::NURSERY_BYTES_MIN, sizing::NURSERY_BYTES_MIN);
-            let error = anyhow::Error::from(GcError::OutOfMemory { wanted: least as u64 });
-            return Err(
-                error.context(format!("the store's limits leave no room for a heap of {least} bytes"))
-            );
-        }
         heap.remembered.clear(state);
         state.heap_base.set(heap.regions.base());
         state.type_table.set(heap.types.base());
@@ -181,6 +171,7 @@ impl GcHeap {
         bytes: u32,
     ) -> Result<u32, GcError> {
         assert!(bytes.is_multiple_of(object::ALIGN) && bytes <= LARGE_BYTES, "an object of {bytes} bytes");
+        self.first_room(state, host, bytes)?;
         if self.stress == GcStress::Off
             && self.corrupt.is_none()
             && let Some(at) = self.bump(state, bytes)
@@ -189,6 +180,14 @@ impl GcHeap {
         }
         self.collect_as_needed(state, host)?;
         self.bump(state, bytes).ok_or(GcError::OutOfMemory { wanted: bytes.into() })
+    }
+
+    /// Sees to it that there is room at all, before the first object of `bytes`.
+    fn first_room(&mut self, state: &VmGcState, host: &mut impl GcHost, bytes: u32) -> Result<(), GcError> {
+        if self.capacity > 0 || self.make_room(state, host, 0, Squeeze::Allowed)? {
+            return Ok(());
+        }
+        Err(GcError::OutOfMemory { wanted: bytes.into() })
     }
 
     fn bump(&self, state: &VmGcState, bytes: u32) -> Option<u32> {
@@ -210,6 +209,7 @@ impl GcHeap {
         bytes: u32,
     ) -> Result<u32, GcError> {
         self.check_sound()?;
+        self.first_room(state, host, bytes)?;
         let mut collected = false;
         if self.stress != GcStress::Off || self.old_bytes() + bytes > self.threshold {
             collected = self.stress != GcStress::Minor;
@@ -248,6 +248,9 @@ impl GcHeap {
         host: &mut impl GcHost,
         kind: CollectionKind,
     ) -> Result<(), GcError> {
+        if self.capacity == 0 {
+            return Ok(());
+        }
         let done = self.run(state, host, kind)?;
         self.restore_nursery(state, host, done)
     }

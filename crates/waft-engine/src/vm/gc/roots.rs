@@ -106,13 +106,13 @@ impl StoreOpaque {
     ///
     /// # Errors
     ///
-    /// If the machine has no address space for it, or the store's limits leave no room.
+    /// If the machine has no address space for it.
     pub(crate) fn need_heap(&mut self) -> Result<()> {
         if self.heap.is_none() {
             let types = self.engine().types().table().clone();
             // SAFETY: as in `at_work`.
             let state = unsafe { (*self.context()).gc() };
-            let mut heap = GcHeap::new(types, state, self)?;
+            let mut heap = GcHeap::new(types, state)?;
             heap.set_stress(state, self.engine().config().gc_stress);
             self.heap = Some(Box::new(heap));
         }

@@ -382,9 +382,13 @@ fn what_is_alive_is_bounded_by_the_limiter() {
 }
 
 #[test]
-fn there_is_no_heap_without_a_limit_for_the_smallest() {
-    assert!(TestStore::try_with_limit(700_000).is_err());
-    assert!(TestStore::try_with_limit(1_000_000).is_ok());
+fn the_first_object_needs_a_limit_for_the_smallest_heap() {
+    let mut store = TestStore::with_limit(700_000);
+    store.collect(Full);
+    assert_eq!(store.heap.footprint(), 0);
+    assert!(matches!(store.try_pair(1), Err(GcError::OutOfMemory { .. })));
+    store.host.limit = 1_000_000;
+    store.pair(1);
 }
 
 #[test]
@@ -426,6 +430,8 @@ fn a_panic_among_the_roots_leaves_a_heap_that_refuses() {
 #[test]
 fn accesses_stop_exactly_at_what_is_accessible() {
     let mut store = TestStore::new();
+    assert!(store.heap.bytes(NURSERY_START, 0, 1).is_err(), "before the first object there is nothing");
+    store.pair(1);
     let nursery = NURSERY_START + (1 << 20);
     for (at, len, inside) in [
         (0, 1, false),

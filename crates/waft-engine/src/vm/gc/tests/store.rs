@@ -93,15 +93,12 @@ impl TestStore {
         Self::with_limit(usize::MAX)
     }
     pub(super) fn with_limit(limit: usize) -> Self {
-        Self::try_with_limit(limit).unwrap()
-    }
-    pub(super) fn try_with_limit(limit: usize) -> Result<Self> {
-        let (table, mut writer) = TypeTable::new()?;
+        let (table, mut writer) = TypeTable::new().unwrap();
         let types = Types::new(&mut writer);
         let state = VmGcState::new();
-        let mut host = TestHost { roots: Vec::new(), limit, fails: false, panics: false };
-        let heap = GcHeap::new(table, &state, &mut host)?;
-        Ok(Self { state, heap, host, types, writer })
+        let host = TestHost { roots: Vec::new(), limit, fails: false, panics: false };
+        let heap = GcHeap::new(table, &state).unwrap();
+        Self { state, heap, host, types, writer }
     }
 
     pub(super) fn add_type(&mut self, shape: RowShape<'_>) -> u32 {

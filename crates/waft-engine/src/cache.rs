@@ -1,0 +1,318 @@
+//! The code cache: what was compiled once is found again by the next process.
+//!
+//! An entry is an artifact (`artifact.rs`) in a directory that is the user's own and closed to others. Its name says
+//! which module it is of and what it is for; its content proves it.
+//!
+//! # Invariants
+//!
+//! * An entry is used only if it has the module's bytes, every one of them, and the identity that is asked for. Names
+//!   decide where to look and nothing else, so a hash need not withstand those who make modules.
+//! * An entry is used only if its checksum is right, and only if no other user can have written it.
+//! * A file has all its content before it has its name, and is never written to afterwards. So processes that read,
+//!   write and remove entries at once need no lock.
+//! * Nothing that is wrong with a cache fails a compilation: it is reported, and the module is compiled.
+//!
+//! # Elsewhere
+//!
+//! The directory: `cache/dir.rs`. What is checked of an entry: `artifact/verify.rs`, `vm/load.rs`.
+
+mod config;
+mod dir;
+
+pub use config::CacheConfig;
+
+use crate::artifact::{ArtifactWriter, Source};
+use crate::code::ModuleCode;
+use crate::engine::Engine;
+use crate::module::Module;
+use crate::vm;
+use anyhow::{Context as _, Error, Result, bail, ensure};
+use dir::CacheDir;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use xxhash_rust::xxh3::xxh3_128;
+
+/// A directory of compiled code, for [`Config::cache`](crate::Config::cache); cheap to clone, shared by engines and threads.
+///
+/// [`Module::new`], [`Module::from_binary`] and [`Module::from_file`] look there before they compile, and leave there what
+/// they compiled. A module that was found is the same as one that was compiled, in all that can be seen of it. What is
+/// wrong with the directory or a file in it never fails them: it is reported ([`CacheConfig::with_reporter`]), and they
+/// compile. What is compiled lazily ([`Config::lazy_compilation`](crate::Config::lazy_compilation)) is not left there, and a
+/// module that is found has all its code.
+///
+/// Several processes may use one directory at once.
+///
+/// ```
+/// use waft::*;
+///
+/// # fn main() -> Result<()> {
+/// # let directory = std::env::temp_dir().join(format!("waft-example-{}-cache", std::process::id()));
+/// let mut config = CacheConfig::new();
+/// config.with_directory(&directory);
+/// let cache = Cache::new(config)?;
+/// for _ in 0..2 {
+///     let engine = Engine::new(Config::new().cache(Some(cache.clone())))?;
+///     Module::new(&engine, "(module (func))")?;
+/// }
+/// assert_eq!((cache.cache_misses(), cache.cache_hits()), (1, 1));
+/// assert_eq!(cache.usage()?.entries, 1);
+/// # std::fs::remove_dir_all(&directory)?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Cache(Arc<Inner>);
+
+struct Inner {
+    config: CacheConfig,
+    directory: PathBuf,
+    hits: AtomicU64,
+    misses: AtomicU64,
+    /// Bytes that were written since the directory was last looked through; `None` if it never was.
+    unswept_bytes: Mutex<Option<u64>>,
+}
+
+/// What is in a [`Cache`].
+///
+/// ```
+/// # use waft::*;
+/// # let directory = std::env::temp_dir().join(format!("waft-example-{}-usage", std::process::id()));
+/// let mut config = CacheConfig::new();
+/// config.with_directory(&directory);
+/// // A directory that is not there yet is empty.
+/// assert_eq!(Cache::new(config)?.usage()?, CacheUsage { entries: 0, bytes: 0 });
+/// # Ok::<(), Error>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct CacheUsage {
+    /// How many compiled modules.
+    pub entries: u64,
+    /// Their bytes, and those of files that are being written, or were when their writer died.
+    pub bytes: u64,
+}
+
+/// Of the limit, so much may be written between two looks through the directory; and so much is made room for. A look
+/// takes some microseconds a file.
+const SWEEP_FRACTION: u64 = 16;
+
+impl std::fmt::Debug for Cache {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cache").field("directory", &self.0.directory).finish_non_exhaustive()
+    }
+}
+
+impl Cache {
+    /// A cache in the directory that `config` names. It is made at the first write, with all that leads to it.
+    ///
+    /// # Errors
+    ///
+    /// If the configuration names no directory, or one that cannot be used: that belongs to another user, that others may
+    /// read or write, or that is none.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// assert!(Cache::new(CacheConfig::new()).is_err());
+    /// ```
+    pub fn new(config: CacheConfig) -> Result<Self> {
+        let directory = config.directory.as_ref().context("a cache needs a directory")?;
+        let directory = std::path::absolute(directory)
+            .with_context(|| format!("the directory of the cache: {}", directory.display()))?;
+        CacheDir::open(&directory)?;
+        let (hits, misses) = (AtomicU64::new(0), AtomicU64::new(0));
+        Ok(Self(Arc::new(Inner { config, directory, hits, misses, unswept_bytes: Mutex::new(None) })))
+    }
+
+    /// Where it is.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// let mut config = CacheConfig::new();
+    /// config.with_directory("/does/not/exist");
+    /// assert_eq!(Cache::new(config)?.directory().to_str(), Some("/does/not/exist"));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn directory(&self) -> &Path {
+        &self.0.directory
+    }
+
+    /// How many bytes it may have.
+    pub fn size_limit(&self) -> u64 {
+        self.0.config.bytes_max
+    }
+
+    /// How many modules were found.
+    pub fn cache_hits(&self) -> u64 {
+        self.0.hits.load(Ordering::Relaxed)
+    }
+
+    /// How many modules were looked for and not found.
+    pub fn cache_misses(&self) -> u64 {
+        self.0.misses.load(Ordering::Relaxed)
+    }
+
+    /// What is in it now.
+    ///
+    /// # Errors
+    ///
+    /// If the directory cannot be read.
+    pub fn usage(&self) -> Result<CacheUsage> {
+        let Some(dir) = CacheDir::open(&self.0.directory)? else { return Ok(CacheUsage::default()) };
+        let files = dir.files()?;
+        let entries = files.iter().filter(|file| file.is_entry).count() as u64;
+        Ok(CacheUsage { entries, bytes: files.iter().map(|file| file.bytes).sum() })
+    }
+
+    /// Removes everything, and says what that was. Other files in the directory stay; so do modules that are in use.
+    ///
+    /// # Errors
+    ///
+    /// If the directory cannot be read, or something cannot be removed.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let directory = std::env::temp_dir().join(format!("waft-example-{}-clear", std::process::id()));
+    /// # let mut config = CacheConfig::new();
+    /// # config.with_directory(&directory);
+    /// # let cache = Cache::new(config)?;
+    /// let engine = Engine::new(Config::new().cache(Some(cache.clone())))?;
+    /// let module = Module::new(&engine, "(module (func))")?;
+    /// assert_eq!(cache.clear()?.entries, 1);
+    /// assert_eq!(cache.usage()?.entries, 0);
+    /// // It does not need its entry any more.
+    /// Instance::new(&mut Store::new(&engine, ()), &module, &[])?;
+    /// # std::fs::remove_dir_all(&directory)?;
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn clear(&self) -> Result<CacheUsage> {
+        let mut removed = CacheUsage::default();
+        let Some(dir) = CacheDir::open(&self.0.directory)? else { return Ok(removed) };
+        for file in dir.files()? {
+            let gone = dir.remove(&file).with_context(|| {
+                format!("cannot remove {} of the cache {}", file.name, self.0.directory.display())
+            })?;
+            if gone {
+                removed.entries += u64::from(file.is_entry);
+                removed.bytes += file.bytes;
+            }
+        }
+        Ok(removed)
+    }
+
+    /// The module of these bytes: from the cache, or from `compile`, whose result is left there.
+    pub(crate) fn get_or_compile(
+        &self,
+        engine: &Engine,
+        source: &Source<'_>,
+        compile: impl FnOnce() -> Result<Module>,
+    ) -> Result<Module> {
+        match self.find(engine, source) {
+            Ok(Some(module)) => {
+                self.0.hits.fetch_add(1, Ordering::Relaxed);
+                return Ok(module);
+            }
+            Ok(None) => {}
+            Err(Unusable(error)) => {
+                self.report(&error);
+                return compile();
+            }
+        }
+        self.0.misses.fetch_add(1, Ordering::Relaxed);
+        let module = compile()?;
+        if let Err(error) = self.leave(engine, &module) {
+            self.report(
+                &error.context(format!("the code was not kept in the cache {}", self.0.directory.display())),
+            );
+        }
+        Ok(module)
+    }
+
+    /// Looks for a module. An entry that is not in order is reported, and is none.
+    fn find(&self, engine: &Engine, source: &Source<'_>) -> Result<Option<Module>, Unusable> {
+        let Some(dir) = CacheDir::open(&self.0.directory).map_err(Unusable)? else { return Ok(None) };
+        // What is wrong with the module's own file is told by whoever reads it next.
+        let Ok(hash) = source.hash() else { return Ok(None) };
+        let identity = identity(engine, hash, source.len()).map_err(Unusable)?;
+        let name = entry_name(&identity);
+        let found = || -> Result<Option<Module>> {
+            let Some(file) = dir.entry(&name)? else { return Ok(None) };
+            let module = Module::from_cache_entry(engine, &file, &identity, source)?;
+            if module.is_some() {
+                dir::touch(&file);
+            }
+            Ok(module)
+        };
+        Ok(found().unwrap_or_else(|error| {
+            let what = format!(
+                "{name} in the cache {} is not used, the module is compiled anew",
+                self.0.directory.display()
+            );
+            self.report(&error.context(what));
+            None
+        }))
+    }
+
+    /// Leaves a compiled module for others to find, if it has all its code.
+    fn leave(&self, engine: &Engine, module: &Module) -> Result<()> {
+        let ModuleCode::Whole(code) = module.inner().code() else { return Ok(()) };
+        let wasm = Source::Bytes(module.wasm());
+        let identity = identity(engine, wasm.hash()?, wasm.len())?;
+        let name = entry_name(&identity);
+        let artifact = ArtifactWriter::cached(module.inner(), code, identity);
+        let (bytes, limit) = (artifact.len(), self.0.config.bytes_max);
+        ensure!(bytes <= limit, "it has {bytes} bytes, and all of the cache may have {limit}");
+        check_file_size(bytes)?;
+        let dir = CacheDir::create(&self.0.directory)?;
+        dir.write(&name, |file| artifact.write_to(file))?;
+        self.sweep_if_due(&dir, bytes)
+    }
+
+    /// Keeps the cache within its limit, `written` bytes after the last call.
+    fn sweep_if_due(&self, dir: &CacheDir, written: u64) -> Result<()> {
+        let step = self.0.config.bytes_max / SWEEP_FRACTION;
+        let mut unswept = self.0.unswept_bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        match unswept.map(|bytes| bytes + written) {
+            Some(bytes) if bytes <= step => *unswept = Some(bytes),
+            _ => {
+                *unswept = Some(0);
+                drop(unswept);
+                dir.sweep(self.0.config.bytes_max - step)
+                    .with_context(|| format!("cannot remove old code from {}", self.0.directory.display()))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn report(&self, error: &Error) {
+        if let Some(reporter) = &self.0.config.reporter {
+            reporter(&format!("{error:#}"));
+        }
+    }
+}
+
+/// Why the whole cache cannot be used.
+struct Unusable(Error);
+
+/// All that an entry's code depends on, and which module it is of. What is not equal to the byte is another entry's.
+fn identity(engine: &Engine, hash: u128, len: u64) -> Result<String> {
+    let Some(build) = vm::build_id() else {
+        bail!("the cache is not used: nothing tells this build of waft from others")
+    };
+    let fingerprint = engine.fingerprint();
+    Ok(format!("{fingerprint} | build {build} | cached: a module of {len} bytes with the hash {hash:032x}"))
+}
+
+fn entry_name(identity: &str) -> String {
+    format!("{:032x}{}", xxh3_128(identity.as_bytes()), dir::ENTRY_SUFFIX)
+}
+
+/// Refuses to write what the process may not write (`ulimit -f`): the attempt would end it with a signal.
+fn check_file_size(bytes: u64) -> Result<()> {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Fsize).current;
+    match limit {
+        Some(limit) if limit < bytes => {
+            bail!("it has {bytes} bytes, and this process may write files of {limit}")
+        }
+        _ => Ok(()),
+    }
+}

@@ -21,6 +21,8 @@ const DEADLINE: Duration = Duration::from_secs(600);
 pub(crate) enum Policy {
     /// `waft run MODULE`.
     OnTheRun,
+    /// `waft run --compile lazy MODULE`.
+    Lazily,
     /// `waft compile MODULE -o ARTIFACT`, then `waft run ARTIFACT`.
     AheadOfTime,
 }
@@ -97,16 +99,17 @@ fn start(run: &Run, scratch: &Path, policy: Policy, index: usize) -> Output {
         Guest::Made(name) => scratch.join(name),
     };
     let module = match policy {
-        Policy::OnTheRun => module,
+        Policy::OnTheRun | Policy::Lazily => module,
         Policy::AheadOfTime => compile(&module, run.flags, scratch, index),
     };
     let mut command = Command::new(waft());
-    // A cache of the tests' own: the first run of a guest by this build compiles it, the others find it.
-    command
-        .arg("run")
-        .args(run.flags)
-        .arg("--cache-dir")
-        .arg(Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"));
+    command.arg("run").args(run.flags);
+    if policy == Policy::Lazily {
+        command.args(["--compile", "lazy", "--no-cache"]);
+    } else {
+        // A cache of the tests' own: the first run of a guest by this build compiles it, the others find it.
+        command.arg("--cache-dir").arg(Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"));
+    }
     for grant in run.grants {
         command.arg("--dir").arg(grant.flag(scratch));
     }

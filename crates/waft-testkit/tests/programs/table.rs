@@ -20,6 +20,11 @@ macro_rules! programs {
             }
 
             #[test]
+            fn compiled_as_it_is_called() {
+                check(stringify!($name), &PROGRAM_UNDER_TEST, Policy::Lazily);
+            }
+
+            #[test]
             fn compiled_ahead_of_time() {
                 check(stringify!($name), &PROGRAM_UNDER_TEST, Policy::AheadOfTime);
             }

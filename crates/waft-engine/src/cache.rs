@@ -137,7 +137,7 @@ impl Cache {
     }
 
     /// How many bytes it may have.
-    pub fn size_limit(&self) -> u64 {
+    pub fn files_total_size_soft_limit(&self) -> u64 {
         self.0.config.bytes_max
     }
 

@@ -62,7 +62,7 @@ fn check_refused(name: &str, run: &Run, scratch: &Path, reason: &str) {
 /// # Panics
 ///
 /// The guest is missing though the guests were built and it is not listed as left out.
-fn reason_to_leave_out(guest: &Guest) -> Option<String> {
+pub(crate) fn reason_to_leave_out(guest: &Guest) -> Option<String> {
     let Guest::Built(name) = guest else { return None };
     if module_of(name).exists() {
         return None;
@@ -79,7 +79,7 @@ fn reason_to_leave_out(guest: &Guest) -> Option<String> {
     Some("no such guest here: `cargo xtask guests` makes it".to_owned())
 }
 
-fn module_of(name: &str) -> PathBuf {
+pub(crate) fn module_of(name: &str) -> PathBuf {
     guests().join("wasm").join(format!("{name}.wasm"))
 }
 

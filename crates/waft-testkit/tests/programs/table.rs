@@ -259,6 +259,14 @@ programs! {
         stdout: Some("meadow-stopped.txt"),
         stderr: &["stopped: too many words at meadow.ts:"],
     };
+    moonbit => one! { guest: Built("orchard"), args: &["fig"], code: 5, stdout: Some("orchard.txt") };
+    moonbit_stopped => one! {
+        guest: Built("orchard"),
+        args: &["two", "words"],
+        code: 134,
+        stdout: Some("orchard-stopped.txt"),
+        stderr: &["trap: wasm `unreachable` instruction executed"],
+    };
     rust_inventory => one! {
         guest: Built("inventory"),
         args: &["/work"],

@@ -207,7 +207,9 @@ impl ModuleInner {
             Found::Code(code) => return Ok(code),
             Found::Turn(turn) => turn,
         };
-        let compiled = match vm::with_compile_stack(|| compile::called(self, func))? {
+        let compiled = match vm::with_compile_stack(|| compile::called(self, func))
+            .context("cannot start a thread to compile on")?
+        {
             Ok(compiled) => compiled,
             Err(message) => {
                 lazy.progress().refused.insert(func, message.clone());

@@ -66,7 +66,7 @@ impl CachePlace {
             let bytes = parse_size(&size).map_err(|error| {
                 Error::msg(format!("the cache is not used: {SIZE_VARIABLE}={size}: {error}"))
             })?;
-            config.with_size_limit(bytes);
+            config.with_files_total_size_soft_limit(bytes);
         }
         Cache::new(config).map(Some)
     }

@@ -2,7 +2,7 @@
 
 use crate::command::GUEST_STACK_BYTES;
 use clap::Args;
-use waft::{Cache, Config, Engine, Proposal, ProposalStatus, Result};
+use waft::{Config, Engine, Proposal, ProposalStatus, Result};
 
 /// The word that stands for every proposal.
 const ALL: &str = "all";
@@ -76,16 +76,15 @@ fn supported() -> impl Iterator<Item = Proposal> {
 impl Setup {
     /// The engine, without a cache.
     pub(crate) fn engine(&self) -> Result<Engine> {
-        self.engine_with_cache(None)
+        Engine::new(&self.config())
     }
 
-    /// The engine: `compile` and `run` must agree on all of it but the cache.
-    pub(crate) fn engine_with_cache(&self, cache: Option<Cache>) -> Result<Engine> {
+    /// Its setup: `compile` and `run` must agree on all of it, and may add a cache, and when functions are compiled.
+    pub(crate) fn config(&self) -> Config {
         let mut config = Config::new();
-        config.cache(cache);
         config.max_wasm_stack(GUEST_STACK_BYTES).deterministic(self.deterministic);
         self.proposal.iter().for_each(|switch| switch.apply(&mut config));
-        Engine::new(&config)
+        config
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A *GC reference* is a `u32`: 0 is null, an odd number is an `i31`, anything else is the offset of an object, a multiple
 //! of 8, from the base of its store's heap. An object begins with the id of its type, which is the offset of the type's
-//! *row* in the engine's table of types ([`row`]); how its fields stand is in [`StructLayout`] and [`array`].
+//! *row* in the engine's table of types ([`row`]); how its fields stand is in [`StructLayout`] and [`mod@array`].
 //!
 //! ```text
 //! 0        64 KiB                    16 MiB                        4 GiB    + 1 MiB

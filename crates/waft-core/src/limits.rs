@@ -20,3 +20,7 @@ pub const MEMORY_GUARD_BYTES: u64 = 64 << 10;
 pub const STRUCT_FIELDS_MAX: usize = 10_000;
 /// The most supertypes that a type may have, directly or not.
 pub const SUBTYPING_DEPTH_MAX: u32 = crate::gc::row::DEPTH_MAX;
+
+/// The most scopes that catch exceptions (`try_table` or `try`), one in another, in a function. What their landings hand on
+/// to each other takes the optimising tier time in the square of their number.
+pub const TRY_DEPTH_MAX: usize = 1_000;

@@ -29,6 +29,7 @@ use cranelift_codegen::{CompiledCode, FinalizedMachExceptionHandler};
 use waft_core::gc::{StructLayout, object};
 use waft_core::index::TagIndex;
 use waft_core::libcall::Libcall;
+use waft_core::limits::TRY_DEPTH_MAX;
 use waft_core::tier::ExceptionHandler;
 use waft_core::trap::TrapCode;
 use waft_core::types::{StorageTy, ValType};
@@ -131,16 +132,20 @@ impl<'a> FuncTranslator<'a, '_> {
 
     /// `try_table`.
     pub(crate) fn try_table(&mut self, table: &TryTable) -> TranslateResult {
-        let types = self.block_types(table.ty)?;
-        self.tries.push(TryScope { catches: table.catches.clone(), landing: None });
-        self.push_frame(FrameKind::Try, types, None);
-        Ok(())
+        self.open_scope(table.ty, TryScope { catches: table.catches.clone(), landing: None })
     }
 
     /// `try`.
     pub(crate) fn try_(&mut self, ty: BlockType) -> TranslateResult {
+        self.open_scope(ty, TryScope::default())
+    }
+
+    fn open_scope(&mut self, ty: BlockType, scope: TryScope) -> TranslateResult {
+        if self.tries.len() == TRY_DEPTH_MAX {
+            return Err(format!("more than {TRY_DEPTH_MAX} scopes that catch exceptions, one in another"));
+        }
         let types = self.block_types(ty)?;
-        self.tries.push(TryScope::default());
+        self.tries.push(scope);
         self.push_frame(FrameKind::Try, types, None);
         Ok(())
     }

@@ -25,7 +25,7 @@ mod write;
 pub(crate) use verify::{Source, verify_bytes, verify_file};
 pub(crate) use write::ArtifactWriter;
 
-use crate::code::{CodeTables, CompiledCode};
+use crate::code::{CodeTables, CompiledCode, ModuleCode};
 use crate::engine::Engine;
 use crate::module::{ModuleInner, WasmBytes};
 use crate::vm::CodeMemory;
@@ -78,6 +78,19 @@ impl Section {
     /// The bytes.
     pub(crate) fn bytes(&self) -> &[u8] {
         &(*self.backing).as_ref()[self.range.clone()]
+    }
+}
+
+impl Section {
+    /// Sections with these contents, in one allocation.
+    pub(crate) fn packed<const N: usize>(parts: &[Vec<u8>; N]) -> [Self; N] {
+        let backing: Backing = Arc::new(parts.concat());
+        let mut end = 0;
+        parts.each_ref().map(|part| {
+            let start = end;
+            end += part.len();
+            Self { backing: backing.clone(), range: start..end }
+        })
     }
 }
 
@@ -214,7 +227,7 @@ impl Artifact {
             code.entries().count(),
             shape.defined_funcs()
         );
-        ModuleInner::new(engine, shape, wasm_bytes(wasm), code)
+        ModuleInner::new(engine, shape, wasm_bytes(wasm), ModuleCode::Whole(code))
     }
 }
 

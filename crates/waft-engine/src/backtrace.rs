@@ -206,9 +206,8 @@ impl WasmBacktrace {
 /// The code that an address belongs to, unless it is the host's own.
 fn place(pc: usize) -> Option<(Arc<ModuleInner>, CodeOrigin)> {
     let (info, offset) = vm::lookup(pc)?;
-    let module = info.as_any().downcast_ref::<RegisteredCode>()?.module()?;
-    let origin = module.code().tables().origin(offset)?;
-    Some((module, origin))
+    let code = info.as_any().downcast_ref::<RegisteredCode>()?;
+    Some((code.module()?, code.origin(offset)?))
 }
 
 impl FrameInfo {

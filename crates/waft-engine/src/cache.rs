@@ -22,6 +22,7 @@ mod dir;
 pub use config::CacheConfig;
 
 use crate::artifact::{ArtifactWriter, Source};
+use crate::code::ModuleCode;
 use crate::engine::Engine;
 use crate::module::Module;
 use crate::vm;
@@ -37,7 +38,8 @@ use xxhash_rust::xxh3::xxh3_128;
 /// [`Module::new`], [`Module::from_binary`] and [`Module::from_file`] look there before they compile, and leave there what
 /// they compiled. A module that was found is the same as one that was compiled, in all that can be seen of it. What is
 /// wrong with the directory or a file in it never fails them: it is reported ([`CacheConfig::with_reporter`]), and they
-/// compile.
+/// compile. What is compiled lazily ([`Config::lazy_compilation`](crate::Config::lazy_compilation)) is not left there, and a
+/// module that is found has all its code.
 ///
 /// Several processes may use one directory at once.
 ///
@@ -135,7 +137,7 @@ impl Cache {
     }
 
     /// How many bytes it may have.
-    pub fn size_limit(&self) -> u64 {
+    pub fn files_total_size_soft_limit(&self) -> u64 {
         self.0.config.bytes_max
     }
 
@@ -250,12 +252,13 @@ impl Cache {
         }))
     }
 
-    /// Leaves a compiled module for others to find.
+    /// Leaves a compiled module for others to find, if it has all its code.
     fn leave(&self, engine: &Engine, module: &Module) -> Result<()> {
+        let ModuleCode::Whole(code) = module.inner().code() else { return Ok(()) };
         let wasm = Source::Bytes(module.wasm());
         let identity = identity(engine, wasm.hash()?, wasm.len())?;
         let name = entry_name(&identity);
-        let artifact = ArtifactWriter::cached(module.inner(), identity);
+        let artifact = ArtifactWriter::cached(module.inner(), code, identity);
         let (bytes, limit) = (artifact.len(), self.0.config.bytes_max);
         ensure!(bytes <= limit, "it has {bytes} bytes, and all of the cache may have {limit}");
         check_file_size(bytes)?;

@@ -2,191 +2,68 @@
 //!
 //! # Invariants
 //!
-//! * Functions stand in the order of their indices; the tables are sorted by code offset.
+//! * In code that was compiled as a whole, functions stand in the order of their indices.
+//!
+//! # Elsewhere
+//!
+//! Code that is compiled function by function: `lazy/`.
 
-use crate::artifact::Section;
+use crate::lazy::{ChunkFuncs, LazyCode};
 use crate::module::ModuleInner;
 use crate::vm::{CodeInfo, CodeMemory};
 use anyhow::{Context as _, Result, ensure};
 use std::any::Any;
-use std::collections::HashMap;
 use std::sync::{Arc, Weak};
-use waft_core::index::{DefinedFuncIndex, TypedIndex};
+use waft_core::index::TypedIndex;
 use waft_core::limits::CODE_BYTES_MAX;
 use waft_core::module::Shape;
-use waft_core::tier::{CompiledFunc, ExceptionHandler};
+use waft_core::tier::CompiledFunc;
 use waft_core::trap::TrapCode;
 
-/// Bytes of an entry in the table of handlers.
-const HANDLER_BYTES: usize = 12;
+mod tables;
+
+pub(crate) use tables::{CodeOrigin, CodeTables, TablesBuilder, search};
 
 /// Functions start at multiples of this: a processor fetches so many bytes at once.
-const FUNC_ALIGN: usize = 32;
+pub(crate) const FUNC_ALIGN: usize = 32;
 
-/// Compiled, linked and executable code.
-pub(crate) struct CompiledCode {
-    text: Option<CodeMemory>,
-    tables: Arc<CodeTables>,
+/// The code of a module.
+pub(crate) enum ModuleCode {
+    /// All of it, from the start.
+    Whole(CompiledCode),
+    /// What has been called.
+    Lazy(Arc<LazyCode>),
 }
 
-/// The tables of a module's code, each an array of little-endian numbers as artifacts store them.
-pub(crate) struct CodeTables {
-    /// `u32` start and `u32` length of each defined function.
-    pub(crate) funcs: Section,
-    /// `u32` offset of each instruction that may trap, then as many `u8` codes.
-    pub(crate) traps: Section,
-    /// `u32` code offset and `u32` module offset of each piece of code with an origin.
-    pub(crate) positions: Section,
-    /// `u32` code offset after each call whose exceptions are caught, `u32` code offset of the landing, `u32` bytes of the
-    /// frame.
-    pub(crate) handlers: Section,
-    /// See [`StackMaps`].
-    pub(crate) stack_maps: Section,
-}
-
-/// Where references into the GC heap are during calls: `u32` number of maps; of each the `u32` offset of the instruction
-/// after the call and the `u32` place of its slots; then lists of slots, each a `u32` number and as many `i32` offsets from
-/// the frame pointer. All of it counted in words.
-#[derive(Clone)]
-pub(crate) struct StackMaps(Section);
-
-impl StackMaps {
-    fn encode(maps: &[(u32, &[i32])]) -> Section {
-        if maps.is_empty() {
-            return Vec::new().into();
-        }
-        let mut head = Vec::with_capacity(maps.len() * 8 + 4);
-        let mut lists: Vec<u8> = Vec::new();
-        let mut known: HashMap<&[i32], u32> = HashMap::new();
-        head.extend((maps.len() as u32).to_le_bytes());
-        for (offset, slots) in maps {
-            let at = *known.entry(slots).or_insert_with(|| {
-                let at = (maps.len() * 2 + 1 + lists.len() / 4) as u32;
-                lists.extend((slots.len() as u32).to_le_bytes());
-                lists.extend(slots.iter().flat_map(|slot| slot.to_le_bytes()));
-                at
-            });
-            push_pair(&mut head, *offset, at);
-        }
-        head.extend(lists);
-        head.into()
-    }
-
-    /// The slots of the frame that a call returns to at `offset`, from its frame pointer.
-    pub(crate) fn slots(&self, offset: u32) -> impl Iterator<Item = i32> + '_ {
-        let bytes = self.0.bytes();
-        let count = number(bytes, 0).unwrap_or(0) as usize;
-        let found = search(count, |at| number(bytes, at * 2 + 1), offset);
-        let list = found
-            .filter(|at| number(bytes, at * 2 + 1) == Some(offset))
-            .and_then(|at| number(bytes, at * 2 + 2));
-        let first = list.map_or(0, |list| list as usize);
-        let len = list.and_then(|_| number(bytes, first)).unwrap_or(0) as usize;
-        (1..=len).map_while(move |at| number(bytes, first + at)).map(u32::cast_signed)
-    }
-}
-
-/// Where a place in the code comes from.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct CodeOrigin {
-    /// The function.
-    pub(crate) func: DefinedFuncIndex,
-    /// The operator, in bytes from the start of the module, if it is known.
-    pub(crate) module_offset: Option<u32>,
-}
-
-impl CodeTables {
-    fn new(
-        funcs: Vec<u8>,
-        traps: Vec<u8>,
-        positions: Vec<u8>,
-        stack_maps: Section,
-        handlers: Vec<u8>,
-    ) -> Self {
-        Self {
-            funcs: funcs.into(),
-            traps: traps.into(),
-            positions: positions.into(),
-            stack_maps,
-            handlers: handlers.into(),
+impl ModuleCode {
+    /// Makes the code known to the signal handlers and to backtraces, as long as `module` lives. What is compiled later is
+    /// made known when it is there.
+    pub(crate) fn register(&self, module: &Arc<ModuleInner>) {
+        if let Self::Whole(CompiledCode { text: Some(text), tables }) = self {
+            text.register(Arc::new(RegisteredCode {
+                known: KnownCode::Whole(tables.clone()),
+                module: Arc::downgrade(module),
+            }));
         }
     }
 
-    fn func(&self, at: usize) -> Option<(u32, u32)> {
-        pair(self.funcs.bytes(), at)
-    }
-
-    fn trap_code(&self, offset: u32) -> Option<TrapCode> {
-        let bytes = self.traps.bytes();
-        let count = bytes.len() / 5;
-        let (offsets, codes) = bytes.split_at(count * 4);
-        let at = search(count, |at| number(offsets, at), offset)?;
-        if number(offsets, at)? != offset {
-            return None;
-        }
-        TrapCode::from_u8(*codes.get(at)?)
-    }
-
-    /// What catches the exceptions of the call before `offset`: neither allocates nor locks.
-    pub(crate) fn handler(&self, offset: u32) -> Option<ExceptionHandler> {
-        let bytes = self.handlers.bytes();
-        let at = search(bytes.len() / HANDLER_BYTES, |at| number(bytes, at * 3), offset)?;
-        let [found, landing, frame_bytes] = [0, 1, 2].map(|field| number(bytes, at * 3 + field));
-        let handler = ExceptionHandler { offset: found?, landing: landing?, frame_bytes: frame_bytes? };
-        (handler.offset == offset).then_some(handler)
-    }
-
-    /// Where the code at `offset` comes from.
-    pub(crate) fn origin(&self, offset: u32) -> Option<CodeOrigin> {
-        let funcs = self.funcs.bytes().len() / 8;
-        let func = search(funcs, |at| Some(self.func(at)?.0), offset)?;
-        let (start, len) = self.func(func)?;
-        if offset - start >= len {
-            return None;
-        }
-        let positions = self.positions.bytes();
-        let position = search(positions.len() / 8, |at| Some(pair(positions, at)?.0), offset)
-            .and_then(|at| pair(positions, at))
-            .filter(|(code, wasm)| *code >= start && *wasm != u32::MAX);
-        Some(CodeOrigin { func: DefinedFuncIndex::new(func), module_offset: position.map(|(_, wasm)| wasm) })
-    }
-}
-
-fn number(bytes: &[u8], at: usize) -> Option<u32> {
-    let bytes = bytes.get(at * 4..)?.first_chunk()?;
-    Some(u32::from_le_bytes(*bytes))
-}
-
-fn pair(bytes: &[u8], at: usize) -> Option<(u32, u32)> {
-    Some((number(bytes, at * 2)?, number(bytes, at * 2 + 1)?))
-}
-
-/// The last of `count` ascending keys that is not above `wanted`.
-fn search(count: usize, key: impl Fn(usize) -> Option<u32>, wanted: u32) -> Option<usize> {
-    let (mut low, mut high) = (0, count);
-    while low < high {
-        let middle = low + (high - low) / 2;
-        if key(middle)? <= wanted {
-            low = middle + 1;
-        } else {
-            high = middle;
+    /// Bytes of machine code that are there.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Whole(code) => code.text().len(),
+            Self::Lazy(code) => code.len(),
         }
     }
-    low.checked_sub(1)
 }
 
-impl CompiledCode {
-    /// No code at all.
-    pub(crate) fn none() -> Self {
-        Self::loaded(None, CodeTables::new(Vec::new(), Vec::new(), Vec::new(), Vec::new().into(), Vec::new()))
-    }
+/// Compiled and linked code.
+pub(crate) struct LinkedCode {
+    pub(crate) text: Vec<u8>,
+    pub(crate) tables: CodeTables,
+}
 
-    /// Code that is in memory already, with its tables.
-    pub(crate) fn loaded(text: Option<CodeMemory>, tables: CodeTables) -> Self {
-        Self { text, tables: Arc::new(tables) }
-    }
-
-    /// Puts compiled functions into one piece and makes it executable.
+impl LinkedCode {
+    /// Puts compiled functions into one piece.
     pub(crate) fn link(shape: &Shape, funcs: &[CompiledFunc]) -> Result<Self> {
         let mut starts = Vec::with_capacity(funcs.len());
         let mut end = 0;
@@ -195,36 +72,51 @@ impl CompiledCode {
             starts.push(start);
             end = start + func.code.len();
         }
-        ensure!(
-            end <= CODE_BYTES_MAX,
-            "the module compiles to {end} bytes of code; the limit is {CODE_BYTES_MAX}"
-        );
+        check_code_bytes(end)?;
         // Between functions stands `int3`: nothing runs there.
         let mut text = vec![0xcc; end];
-        let (mut table, mut trap_offsets, mut trap_codes) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut positions, mut stack_maps, mut handlers) = (Vec::new(), Vec::new(), Vec::new());
+        let mut tables = TablesBuilder::default();
         for (func, &start) in funcs.iter().zip(&starts) {
             text[start..start + func.code.len()].copy_from_slice(&func.code);
             relocate(&mut text, start, func, shape, &starts)?;
-            push_pair(&mut table, start as u32, func.code.len() as u32);
-            for trap in &func.traps {
-                trap_offsets.extend((start as u32 + trap.offset).to_le_bytes());
-                trap_codes.push(trap.code as u8);
-            }
-            stack_maps.extend(func.stack_maps.iter().map(|map| (start as u32 + map.offset, &*map.slots)));
-            for position in &func.positions {
-                push_pair(&mut positions, start as u32 + position.code, position.wasm);
-            }
-            for handler in &func.handlers {
-                push_pair(&mut handlers, start as u32 + handler.offset, start as u32 + handler.landing);
-                handlers.extend(handler.frame_bytes.to_le_bytes());
-            }
+            tables.add(start as u32, func);
         }
-        trap_offsets.extend(trap_codes);
+        Ok(Self { text, tables: tables.finish() })
+    }
+
+    /// Makes it executable.
+    pub(crate) fn publish(self) -> Result<CompiledCode> {
+        let Self { text, tables } = self;
         let text =
             if text.is_empty() { None } else { Some(CodeMemory::publish(&text).context("cannot map code")?) };
-        let stack_maps = StackMaps::encode(&stack_maps);
-        Ok(Self::loaded(text, CodeTables::new(table, trap_offsets, positions, stack_maps, handlers)))
+        Ok(CompiledCode::loaded(text, tables))
+    }
+}
+
+/// Refuses more code than one module may have.
+pub(crate) fn check_code_bytes(bytes: usize) -> Result<()> {
+    ensure!(
+        bytes <= CODE_BYTES_MAX,
+        "the module compiles to {bytes} bytes of code; the limit is {CODE_BYTES_MAX}"
+    );
+    Ok(())
+}
+
+/// Compiled, linked and executable code of a whole module.
+pub(crate) struct CompiledCode {
+    text: Option<CodeMemory>,
+    tables: Arc<CodeTables>,
+}
+
+impl CompiledCode {
+    /// No code at all.
+    pub(crate) fn none() -> Self {
+        Self::loaded(None, CodeTables::none())
+    }
+
+    /// Code that is in memory already, with its tables.
+    pub(crate) fn loaded(text: Option<CodeMemory>, tables: CodeTables) -> Self {
+        Self { text, tables: Arc::new(tables) }
     }
 
     /// The machine code.
@@ -235,10 +127,6 @@ impl CompiledCode {
     pub(crate) fn tables(&self) -> &Arc<CodeTables> {
         &self.tables
     }
-    /// Where references into the GC heap are during calls.
-    pub(crate) fn stack_maps(&self) -> StackMaps {
-        StackMaps(self.tables.stack_maps.clone())
-    }
     /// The address of each defined function.
     pub(crate) fn entries(&self) -> impl Iterator<Item = *mut u8> + '_ {
         let text = self.text().as_ptr();
@@ -246,19 +134,6 @@ impl CompiledCode {
             .map_while(|at| self.tables.func(at))
             .map(move |(start, _)| text.wrapping_add(start as usize).cast_mut())
     }
-
-    /// Makes the code known to the signal handlers and to backtraces, as long as `module` lives.
-    pub(crate) fn register(&self, module: &Arc<ModuleInner>) {
-        if let Some(text) = &self.text {
-            let info = RegisteredCode { tables: self.tables.clone(), module: Arc::downgrade(module) };
-            text.register(Arc::new(info));
-        }
-    }
-}
-
-fn push_pair(table: &mut Vec<u8>, first: u32, second: u32) {
-    table.extend(first.to_le_bytes());
-    table.extend(second.to_le_bytes());
 }
 
 /// Fills in the calls of one function, now that all have their places.
@@ -281,8 +156,16 @@ fn relocate(
 
 /// What signal handlers and backtraces find by an address.
 pub(crate) struct RegisteredCode {
-    tables: Arc<CodeTables>,
-    module: Weak<ModuleInner>,
+    pub(crate) known: KnownCode,
+    pub(crate) module: Weak<ModuleInner>,
+}
+
+/// What is known about a piece of code.
+pub(crate) enum KnownCode {
+    /// It is all of a module's.
+    Whole(Arc<CodeTables>),
+    /// It is a chunk, to which functions are added.
+    Chunk(Arc<ChunkFuncs>),
 }
 
 impl RegisteredCode {
@@ -290,11 +173,22 @@ impl RegisteredCode {
     pub(crate) fn module(&self) -> Option<Arc<ModuleInner>> {
         self.module.upgrade()
     }
+
+    /// Where the code at `offset` comes from.
+    pub(crate) fn origin(&self, offset: u32) -> Option<CodeOrigin> {
+        match &self.known {
+            KnownCode::Whole(tables) => tables.origin(offset),
+            KnownCode::Chunk(funcs) => funcs.origin(offset),
+        }
+    }
 }
 
 impl CodeInfo for RegisteredCode {
     fn trap_code(&self, offset: u32) -> Option<TrapCode> {
-        self.tables.trap_code(offset)
+        match &self.known {
+            KnownCode::Whole(tables) => tables.trap_code(offset),
+            KnownCode::Chunk(funcs) => funcs.trap_code(offset),
+        }
     }
     fn as_any(&self) -> &dyn Any {
         self

@@ -1,10 +1,11 @@
 //! From bytes to compiled code: decode, validate and compile every body in parallel, link.
 
-use crate::code::CompiledCode;
+use crate::code::{LinkedCode, ModuleCode};
 use crate::engine::Engine;
+use crate::lazy::LazyCode;
 use crate::module::{ModuleInner, WasmBytes};
 use crate::proposal::ProposalsNeeded;
-use anyhow::{Result, anyhow};
+use anyhow::{Error, Result};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use waft_core::index::{DefinedFuncIndex, TypedIndex};
@@ -12,13 +13,32 @@ use waft_core::layout::VmLayout;
 use waft_core::module::{BodyToValidate, BodyValidator, Shape, decode};
 use waft_core::tier::{CompileRequest, CompiledFunc, Linkage};
 
-/// Compiles a whole module.
+/// Compiles a module, or makes it ready to be compiled as it is called.
 pub(crate) fn module(engine: &Engine, wasm: Arc<[u8]>) -> Result<ModuleInner> {
     let shape = validate(engine, &wasm)?;
-    let layout = VmLayout::new(&shape);
-    let funcs = functions(engine, &shape, &layout, &wasm)?;
-    let code = CompiledCode::link(&shape, &funcs)?;
+    let code = if engine.config().lazy_compilation {
+        ModuleCode::Lazy(Arc::new(LazyCode::new(&shape)?))
+    } else {
+        let layout = VmLayout::new(&shape);
+        ModuleCode::Whole(linked(engine, &shape, &layout, &wasm)?.publish()?)
+    };
     ModuleInner::new(engine, shape, WasmBytes::Whole(wasm.into()), code)
+}
+
+/// Compiles all functions of a module, to be one piece of code.
+pub(crate) fn linked(engine: &Engine, shape: &Shape, layout: &VmLayout, wasm: &[u8]) -> Result<LinkedCode> {
+    let funcs = functions(engine, shape, layout, wasm)?;
+    LinkedCode::link(shape, &funcs)
+}
+
+/// Compiles one function of a module that is compiled as it is called.
+///
+/// # Errors
+///
+/// What the tier has against it, in the words with which [`module`] would refuse the module.
+pub(crate) fn called(module: &ModuleInner, func: DefinedFuncIndex) -> Result<CompiledFunc, String> {
+    let (engine, wasm) = (module.engine(), module.wasm().bytes());
+    function(engine, module.shape(), module.layout(), wasm, Linkage::Slots, func)
 }
 
 /// Decodes and validates a module.
@@ -63,23 +83,35 @@ fn functions(engine: &Engine, shape: &Shape, layout: &VmLayout, wasm: &[u8]) -> 
         || (),
         |(), turn| {
             let at = order[turn];
-            let range = shape.bodies.as_slice()[at].clone();
-            let compiled = engine.tier().compile(&CompileRequest {
-                shape,
-                layout,
-                tunables: engine.tunables(),
-                linkage: Linkage::Direct,
-                func: DefinedFuncIndex::new(at),
-                body: &wasm[range.clone()],
-                body_offset: range.start,
-            });
-            let compiled = compiled
-                .map_err(|error| anyhow!("function {}: {}", at + shape.imported_funcs, error.message))?;
+            let func = DefinedFuncIndex::new(at);
+            let compiled =
+                function(engine, shape, layout, wasm, Linkage::Direct, func).map_err(Error::msg)?;
             *slots[at].lock().unwrap_or_else(PoisonError::into_inner) = compiled;
             Ok(())
         },
     )?;
     Ok(slots.into_iter().map(|slot| slot.into_inner().unwrap_or_else(PoisonError::into_inner)).collect())
+}
+
+fn function(
+    engine: &Engine,
+    shape: &Shape,
+    layout: &VmLayout,
+    wasm: &[u8],
+    linkage: Linkage,
+    func: DefinedFuncIndex,
+) -> Result<CompiledFunc, String> {
+    let range = shape.bodies[func].clone();
+    let compiled = engine.tier().compile(&CompileRequest {
+        shape,
+        layout,
+        tunables: engine.tunables(),
+        linkage,
+        func,
+        body: &wasm[range.clone()],
+        body_offset: range.start,
+    });
+    compiled.map_err(|error| format!("function {}: {}", func.index() + shape.imported_funcs, error.message))
 }
 
 /// Less work than this is not worth a second thread.

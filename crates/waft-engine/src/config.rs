@@ -29,6 +29,7 @@ pub use crate::vm::GcStress;
 pub struct Config {
     pub(crate) max_wasm_stack: usize,
     pub(crate) parallel_compilation: bool,
+    pub(crate) lazy_compilation: bool,
     pub(crate) proposals: ProposalSet,
     pub(crate) tunables: Tunables,
     pub(crate) tier: Option<Arc<dyn Tier>>,
@@ -41,6 +42,7 @@ impl std::fmt::Debug for Config {
         f.debug_struct("Config")
             .field("max_wasm_stack", &self.max_wasm_stack)
             .field("parallel_compilation", &self.parallel_compilation)
+            .field("lazy_compilation", &self.lazy_compilation)
             .field("proposals", &self.proposals)
             .field("tunables", &self.tunables)
             .field("gc_stress", &self.gc_stress)
@@ -115,6 +117,7 @@ impl Config {
         Self {
             max_wasm_stack: 512 << 10,
             parallel_compilation: true,
+            lazy_compilation: false,
             proposals: ProposalSet::on_by_default(),
             tunables: Tunables::default(),
             tier: None,
@@ -152,6 +155,30 @@ impl Config {
     /// ```
     pub fn parallel_compilation(&mut self, parallel: bool) -> &mut Self {
         self.parallel_compilation = parallel;
+        self
+    }
+
+    /// Whether functions are compiled when they are first called, instead of all of them by [`Module::new`]; off by default.
+    ///
+    /// A module starts sooner, and what is never called takes no time and no memory; what is called runs somewhat slower,
+    /// because calls within a module go by way of a table. Modules are decoded and validated as a whole all the same. A
+    /// function that the tier cannot compile is an error of its first call, with the message that [`Module::new`] would
+    /// give. Threads that call one function at once compile it once. Precompiled modules have all their code, whoever
+    /// makes them, and so have those that are found in a cache.
+    ///
+    /// [`Module::new`]: crate::Module::new
+    ///
+    /// ```
+    /// # use waft::*;
+    /// let engine = Engine::new(Config::new().lazy_compilation(true))?;
+    /// let module = Module::new(&engine, "(module (func $start) (start $start) (func $unused))")?;
+    /// assert_eq!(module.code_size(), 0);
+    /// Instance::new(&mut Store::new(&engine, ()), &module, &[])?;
+    /// assert_eq!((module.compiled_functions(), module.defined_functions()), (1, 2));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn lazy_compilation(&mut self, lazy: bool) -> &mut Self {
+        self.lazy_compilation = lazy;
         self
     }
 

@@ -10,6 +10,7 @@
 #![deny(unsafe_code)]
 
 mod anyref;
+mod append;
 mod arrayref;
 mod artifact;
 mod backtrace;
@@ -27,6 +28,7 @@ mod externref;
 mod func;
 mod global;
 mod instance;
+mod lazy;
 mod limits;
 mod linker;
 mod memory;

@@ -2,11 +2,12 @@
 
 use crate::artifact::{self, ArtifactWriter, Source};
 use crate::cache::Cache;
-use crate::code::CompiledCode;
+use crate::code::{CompiledCode, ModuleCode};
 use crate::compile;
 use crate::engine::Engine;
 use crate::type_registry::ModuleTypes;
 use crate::types::{ExportType, ExternType, ImportType};
+use crate::vm::thunk;
 use anyhow::{Context as _, Result};
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -14,7 +15,7 @@ use std::fs::File;
 use std::io::{Read, Seek};
 use std::ops::Range;
 use std::path::Path;
-use std::sync::atomic::AtomicPtr;
+use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Arc, OnceLock};
 use waft_core::index::{
     DataIndex, DefinedFuncIndex, GlobalIndex, IndexVec, TableIndex, TypeIndex, TypedIndex,
@@ -51,7 +52,7 @@ pub(crate) struct ModuleInner {
     shape: Shape,
     layout: VmLayout,
     wasm: WasmBytes,
-    code: CompiledCode,
+    code: ModuleCode,
     types: ModuleTypes,
     /// The types of tables and globals, with the engine's numbers of types.
     tables: IndexVec<TableIndex, TableTy>,
@@ -97,7 +98,7 @@ impl ModuleInner {
     /// # Errors
     ///
     /// If the engine has no room for its types.
-    pub(crate) fn new(engine: &Engine, shape: Shape, wasm: WasmBytes, code: CompiledCode) -> Result<Self> {
+    pub(crate) fn new(engine: &Engine, shape: Shape, wasm: WasmBytes, code: ModuleCode) -> Result<Self> {
         let types = engine.types().register_module(&shape)?;
         let map = &mut |ty| types.canonical(ty);
         let table = |ty: &TableTy| TableTy { element: ty.element.map_types(map), ..*ty };
@@ -115,7 +116,7 @@ impl ModuleInner {
             engine,
             shape,
             WasmBytes::Whole(Vec::new().into()),
-            CompiledCode::none(),
+            ModuleCode::Whole(CompiledCode::none()),
             types,
             canonical,
         )
@@ -125,12 +126,15 @@ impl ModuleInner {
         engine: &Engine,
         shape: Shape,
         wasm: WasmBytes,
-        code: CompiledCode,
+        code: ModuleCode,
         types: ModuleTypes,
         (tables, globals): (IndexVec<TableIndex, TableTy>, IndexVec<GlobalIndex, GlobalTy>),
     ) -> Self {
         let layout = VmLayout::new(&shape);
-        let code_slots = code.entries().map(AtomicPtr::new).collect();
+        let code_slots = match &code {
+            ModuleCode::Whole(code) => code.entries().map(AtomicPtr::new).collect(),
+            ModuleCode::Lazy(_) => shape.bodies.keys().map(thunk::first_call).map(AtomicPtr::new).collect(),
+        };
         let exports = shape.exports.iter().map(|export| (export.name.clone(), export.entity)).collect();
         let engine = engine.clone();
         let found_bodies = OnceLock::new();
@@ -146,7 +150,7 @@ impl ModuleInner {
     pub(crate) fn layout(&self) -> &VmLayout {
         &self.layout
     }
-    pub(crate) fn code(&self) -> &CompiledCode {
+    pub(crate) fn code(&self) -> &ModuleCode {
         &self.code
     }
     pub(crate) fn wasm(&self) -> &WasmBytes {
@@ -182,6 +186,14 @@ impl ModuleInner {
     /// Where each defined function is entered now.
     pub(crate) fn code_slots(&self) -> &[AtomicPtr<u8>] {
         &self.code_slots
+    }
+    /// What references and exports of a defined function call: its code if it is there.
+    pub(crate) fn reference_code(&self, func: DefinedFuncIndex) -> *const u8 {
+        let code = self.code_slots[func.index()].load(Ordering::Acquire);
+        match self.code {
+            ModuleCode::Lazy(_) if code == thunk::first_call(func) => thunk::through_slot(func),
+            _ => code,
+        }
     }
     /// Refuses a module that was only decoded.
     pub(crate) fn check_compiled(&self) -> Result<()> {
@@ -302,7 +314,8 @@ impl Module {
         refuse_precompiled(bytes)?;
         let wasm: Arc<[u8]> = wat::parse_bytes(bytes)?.into();
         let shape = compile::validate(engine, &wasm)?;
-        let inner = ModuleInner::new(engine, shape, WasmBytes::Whole(wasm.into()), CompiledCode::none())?;
+        let code = ModuleCode::Whole(CompiledCode::none());
+        let inner = ModuleInner::new(engine, shape, WasmBytes::Whole(wasm.into()), code)?;
         Ok(Self(Arc::new(inner)))
     }
 
@@ -484,9 +497,29 @@ impl Module {
         self.0.wasm.bytes()
     }
 
-    /// Bytes of machine code.
+    /// Bytes of machine code that there are: of a module that is compiled lazily, of the functions that were called.
     pub fn code_size(&self) -> usize {
-        self.0.code.text().len()
+        self.0.code.len()
+    }
+
+    /// How many of the functions that it defines are compiled: all of them, unless it is compiled lazily.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// let engine = Engine::new(Config::new().lazy_compilation(true))?;
+    /// let module = Module::new(&engine, r#"(module (func (export "f")) (func (export "g")))"#)?;
+    /// let mut store = Store::new(&engine, ());
+    /// let instance = Instance::new(&mut store, &module, &[])?;
+    /// assert_eq!(module.compiled_functions(), 0);
+    /// instance.get_typed_func::<(), ()>(&mut store, "g")?.call(&mut store, ())?;
+    /// assert_eq!(module.compiled_functions(), 1);
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn compiled_functions(&self) -> usize {
+        match &self.0.code {
+            ModuleCode::Whole(_) => self.0.code_slots.len(),
+            ModuleCode::Lazy(code) => code.funcs(),
+        }
     }
 
     /// Whether `bytes` start as a precompiled module does, of whatever engine.

@@ -187,9 +187,14 @@ fn a_module_that_was_found_is_the_one_that_was_compiled() {
             Module::from_binary(&engine, plain.wasm()).unwrap(),
         ])
         .collect();
-    assert_eq!(test.counts(), (3, 1));
+    // Another engine, whose numbers of types are others.
+    let other = test.engine();
+    Module::new(&other, "(module (type (array i8)) (type (struct (field i64))) (type (func (param f32))))")
+        .unwrap();
+    let modules = modules.into_iter().chain([Module::new(&other, text).unwrap()]).collect::<Vec<_>>();
+    assert_eq!(test.counts(), (4, 2));
     // What is in use stays, though its file goes.
-    assert_eq!(test.cache.clear().unwrap().entries, 1);
+    assert_eq!(test.cache.clear().unwrap().entries, 2);
     for module in modules {
         assert_eq!(appearance(&module), expected);
         assert!(module.serialize().unwrap() == plain.serialize().unwrap());
@@ -457,7 +462,7 @@ fn what_was_not_used_for_longest_goes_first() {
     };
     // Room for four, and the sixteenth that is kept free.
     let test = TestCache::with("eviction", |config| {
-        config.with_size_limit(entry * 9 / 2);
+        config.with_files_total_size_soft_limit(entry * 9 / 2);
     });
     let engine = test.engine();
     let files: Vec<_> = (1..5).map(|number| added_by(&test, &engine, number)).collect();
@@ -503,7 +508,7 @@ fn times_in_the_future_are_put_right_when_an_entry_is_used() {
 #[test]
 fn code_that_is_larger_than_the_cache_is_not_kept() {
     let test = TestCache::with("tiny", |config| {
-        config.with_size_limit(1000);
+        config.with_files_total_size_soft_limit(1000);
     });
     use_module(&test.engine(), 1);
     test.says(&["was not kept", "all of the cache may have 1000"]);
@@ -544,7 +549,7 @@ fn threads_that_read_write_and_remove_at_once_get_the_right_code() {
         added_by(&test, &test.engine(), 1).metadata().unwrap().len()
     };
     let test = TestCache::with("threads", |config| {
-        config.with_size_limit(entry * 5);
+        config.with_files_total_size_soft_limit(entry * 5);
     });
     let engine = test.engine();
     std::thread::scope(|scope| {

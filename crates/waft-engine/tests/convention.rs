@@ -118,11 +118,17 @@ fn text(store: &impl AsContext, values: &[Val]) -> String {
 
 /// Calls every function of modules for these signatures, every way.
 fn check(signatures: &[Signature]) {
-    let engine = Engine::default();
-    let mut store = Store::new(&engine, Exchange::default());
-    let mut linker = Linker::new(&engine);
+    for engine in common::engines(Config::new()) {
+        check_with(&engine, signatures);
+    }
+}
+
+/// The same: with lazy compilation, each is a function's first call.
+fn check_with(engine: &Engine, signatures: &[Signature]) {
+    let mut store = Store::new(engine, Exchange::default());
+    let mut linker = Linker::new(engine);
     for (i, signature) in signatures.iter().enumerate() {
-        let ty = FuncType::new(&engine, signature.params.clone(), signature.results.clone());
+        let ty = FuncType::new(engine, signature.params.clone(), signature.results.clone());
         linker
             .func_new("host", &format!("f{i}"), ty, |mut caller: Caller<'_, Exchange>, params, results| {
                 let seen = text(&caller, params);

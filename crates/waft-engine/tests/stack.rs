@@ -82,24 +82,34 @@ fn overflow_all(engine: &Engine, modules: &[(&str, Module)]) {
     }
 }
 
+fn config(max_wasm_stack: usize) -> Config {
+    let mut config = Config::new();
+    config.max_wasm_stack(max_wasm_stack);
+    config
+}
+
 fn engine(max_wasm_stack: usize) -> Engine {
-    Engine::new(Config::new().max_wasm_stack(max_wasm_stack)).unwrap()
+    Engine::new(&config(max_wasm_stack)).unwrap()
 }
 
 #[test]
 fn endless_recursion_is_a_trap_whatever_stack_is_allowed() {
     for max_wasm_stack in [16 << 10, 64 << 10, 512 << 10, 1 << 20] {
-        let engine = engine(max_wasm_stack);
-        overflow_all(&engine, &modules(&engine));
+        for engine in common::engines(config(max_wasm_stack)) {
+            overflow_all(&engine, &modules(&engine));
+        }
     }
 }
 
 #[test]
 fn endless_recursion_is_a_trap_on_threads_whose_stack_is_smaller_than_what_is_allowed() {
-    for max_wasm_stack in [512 << 10, 1 << 30, usize::MAX / 2, usize::MAX] {
-        let engine = engine(max_wasm_stack);
-        let modules = modules(&engine);
-        for stack in [256 << 10, 384 << 10, 1 << 20] {
+    for (max_wasm_stack, stack) in [512 << 10, 1 << 30, usize::MAX / 2, usize::MAX]
+        .into_iter()
+        .flat_map(|allowed| [256 << 10, 384 << 10, 1 << 20].map(|stack| (allowed, stack)))
+    {
+        for engine in common::engines(config(max_wasm_stack)) {
+            // Compiled anew for each: what is called for the first time is deep in a recursion, some of the time.
+            let modules = modules(&engine);
             thread::scope(|scope| {
                 let run = || overflow_all(&engine, &modules);
                 thread::Builder::new().stack_size(stack).spawn_scoped(scope, run).unwrap().join().unwrap();
@@ -110,15 +120,18 @@ fn endless_recursion_is_a_trap_on_threads_whose_stack_is_smaller_than_what_is_al
 
 #[test]
 fn a_thread_too_small_for_any_guest_traps_at_once() {
-    let engine = engine(1 << 20);
+    common::engines(config(1 << 20)).iter().for_each(a_thread_too_small_traps);
+}
+
+fn a_thread_too_small_traps(engine: &Engine) {
     let module = Module::new(
-        &engine,
+        engine,
         r#"(module (func $f (export "f") (param i32)
         (if (local.get 0) (then (call $f (i32.const 1))))))"#,
     )
     .unwrap();
     let run = || {
-        let mut store = Store::new(&engine, ());
+        let mut store = Store::new(engine, ());
         let instance = Instance::new(&mut store, &module, &[]).unwrap();
         let f = instance.get_typed_func::<i32, ()>(&mut store, "f").unwrap();
         for _ in 0..3 {

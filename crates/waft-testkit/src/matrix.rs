@@ -20,6 +20,8 @@ pub const MATRIX: &[Row] = &[
     Row { tier: "cranelift", policy: "on-demand", engine: cranelift_on_demand },
     Row { tier: "cranelift", policy: "minor collection at every allocation", engine: cranelift_gc_minor },
     Row { tier: "cranelift", policy: "full collection at every allocation", engine: cranelift_gc_full },
+    Row { tier: "cranelift", policy: "lazy", engine: cranelift_lazy },
+    Row { tier: "cranelift", policy: "lazy, full collection at every allocation", engine: cranelift_lazy_gc },
     Row { tier: "cranelift", policy: "on-demand, deterministic", engine: cranelift_deterministic },
     Row { tier: "baseline", policy: "on-demand", engine: baseline_on_demand },
     Row { tier: "baseline", policy: "full collection at every allocation", engine: baseline_gc_full },
@@ -36,6 +38,14 @@ fn cranelift_gc_minor(mut config: Config) -> Result<Engine> {
 
 fn cranelift_gc_full(mut config: Config) -> Result<Engine> {
     Engine::new(config.gc_stress(GcStress::Full))
+}
+
+fn cranelift_lazy(mut config: Config) -> Result<Engine> {
+    Engine::new(config.lazy_compilation(true))
+}
+
+fn cranelift_lazy_gc(mut config: Config) -> Result<Engine> {
+    Engine::new(config.lazy_compilation(true).gc_stress(GcStress::Full))
 }
 
 fn cranelift_deterministic(mut config: Config) -> Result<Engine> {

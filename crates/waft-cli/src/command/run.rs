@@ -14,7 +14,7 @@ use crate::stack::with_stack;
 use crate::timeout::Timeout;
 use crate::units::{format_duration, format_size, parse_duration, parse_size};
 use crate::{describe, exit, invoke, needs, output};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -38,6 +38,7 @@ Examples:
   waft run --dir . --env HOME tool.wasm --flags for the tool
   waft run --dir ./site::/srv:ro --timeout 10s --max-memory 512MiB build.wasm /srv
   waft run --invoke add math.wasm 3 5
+  waft run --compile lazy python.wasm script.py
   waft run --proposal -relaxed-simd,-tail-call --deterministic model.wasm
   waft run --no-cache app.wasm
   cat app.wasm | waft run - argument")]
@@ -66,6 +67,11 @@ pub(crate) struct Run {
     #[arg(long)]
     gc_stats: bool,
 
+    /// When functions are compiled: all before the program starts, or each when it is first called, which starts a large
+    /// program sooner and keeps nothing in the cache
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = When::Eager, help_heading = "WebAssembly")]
+    compile: When,
+
     #[command(flatten)]
     setup: Setup,
 
@@ -80,6 +86,15 @@ pub(crate) struct Run {
     file_and_args: Vec<OsString>,
 }
 
+/// When functions are compiled. A precompiled module has all its code already.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum When {
+    /// Before the program starts.
+    Eager,
+    /// At their first call.
+    Lazy,
+}
+
 /// What a store of ours carries.
 struct Host {
     wasi: WasiCtx,
@@ -89,7 +104,9 @@ struct Host {
 
 impl Run {
     pub(crate) fn execute(self) -> Result<ExitCode> {
-        let engine = self.setup.engine_with_cache(self.cache.open())?;
+        let mut config = self.setup.config();
+        config.cache(self.cache.open()).lazy_compilation(self.compile == When::Lazy);
+        let engine = Engine::new(&config)?;
         let input = Input::read(self.file())?;
         let module = match input.source_bytes() {
             Some(bytes) => {

@@ -75,3 +75,20 @@ fn inspect_names_proposals_that_are_used_by_data_alone() {
     let text = folder.waft(&["inspect", "hinted.wat"]).stdout();
     assert!(text.contains("proposals used: branch-hinting\n"), "{text}");
 }
+
+#[test]
+fn functions_are_compiled_when_the_flag_says() {
+    let folder = Folder::new("setup-lazy");
+    let text = r#"(module $m (func $g nop unreachable) (func $unused (result v128) v128.const i64x2 0 0)
+        (func (export "f") (result i32) i32.const 7) (func $trap (export "trap") call $g))"#;
+    folder.write("lazy.wat", text);
+    for when in ["lazy", "eager"] {
+        folder.waft(&["run", "--compile", when, "--invoke", "f", "lazy.wat"]).says("7\n");
+        folder
+            .waft(&["run", "--compile", when, "--invoke", "trap", "lazy.wat"])
+            .fails(134, &["unreachable", "m!g", "m!trap"]);
+    }
+    folder.waft(&["compile", "lazy.wat", "-o", "lazy.cwasm"]).says("");
+    folder.waft(&["run", "--compile", "lazy", "--invoke", "f", "lazy.cwasm"]).says("7\n");
+    folder.waft(&["run", "--compile", "never", "lazy.wat"]).fails(2, &["eager", "lazy"]);
+}

@@ -564,3 +564,42 @@ impl Shape {
         Ok(GlobalTy { content: self.val_type(ty.content_type, at)?, mutable: ty.mutable })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The sections of a module, each with its number and contents.
+    fn module(sections: &[(u8, &[u8])]) -> Vec<u8> {
+        let mut bytes = b"\0asm\x01\0\0\0".to_vec();
+        for (id, contents) in sections {
+            bytes.extend([*id, contents.len() as u8]);
+            bytes.extend_from_slice(contents);
+        }
+        bytes
+    }
+
+    #[test]
+    fn a_trusted_module_has_the_shape_that_was_validated_but_for_its_bodies() {
+        let types: (u8, &[u8]) = (1, b"\x01\x60\0\0");
+        let rows: [&[(u8, &[u8])]; 5] = [
+            &[],
+            &[(1, b"\0"), (3, b"\0"), (10, b"\0")],
+            &[types, (3, b"\x01\0"), (10, b"\x01\x02\0\x0b"), (0, b"\x01xyz")],
+            &[types, (3, b"\x02\0\0"), (7, b"\x01\x01f\0\x01"), (10, b"\x02\x02\0\x0b\x03\0\x01\x0b")],
+            &[types, (3, b"\x01\0"), (10, b"\x01\x02\0\x0b"), (11, b"\x01\x01\x01x")],
+        ];
+        for sections in rows {
+            let bytes = module(sections);
+            let mut expected = decode(&bytes, ProposalSet::on_by_default()).unwrap().shape;
+            assert_eq!(decode_bodies(&bytes).unwrap().as_slice(), expected.bodies.as_slice());
+            expected.bodies = IndexVec::new();
+            let found = decode_trusted(&bytes).unwrap();
+            assert_eq!(alloc::format!("{found:?}"), alloc::format!("{expected:?}"));
+            for len in 0..bytes.len() {
+                // Never a panic; where a section ends, what is left is a module.
+                let _ = (decode_trusted(&bytes[..len]), decode_bodies(&bytes[..len]));
+            }
+        }
+    }
+}

@@ -1,11 +1,13 @@
 //! Making artifacts.
 
 use super::{CHECKSUM_AT, HEADER_BYTES, MAGIC, PAGE, PARTS, Part, TABLE_AT};
-use crate::code::CompiledCode;
+use crate::code::{CodeTables, CompiledCode, ModuleCode};
+use crate::compile;
 use crate::module::{ModuleInner, WasmBytes};
 use anyhow::Result;
 use std::borrow::Cow;
 use std::io::{self, Write};
+use std::sync::Arc;
 use xxhash_rust::xxh3::Xxh3;
 
 /// An artifact that is laid out and not written: what it consists of stays where it is.
@@ -14,7 +16,8 @@ pub(crate) struct ArtifactWriter<'a> {
     identity: String,
     code_section_start: [u8; 8],
     wasm: Cow<'a, [u8]>,
-    code: &'a CompiledCode,
+    text: Cow<'a, [u8]>,
+    tables: Arc<CodeTables>,
     len: u64,
 }
 
@@ -22,28 +25,42 @@ pub(crate) struct ArtifactWriter<'a> {
 static PADDING: [u8; PAGE] = [0; PAGE];
 
 impl<'a> ArtifactWriter<'a> {
-    /// A precompiled module.
+    /// A precompiled module: of one that is compiled as it is called, with all its code, compiled here.
     ///
     /// # Errors
     ///
-    /// If the module's own bytes cannot be read.
+    /// If the module's own bytes cannot be read, or what is not compiled yet cannot be.
     pub(crate) fn precompiled(module: &'a ModuleInner) -> Result<Self> {
         let wasm = match module.wasm() {
             WasmBytes::Whole(section) => Cow::Owned(without_code(section.bytes())?),
             WasmBytes::WithoutCode(section) => Cow::Borrowed(section.bytes()),
         };
-        Ok(Self::new(module, module.engine().fingerprint(), wasm))
+        let code = match module.code() {
+            ModuleCode::Whole(code) => (Cow::Borrowed(code.text()), code.tables().clone()),
+            ModuleCode::Lazy(_) => {
+                let wasm = module.wasm().bytes();
+                let code = compile::linked(module.engine(), module.shape(), module.layout(), wasm)?;
+                (Cow::Owned(code.text), Arc::new(code.tables))
+            }
+        };
+        Ok(Self::new(module, module.engine().fingerprint(), wasm, code))
     }
 
-    /// An entry of the cache, of a module that has its bodies.
-    pub(crate) fn cached(module: &'a ModuleInner, identity: String) -> Self {
-        Self::new(module, identity, Cow::Borrowed(module.wasm().bytes()))
+    /// An entry of the cache, of a module that has its bodies and this code.
+    pub(crate) fn cached(module: &'a ModuleInner, code: &'a CompiledCode, identity: String) -> Self {
+        let wasm = Cow::Borrowed(module.wasm().bytes());
+        Self::new(module, identity, wasm, (Cow::Borrowed(code.text()), code.tables().clone()))
     }
 
-    fn new(module: &'a ModuleInner, identity: String, wasm: Cow<'a, [u8]>) -> Self {
+    fn new(
+        module: &ModuleInner,
+        identity: String,
+        wasm: Cow<'a, [u8]>,
+        (text, tables): (Cow<'a, [u8]>, Arc<CodeTables>),
+    ) -> Self {
         let code_section_start = (module.shape().code_section_start as u64).to_le_bytes();
-        let (head, code) = (vec![0; HEADER_BYTES], module.code());
-        let mut artifact = Self { head, identity, code_section_start, wasm, code, len: 0 };
+        let head = vec![0; HEADER_BYTES];
+        let mut artifact = Self { head, identity, code_section_start, wasm, text, tables, len: 0 };
         artifact.lay_out();
         artifact
     }
@@ -69,7 +86,7 @@ impl<'a> ArtifactWriter<'a> {
     }
 
     fn parts(&self) -> [&[u8]; PARTS] {
-        let tables = self.code.tables();
+        let tables = &self.tables;
         [
             self.identity.as_bytes(),
             &self.code_section_start,
@@ -79,7 +96,7 @@ impl<'a> ArtifactWriter<'a> {
             tables.positions.bytes(),
             tables.stack_maps.bytes(),
             tables.handlers.bytes(),
-            self.code.text(),
+            &self.text,
         ]
     }
 

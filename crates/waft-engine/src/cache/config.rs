@@ -18,7 +18,7 @@ const BYTES_MAX: u64 = 1 << 30;
 /// # fn main() -> Result<()> {
 /// # let directory = std::env::temp_dir().join(format!("waft-example-{}-config", std::process::id()));
 /// let mut config = CacheConfig::new();
-/// config.with_directory(&directory).with_size_limit(64 << 20).with_reporter(|trouble| eprintln!("note: {trouble}"));
+/// config.with_directory(&directory).with_files_total_size_soft_limit(64 << 20).with_reporter(|trouble| eprintln!("note: {trouble}"));
 /// let cache = Cache::new(config)?;
 /// # Ok(())
 /// # }
@@ -50,7 +50,7 @@ impl CacheConfig {
     ///
     /// ```
     /// # use waft::*;
-    /// assert_eq!(CacheConfig::new().size_limit(), 1 << 30);
+    /// assert_eq!(CacheConfig::new().files_total_size_soft_limit(), 1 << 30);
     /// ```
     pub fn new() -> Self {
         Self { directory: None, bytes_max: BYTES_MAX, reporter: None }
@@ -70,9 +70,9 @@ impl CacheConfig {
     ///
     /// ```
     /// # use waft::*;
-    /// assert_eq!(CacheConfig::new().with_size_limit(1 << 20).size_limit(), 1 << 20);
+    /// assert_eq!(CacheConfig::new().with_files_total_size_soft_limit(1 << 20).files_total_size_soft_limit(), 1 << 20);
     /// ```
-    pub fn with_size_limit(&mut self, bytes: u64) -> &mut Self {
+    pub fn with_files_total_size_soft_limit(&mut self, bytes: u64) -> &mut Self {
         self.bytes_max = bytes;
         self
     }
@@ -85,7 +85,7 @@ impl CacheConfig {
     }
 
     /// How many bytes the cache may have.
-    pub fn size_limit(&self) -> u64 {
+    pub fn files_total_size_soft_limit(&self) -> u64 {
         self.bytes_max
     }
 }

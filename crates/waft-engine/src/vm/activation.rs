@@ -33,7 +33,7 @@ use super::context::{VmContext, VmFuncRef};
 use super::gc::VmGcState;
 use super::interrupt::InterruptState;
 use super::stub::{self, VmCallFrame};
-use crate::code::CompiledCode;
+use crate::code::ModuleCode;
 use frames::StoreCodes;
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -126,7 +126,7 @@ impl VmStoreContext {
     }
 
     /// Adds the code of a module that has instances in the store now, and so lives as long.
-    pub(super) fn add_code(&self, code: &CompiledCode) {
+    pub(super) fn add_code(&self, code: &ModuleCode) {
         self.codes.borrow_mut().add(code);
     }
 

@@ -7,13 +7,14 @@
 //!
 //! * **C1** The arena is reserved once and never unmapped: an address in it is never anything but guest code.
 //! * **C2** No page of it is ever writable and executable at once.
-//! * **C3** A piece belongs to one [`CodeMemory`], or is free and inaccessible.
+//! * **C3** A piece belongs to one [`CodeMemory`] or [`CodeChunk`](super::CodeChunk), or is free and inaccessible.
 //! * **C4** The registry's lock is never held while guest code runs on the same thread. So a signal handler that found
 //!   the interrupted `pc` in the arena, at a *synchronous* fault, may take it: it waits for other threads at most.
 //!
 //! # Elsewhere
 //!
-//! Who asks for a trap's reason: `signal.rs`. What modules record: the implementations of [`CodeInfo`].
+//! Who asks for a trap's reason: `signal.rs`. What modules record: the implementations of [`CodeInfo`]. Code that comes
+//! function by function: `code_chunk.rs`.
 
 use super::mmap::{Reservation, page_bytes};
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap, mmap_anonymous, mprotect};
@@ -23,7 +24,7 @@ use std::fmt;
 use std::io;
 use std::ops::{Deref, Range};
 use std::os::fd::BorrowedFd;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use waft_core::trap::TrapCode;
 
@@ -110,15 +111,16 @@ fn reserve_arena() -> io::Result<Reservation> {
     }
 }
 
-/// A piece of the arena, in whole pages: not accessible yet, or not any more, except through [`CodeMemory`].
-struct Piece {
+/// A piece of the arena, in whole pages: not accessible yet, or not any more, except through its owner (C3).
+pub(super) struct Piece {
     arena: &'static Arena,
     offset: usize,
     len: usize,
 }
 
 impl Piece {
-    fn take(bytes: usize) -> io::Result<Self> {
+    /// Takes a piece for at least so many bytes.
+    pub(super) fn take(bytes: usize) -> io::Result<Self> {
         let out_of_memory = || io::Error::from(io::ErrorKind::OutOfMemory);
         let arena = arena()?;
         let len = bytes.max(1).checked_next_multiple_of(page_bytes()).ok_or_else(out_of_memory)?;
@@ -128,8 +130,14 @@ impl Piece {
         Ok(Self { arena, offset, len })
     }
 
-    fn base(&self) -> *mut u8 {
+    /// Its first byte.
+    pub(super) fn base(&self) -> *mut u8 {
         self.arena.memory.base().wrapping_add(self.offset)
+    }
+
+    /// Its bytes.
+    pub(super) fn len(&self) -> usize {
+        self.len
     }
 
     fn protect(&self, flags: MprotectFlags) -> io::Result<()> {
@@ -156,9 +164,10 @@ impl Drop for Piece {
 
 /// Machine code, readable and executable until the value goes away.
 pub(crate) struct CodeMemory {
+    /// Before the piece, so that it goes first: nobody finds code by an address that is free.
+    registration: OnceLock<Registration>,
     piece: Piece,
     len: usize,
-    registered: AtomicBool,
 }
 
 impl CodeMemory {
@@ -174,7 +183,7 @@ impl CodeMemory {
         unsafe { piece.base().copy_from_nonoverlapping(code.as_ptr(), code.len()) };
         // Where instruction fetches do not see stores (not x86-64), the caches are synchronised here.
         piece.protect(MprotectFlags::READ | MprotectFlags::EXEC)?;
-        Ok(Self { piece, len: code.len(), registered: AtomicBool::new(false) })
+        Ok(Self { registration: OnceLock::new(), piece, len: code.len() })
     }
 
     /// Maps code straight from a file, from `offset`, a multiple of the page.
@@ -192,7 +201,7 @@ impl CodeMemory {
         let access = ProtFlags::READ | ProtFlags::EXEC;
         // SAFETY: by C3 the pages that the mapping replaces are this piece's alone, and nothing refers to them yet.
         unsafe { mmap(piece.base().cast(), piece.len, access, flags, file, offset) }?;
-        Ok(Self { piece, len, registered: AtomicBool::new(false) })
+        Ok(Self { registration: OnceLock::new(), piece, len })
     }
 
     /// Makes known, until the value goes away, what the code is: to signal handlers and to [`lookup`].
@@ -201,13 +210,8 @@ impl CodeMemory {
     ///
     /// If the code is empty or longer than 4 GiB, or known already.
     pub(crate) fn register(&self, info: Arc<dyn CodeInfo>) {
-        let range = self.range();
-        assert!(!range.is_empty() && range.len() <= u32::MAX as usize, "bad range of code: {range:x?}");
-        assert!(!self.registered.swap(true, Ordering::Relaxed), "code at {range:x?} was registered twice");
-        let known = Known { end: range.end, info };
-        let before = REGISTRY.write().unwrap_or_else(PoisonError::into_inner).insert(range.start, known);
-        // By C3 no other live piece starts there, and those that went away took their entries with them.
-        debug_assert!(before.is_none());
+        let first = self.registration.set(Registration::new(self.range(), info)).is_ok();
+        assert!(first, "code at {:x?} was registered twice", self.range());
     }
 
     /// The addresses of the code.
@@ -224,18 +228,6 @@ impl Deref for CodeMemory {
         // SAFETY: the pages are readable for as long as `self` lives, hold `len` bytes, and nobody writes to them: C2
         // for those that were copied, the promise to `map` for files.
         unsafe { std::slice::from_raw_parts(self.piece.base(), self.len) }
-    }
-}
-
-impl Drop for CodeMemory {
-    fn drop(&mut self) {
-        if *self.registered.get_mut() {
-            let mut registry = REGISTRY.write().unwrap_or_else(PoisonError::into_inner);
-            let known = registry.remove(&self.range().start);
-            drop(registry);
-            // After the lock was released: this may drop other code in turn.
-            drop(known);
-        }
     }
 }
 
@@ -263,6 +255,38 @@ struct Known {
 
 /// What is known about code, by its first address.
 static REGISTRY: RwLock<BTreeMap<usize, Known>> = RwLock::new(BTreeMap::new());
+
+/// Makes known what the code at some addresses is, as long as it lives.
+pub(super) struct Registration {
+    start: usize,
+}
+
+impl Registration {
+    /// Makes known what the code at `range` is, which belongs to the value's owner.
+    ///
+    /// # Panics
+    ///
+    /// If the range is empty or longer than 4 GiB, or something is known of it.
+    pub(super) fn new(range: Range<usize>, info: Arc<dyn CodeInfo>) -> Self {
+        assert!(!range.is_empty() && range.len() <= u32::MAX as usize, "bad range of code: {range:x?}");
+        let mut registry = REGISTRY.write().unwrap_or_else(PoisonError::into_inner);
+        let before = registry.insert(range.start, Known { end: range.end, info });
+        drop(registry);
+        // By C3 no other live piece starts there, and those that went away took their entries with them.
+        assert!(before.is_none(), "code at {range:x?} was registered twice");
+        Self { start: range.start }
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        let mut registry = REGISTRY.write().unwrap_or_else(PoisonError::into_inner);
+        let known = registry.remove(&self.start);
+        drop(registry);
+        // After the lock was released: this may drop other code in turn.
+        drop(known);
+    }
+}
 
 /// Calls `then` with what is known about the code at `pc`, and the offset in it. It allocates nothing.
 fn with_code<R>(pc: usize, then: impl FnOnce(&Arc<dyn CodeInfo>, u32) -> R) -> Option<R> {

@@ -24,10 +24,9 @@ use anyhow::Result;
 use std::num::NonZeroU32;
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use waft_core::index::{
-    DataIndex, DefinedGlobalIndex, DefinedMemoryIndex, DefinedTableIndex, ElemIndex, FuncIndex, GlobalIndex,
-    IndexVec, MemoryIndex, TableIndex, TagIndex, TypedIndex,
+    DataIndex, DefinedFuncIndex, DefinedGlobalIndex, DefinedMemoryIndex, DefinedTableIndex, ElemIndex,
+    FuncIndex, GlobalIndex, IndexVec, MemoryIndex, TableIndex, TagIndex, TypedIndex,
 };
 use waft_core::module::{ElemItems, ElemSegment, Shape};
 
@@ -239,7 +238,7 @@ impl InstanceRecord {
             let Some(at) = declared.func_ref else { continue };
             let func_ref = match shape.defined_func(func) {
                 Some(defined) => VmFuncRef {
-                    code: module.code_slots()[defined.index()].load(Ordering::Acquire),
+                    code: module.reference_code(defined),
                     context: self.context.as_ptr(),
                     ty: module.type_id(declared.ty),
                     id: 0,
@@ -387,6 +386,15 @@ impl InstanceRecord {
         let at = self.shape().funcs[func].func_ref?;
         let place = NonNull::new(self.place(self.module.layout().func_ref(at)))?;
         Some(StorePtr::new(self.me().store(), place))
+    }
+    /// Has the reference of a function that was just compiled lead straight to its code. Copies of the reference go on by
+    /// way of the slot. Nobody else reads it now: the instance's guest waits for this thread.
+    pub(super) fn use_code(&self, func: DefinedFuncIndex, code: *const u8) {
+        let shape = self.shape();
+        let Some(at) = shape.funcs[shape.func(func)].func_ref else { return };
+        let place = self.place::<VmFuncRef>(self.module.layout().func_ref(at));
+        // SAFETY: the layout has a `VmFuncRef` there, which `fill_context` has written (I1).
+        unsafe { (&raw mut (*place).code).write(code) };
     }
     /// The object of a memory that it defines.
     pub(crate) fn memory_object(&self, index: DefinedMemoryIndex) -> &MemoryObject {

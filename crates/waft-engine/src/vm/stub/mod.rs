@@ -1,7 +1,7 @@
 //! The crossings between host and guest, in assembly: one file per machine.
 //!
 //! `enter*` call guest code from the host. `exit*` is the code of every host function: guests call it like any other
-//! function, and `libcall_stub` makes that of library calls. `raise` gives up the guest frames of an activation and makes
+//! function, and `libcall_stub` makes that of library calls. `first_call` has a function compiled and goes on there. `raise` gives up the guest frames of an activation and makes
 //! its `enter` return; `land` gives up those inside of one that catches an exception.
 //!
 //! # Invariants
@@ -29,8 +29,8 @@ compile_error!(
 );
 
 use super::activation::{Landing, VmActivation, VmStoreContext, leave_exit};
-pub(super) use isa::Machine;
 pub(super) use isa::libcall_stub;
+pub(super) use isa::{FIRST_CALL_AT, Machine, THUNK_BYTES, thunk};
 use std::ptr;
 
 /// The arguments and results of one call, by the places of `waft_core::convention`.

@@ -7,9 +7,14 @@
 //! when something raises or the stub returns by a jump; both are rare or unavoidable. Shadow stacks (CET) are off in
 //! processes that link this.
 
+mod lazy;
+
+pub(in crate::vm) use lazy::{FIRST_CALL_AT, THUNK_BYTES, thunk};
+
 use super::{ENTERED, INTERRUPTED, RAISED, VmCallFrame, VmHostFunc, leave_exit};
 use crate::vm::activation::{Landing, VmActivation, VmStoreContext};
 use crate::vm::code_memory::arena_contains;
+use crate::vm::thunk;
 use core::arch::naked_asm;
 use std::mem::offset_of;
 use waft_core::layout::store_context;
@@ -467,10 +472,14 @@ impl<'a> Machine<'a> {
         // instruction is readable as well.
         let byte = |at: usize| unsafe { ((pc + at) as *const u8).read() };
         let slot = match first {
+            // A thunk has no frame, and leaves its caller's return address where it is.
+            _ if thunk::contains(pc) => 0,
             // `push rbp`, or `ret`, with or without stack arguments to remove.
             0x55 | 0xc3 | 0xc2 => 0,
             // `mov rbp, rsp` after the push: a REX prefix, an opcode with a ModRM byte, that byte.
             0x48 if byte(1) == 0x89 && byte(2) == 0xe5 => 8,
+            // The end of `first_call`, which has given its frame up: `jmp rax`.
+            0xff if super::contains(pc) && byte(1) == 0xe0 => 0,
             // The end of an exit stub that removes stack arguments: `pop r10`, then `add rsp, rdi` and `jmp r10`.
             0x41 if super::contains(pc) && byte(1) == 0x5a => 0,
             0x48 if super::contains(pc) && byte(1) == 0x01 && byte(2) == 0xfc => {

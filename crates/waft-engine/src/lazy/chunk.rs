@@ -1,0 +1,96 @@
+//! What is known about the functions in a chunk of code, while more are added.
+//!
+//! Signal handlers look here, at faults of guest code: nothing on the way locks, allocates or panics.
+
+use crate::append::AppendList;
+use crate::code::{CodeOrigin, CodeTables, TablesBuilder, search};
+use waft_core::index::DefinedFuncIndex;
+use waft_core::tier::CompiledFunc;
+use waft_core::trap::TrapCode;
+
+/// A function in a chunk.
+pub(crate) struct FuncCode {
+    /// Where it starts, from the start of the chunk.
+    pub(super) start: u32,
+    len: u32,
+    func: DefinedFuncIndex,
+    /// What is known about it, by offsets from its start.
+    pub(super) tables: CodeTables,
+}
+
+impl FuncCode {
+    pub(super) fn new(start: u32, func: DefinedFuncIndex, compiled: &CompiledFunc) -> Self {
+        let mut tables = TablesBuilder::default();
+        tables.add(0, compiled);
+        Self { start, len: compiled.code.len() as u32, func, tables: tables.finish_packed() }
+    }
+}
+
+/// The functions of a chunk, by ascending start: a chunk is filled from its start.
+#[derive(Default)]
+pub(crate) struct ChunkFuncs(AppendList<FuncCode>);
+
+impl ChunkFuncs {
+    /// Adds a function, after all that are there.
+    pub(super) fn push(&self, func: FuncCode) {
+        self.0.push(func);
+    }
+
+    /// The function that holds the code at `offset`.
+    pub(super) fn find(&self, offset: u32) -> Option<&FuncCode> {
+        let at = search(self.0.len(), |at| Some(self.0.get(at)?.start), offset)?;
+        self.0.get(at).filter(|func| offset - func.start < func.len)
+    }
+
+    /// Why the instruction at `offset` traps, if it may.
+    pub(crate) fn trap_code(&self, offset: u32) -> Option<TrapCode> {
+        let func = self.find(offset)?;
+        func.tables.trap_code(offset - func.start)
+    }
+
+    /// Where the code at `offset` comes from.
+    pub(crate) fn origin(&self, offset: u32) -> Option<CodeOrigin> {
+        let func = self.find(offset)?;
+        let origin = func.tables.origin(offset - func.start)?;
+        Some(CodeOrigin { func: func.func, ..origin })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use waft_core::index::TypedIndex;
+    use waft_core::tier::{CodePosition, TrapSite};
+
+    #[test]
+    fn functions_are_found_by_any_of_their_bytes() {
+        let funcs = ChunkFuncs::default();
+        for (start, func) in [(0, 5), (64, 2)] {
+            let compiled = CompiledFunc {
+                code: vec![0; 33],
+                traps: vec![TrapSite { offset: 3, code: TrapCode::UnreachableCodeReached }],
+                positions: vec![CodePosition { code: 1, wasm: 100 * func }],
+                ..CompiledFunc::default()
+            };
+            funcs.push(FuncCode::new(start, DefinedFuncIndex::new(func as usize), &compiled));
+        }
+        let origin = |offset| funcs.origin(offset).map(|it| (it.func.index(), it.module_offset));
+        let wanted = [
+            (0, Some((5, None))),
+            (1, Some((5, Some(500)))),
+            (32, Some((5, Some(500)))),
+            (33, None),
+            (63, None),
+            (64, Some((2, None))),
+            (96, Some((2, Some(200)))),
+            (97, None),
+        ];
+        for (offset, found) in wanted {
+            assert_eq!(origin(offset), found, "{offset}");
+        }
+        assert_eq!(
+            [2, 3, 35, 66, 67].map(|at| funcs.trap_code(at).is_some()),
+            [false, true, false, false, true]
+        );
+    }
+}

@@ -239,6 +239,8 @@ impl<'a> Compiler<'a> {
         }
         let before = self.asm.pos();
         self.operator(op)?;
+        #[cfg(debug_assertions)]
+        self.check_state(op);
         if self.asm.pos() != before {
             self.positions.push(CodePosition { code: before, wasm: self.at });
         }

@@ -544,3 +544,40 @@ impl Compiler<'_> {
         Cond::Ne
     }
 }
+
+#[cfg(debug_assertions)]
+impl Compiler<'_> {
+    /// Checks S1 and S2 between two operators: no register is lost, and none belongs to two.
+    pub(crate) fn check_state(&self, op: &wasmparser::Operator<'_>) {
+        if !self.reachable {
+            return;
+        }
+        let (mut gprs, mut xmms) = (self.free_gprs.0, self.free_xmms.0);
+        let mut take = |set: &mut u16, pool: u16, number: u8| {
+            let bit = 1 << number;
+            assert!(*set & bit == 0, "after {op:?}: register {number} belongs to two");
+            *set |= bit & pool;
+        };
+        assert!(self.settled <= self.stack.len(), "after {op:?}: more operands are settled than there are");
+        // A few of those that are settled stand for all.
+        for (at, operand) in self.stack.iter().enumerate().skip(self.settled.saturating_sub(4)) {
+            let is_settled = matches!(operand.loc, Loc::Slot | Loc::Const(_));
+            assert!(
+                is_settled || at >= self.settled,
+                "after {op:?}: operand {at} is not settled: {operand:?}"
+            );
+            match operand.loc {
+                Loc::Gpr(reg) => take(&mut gprs, self.operand_gprs.0, reg.0),
+                Loc::Xmm(reg) => take(&mut xmms, self.operand_xmms.0, reg.0),
+                _ => {}
+            }
+        }
+        assert_eq!(gprs, self.operand_gprs.0, "after {op:?}: a register is lost: {:?}", self.stack.last());
+        assert_eq!(
+            xmms,
+            self.operand_xmms.0,
+            "after {op:?}: a vector register is lost: {:?}",
+            self.stack.last()
+        );
+    }
+}

@@ -25,6 +25,7 @@ pub const MATRIX: &[Row] = &[
     Row { tier: "cranelift", policy: "on-demand, deterministic", engine: cranelift_deterministic },
     Row { tier: "baseline", policy: "on-demand", engine: baseline_on_demand },
     Row { tier: "baseline", policy: "full collection at every allocation", engine: baseline_gc_full },
+    Row { tier: "baseline", policy: "lazy, full collection at every allocation", engine: baseline_lazy_gc },
     Row { tier: "baseline", policy: "on-demand, deterministic", engine: baseline_deterministic },
 ];
 
@@ -67,6 +68,10 @@ fn baseline_on_demand(mut config: Config) -> Result<Engine> {
 
 fn baseline_gc_full(mut config: Config) -> Result<Engine> {
     Engine::new(baseline(&mut config)?.gc_stress(GcStress::Full))
+}
+
+fn baseline_lazy_gc(mut config: Config) -> Result<Engine> {
+    Engine::new(baseline(&mut config)?.lazy_compilation(true).gc_stress(GcStress::Full))
 }
 
 fn baseline_deterministic(mut config: Config) -> Result<Engine> {

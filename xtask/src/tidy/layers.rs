@@ -4,7 +4,7 @@ use super::Finding;
 use super::tree::Tree;
 
 /// Every crate and those of ours that it may use. A new crate gets its row first.
-const LAYERS: [(&str, &[&str]); 10] = [
+const LAYERS: [(&str, &[&str]); 11] = [
     ("waft-core", &[]),
     ("waft-cranelift", &["waft-core"]),
     // Wires the tiers: the one crate that names them all.

@@ -553,7 +553,7 @@ impl Compiler<'_> {
             return;
         }
         let (mut gprs, mut xmms) = (self.free_gprs.0, self.free_xmms.0);
-        let mut take = |set: &mut u16, pool: u16, number: u8| {
+        let take = |set: &mut u16, pool: u16, number: u8| {
             let bit = 1 << number;
             assert!(*set & bit == 0, "after {op:?}: register {number} belongs to two");
             *set |= bit & pool;

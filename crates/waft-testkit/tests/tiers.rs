@@ -48,18 +48,18 @@ fn make_up(seed: u64) -> Option<Vec<u8>> {
         multi_value_enabled: true,
         saturating_float_to_int_enabled: true,
         sign_extension_ops_enabled: true,
-        tail_call_enabled: seed % 2 == 0,
-        gc_enabled: seed % 3 == 0,
-        exceptions_enabled: seed % 3 == 0,
-        threads_enabled: seed % 5 == 0,
-        memory64_enabled: seed % 4 == 0,
+        tail_call_enabled: seed.is_multiple_of(2),
+        gc_enabled: seed.is_multiple_of(3),
+        exceptions_enabled: seed.is_multiple_of(3),
+        threads_enabled: seed.is_multiple_of(5),
+        memory64_enabled: seed.is_multiple_of(4),
         wide_arithmetic_enabled: true,
         extended_const_enabled: true,
-        custom_page_sizes_enabled: seed % 7 == 0,
+        custom_page_sizes_enabled: seed.is_multiple_of(7),
         disallow_traps: seed % 4 != 1,
         ..wasm_smith::Config::default()
     };
-    config.allow_start_export = seed % 2 == 0;
+    config.allow_start_export = seed.is_multiple_of(2);
     let mut module = wasm_smith::Module::new(config, &mut arbitrary::Unstructured::new(&bytes)).ok()?;
     module.ensure_termination(FUEL).ok()?;
     Some(module.to_bytes())

@@ -158,7 +158,7 @@ impl<T: 'static> Linker<T> {
     /// # let engine = Engine::default();
     /// # let mut store = Store::new(&engine, ());
     /// # let mut linker = Linker::new(&engine);
-    /// let ty = FuncType::new(&engine, [ValType::I32; 2], [ValType::I32]);
+    /// let ty = FuncType::new(&engine, [ValType::I32, ValType::I32], [ValType::I32]);
     /// linker.func_new("host", "max", ty, |_caller, args, results| {
     ///     results[0] = args[0].unwrap_i32().max(args[1].unwrap_i32()).into();
     ///     Ok(())

@@ -294,7 +294,7 @@ impl FuncType {
     /// # use waft::*;
     /// let engine = Engine::default();
     /// let nothing = FuncType::new(&engine, [], []);
-    /// let sum_of_four = FuncType::new(&engine, [ValType::I32; 4], [ValType::I32]);
+    /// let sum_of_four = FuncType::new(&engine, vec![ValType::I32; 4], [ValType::I32]);
     /// assert_eq!(sum_of_four.to_string(), "(func (param i32 i32 i32 i32) (result i32))");
     /// assert!(!nothing.matches(&sum_of_four));
     /// ```

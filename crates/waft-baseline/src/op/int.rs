@@ -153,6 +153,22 @@ impl Compiler<'_> {
         self.push_gpr(ty, dst);
     }
 
+    /// Takes `rax` and `rdx` for an instruction that works on both, with `a`, which was popped, in `rax`.
+    fn take_rax_and_rdx(&mut self, a: &Operand) {
+        if a.loc == Loc::Gpr(RAX) {
+            self.take_gpr(RDX);
+        } else {
+            if a.loc != Loc::Gpr(RDX) {
+                self.take_gpr(RDX);
+            }
+            self.take_gpr(RAX);
+            self.load_gpr(RAX, a);
+            if a.loc != Loc::Gpr(RDX) {
+                self.free(a);
+            }
+        }
+    }
+
     /// Division or remainder.
     pub(crate) fn int_div(&mut self, signed: bool, remainder: bool, ty: Ty) {
         let width = ty.width();
@@ -164,18 +180,7 @@ impl Compiler<'_> {
         self.load_gpr(R11, &b);
         self.free(&b);
         let known = b.constant();
-        if a.loc == Loc::Gpr(RAX) {
-            self.take_gpr(RDX);
-        } else {
-            if a.loc != Loc::Gpr(RDX) {
-                self.take_gpr(RDX);
-            }
-            self.take_gpr(RAX);
-            self.load_gpr(RAX, &a);
-            if a.loc != Loc::Gpr(RDX) {
-                self.free(&a);
-            }
-        }
+        self.take_rax_and_rdx(&a);
         if known.is_none_or(|divisor| divisor == 0) {
             self.asm.test(width, R11, R11);
             self.trap_if(Cond::E, TrapCode::IntegerDivisionByZero);
@@ -417,18 +422,7 @@ impl Compiler<'_> {
         let (a, b) = self.pop2();
         self.load_gpr(R11, &b);
         self.free(&b);
-        if a.loc == Loc::Gpr(RAX) {
-            self.take_gpr(RDX);
-        } else {
-            if a.loc != Loc::Gpr(RDX) {
-                self.take_gpr(RDX);
-            }
-            self.take_gpr(RAX);
-            self.load_gpr(RAX, &a);
-            if a.loc != Loc::Gpr(RDX) {
-                self.free(&a);
-            }
-        }
+        self.take_rax_and_rdx(&a);
         self.asm.mul_wide(signed, Rm::Reg(R11));
         self.push_gpr(Ty::I64, RAX);
         self.push_gpr(Ty::I64, RDX);

@@ -114,16 +114,20 @@ impl<'b> FuncTranslator<'_, 'b> {
         self.push(value);
     }
 
-    /// Multiplies signed lanes and adds neighbours, wrapping. The backend knows the shape: `pmaddwd`.
     fn dot(&mut self) {
         let (a, b) = self.pop2_lanes(I16X8);
+        let value = self.products_added(a, b);
+        self.push(value);
+    }
+
+    /// Multiplies signed lanes and adds neighbours, wrapping. The backend knows the shape for lanes of 16 bits: `pmaddwd`.
+    pub(super) fn products_added(&mut self, a: Value, b: Value) -> Value {
         let a_low = self.builder.ins().swiden_low(a);
         let b_low = self.builder.ins().swiden_low(b);
         let low = self.builder.ins().imul(a_low, b_low);
         let a_high = self.builder.ins().swiden_high(a);
         let b_high = self.builder.ins().swiden_high(b);
         let high = self.builder.ins().imul(a_high, b_high);
-        let value = self.builder.ins().iadd_pairwise(low, high);
-        self.push(value);
+        self.builder.ins().iadd_pairwise(low, high)
     }
 }

@@ -161,13 +161,7 @@ impl FuncTranslator<'_, '_> {
     }
 
     fn signed_dot(&mut self, a: Value, b: Value) -> Value {
-        let a_low = self.builder.ins().swiden_low(a);
-        let b_low = self.builder.ins().swiden_low(b);
-        let low = self.builder.ins().imul(a_low, b_low);
-        let a_high = self.builder.ins().swiden_high(a);
-        let b_high = self.builder.ins().swiden_high(b);
-        let high = self.builder.ins().imul(a_high, b_high);
-        let sums = self.builder.ins().iadd_pairwise(low, high);
+        let sums = self.products_added(a, b);
         // Of all sums of two products only 2 * -128 * -128 is out of range, and it wraps to what no other sum is.
         let least = self.builder.ins().iconst(I16, 0x8000);
         let least = self.builder.ins().splat(I16X8, least);

@@ -24,6 +24,7 @@ pub const MATRIX: &[Row] = &[
     Row { tier: "cranelift", policy: "lazy, full collection at every allocation", engine: cranelift_lazy_gc },
     Row { tier: "cranelift", policy: "on-demand, deterministic", engine: cranelift_deterministic },
     Row { tier: "baseline", policy: "on-demand", engine: baseline_on_demand },
+    Row { tier: "baseline", policy: "minor collection at every allocation", engine: baseline_gc_minor },
     Row { tier: "baseline", policy: "full collection at every allocation", engine: baseline_gc_full },
     Row { tier: "baseline", policy: "lazy, full collection at every allocation", engine: baseline_lazy_gc },
     Row { tier: "baseline", policy: "on-demand, deterministic", engine: baseline_deterministic },
@@ -64,6 +65,10 @@ fn baseline(config: &mut Config) -> Result<&mut Config> {
 
 fn baseline_on_demand(mut config: Config) -> Result<Engine> {
     Engine::new(baseline(&mut config)?)
+}
+
+fn baseline_gc_minor(mut config: Config) -> Result<Engine> {
+    Engine::new(baseline(&mut config)?.gc_stress(GcStress::Minor))
 }
 
 fn baseline_gc_full(mut config: Config) -> Result<Engine> {

@@ -5,7 +5,7 @@ use waft_baseline::Baseline;
 use waft_core::layout::VmLayout;
 use waft_core::module::decode;
 use waft_core::proposal::ProposalSet;
-use waft_core::tier::{CompileRequest, Linkage, Tier, Tunables};
+use waft_core::tier::{CompileRequest, Entry, Linkage, Tier, Tunables};
 
 fn main() {
     let mut args = std::env::args().skip(1);
@@ -27,6 +27,9 @@ fn main() {
                 layout: &layout,
                 tunables: &tunables,
                 linkage: Linkage::Direct,
+                settled: &|_| false,
+                entry: Entry::Start,
+                counts: false,
                 func,
                 body: &wasm[range.clone()],
                 body_offset: range.start,

@@ -6,6 +6,7 @@
 //! * No recursion: nesting lives in [`Compiler::blocks`], so depth costs heap, not host stack.
 
 use crate::control::Block;
+use crate::count::Count;
 use crate::op::exception::TryScope;
 use crate::scan::Scan;
 use crate::tier::Machine;
@@ -35,6 +36,7 @@ pub(crate) struct Workshop {
     refs: Vec<u32>,
     local_refs: Vec<u32>,
     unsaved: Vec<u32>,
+    counts: Vec<Count>,
     traps: Vec<PendingTrap>,
     sites: Vec<TrapSite>,
     positions: Vec<CodePosition>,
@@ -91,12 +93,16 @@ pub(crate) struct Compiler<'a> {
     /// Where the context and the address of the result area are, from the frame pointer.
     pub(crate) context_at: i32,
     pub(crate) area_at: i32,
+    /// Of a function that counts: where it notes the place to go on at, and where its state starts, downwards.
+    pub(crate) resume_at: i32,
+    pub(crate) state_top: u32,
     /// Places in the prologue that take the size of the frame.
     pub(crate) frame_size_at: u32,
     pub(crate) frame_check_at: u32,
     /// Whether some limit was exceeded.
     pub(crate) excess: bool,
 
+    pub(crate) counts: Vec<Count>,
     pub(crate) traps: Vec<PendingTrap>,
     pub(crate) sites: Vec<TrapSite>,
     pub(crate) positions: Vec<CodePosition>,
@@ -148,9 +154,12 @@ impl<'a> Compiler<'a> {
             calls_max: 0,
             context_at: 0,
             area_at: 0,
+            resume_at: 0,
+            state_top: 0,
             frame_size_at: 0,
             frame_check_at: 0,
             excess: false,
+            counts: take(&mut workshop.counts),
             traps: take(&mut workshop.traps),
             sites: take(&mut workshop.sites),
             positions: take(&mut workshop.positions),
@@ -178,6 +187,7 @@ impl<'a> Compiler<'a> {
         workshop.unsaved = this.unsaved;
         workshop.stack = this.stack;
         workshop.refs = this.refs;
+        workshop.counts = this.counts;
         workshop.traps = this.traps;
         workshop.sites = this.sites;
         workshop.positions = this.positions;
@@ -194,6 +204,7 @@ impl<'a> Compiler<'a> {
         self.unsaved.clear();
         self.stack.clear();
         self.refs.clear();
+        self.counts.clear();
         self.traps.clear();
         self.sites.clear();
         self.positions.clear();
@@ -222,6 +233,7 @@ impl<'a> Compiler<'a> {
         }
         self.epilogue();
         self.finish_frame();
+        self.emit_counts();
         self.emit_traps();
         if self.excess {
             return Err("the function exceeds the limits of the baseline compiler".to_owned());

@@ -29,6 +29,8 @@ pub(crate) struct Block {
     stub: (u32, u32),
     /// How many scopes that catch are open, this one included.
     pub(crate) tries: u32,
+    /// Of a loop, which of the counts is its own.
+    count: u32,
 }
 
 /// What opened a block.
@@ -117,7 +119,8 @@ impl<'a> Compiler<'a> {
         let slots_end = if height == 0 { 0 } else { self.stack[height - 1].end };
         let label = Label::NEW;
         let tries = self.tries.len() as u32;
-        self.blocks.push(Block { kind, ty, label, height: height as u32, slots_end, stub: (0, 0), tries });
+        let (height, stub, count) = (height as u32, (0, 0), 0);
+        self.blocks.push(Block { kind, ty, label, height, slots_end, stub, tries, count });
     }
 
     pub(crate) fn innermost(&mut self) -> &mut Block {
@@ -153,7 +156,10 @@ impl<'a> Compiler<'a> {
         self.push_block(Kind::Loop, ty, params.len());
         let mut label = Label::NEW;
         self.asm.bind(&mut label);
-        self.innermost().label = label;
+        let param = if let [ty] = params { Some(Ty::from(*ty)) } else { None };
+        let count = self.count_turn(param);
+        let block = self.innermost();
+        (block.label, block.count) = (label, count);
         Ok(())
     }
 
@@ -224,6 +230,9 @@ impl<'a> Compiler<'a> {
         }
         let mut block = *self.innermost();
         self.blocks.pop();
+        if is_loop {
+            self.set_cost(block.count);
+        }
         if !is_loop && block.label.is_used() {
             self.asm.bind(&mut block.label);
             self.truncate(block.height as usize);

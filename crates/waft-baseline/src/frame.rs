@@ -176,11 +176,16 @@ impl Compiler<'_> {
             self.area_at = self.take_home(8);
             self.asm.store(Width::W64, Mem::at(RBP, self.area_at), ARG_GPRS[1]);
         }
+        if self.request.counts {
+            self.resume_at = self.take_home(8);
+            self.state_top = self.slots_base;
+        }
         self.place_locals(way);
         if self.base_pinned {
             self.asm.load(Width::W64, RDI, Mem::at(RBP, self.context_at));
             self.load_memory_base(R14, RDI, MemoryIndex::from_u32(0));
         }
+        self.count_call();
     }
 
     /// Puts parameters and zeros where locals are.
@@ -188,7 +193,8 @@ impl Compiler<'_> {
         let params = self.sig.params().len();
         for local in 0..self.locals.len() {
             let Local { ty, reg, unsaved, .. } = self.locals[local];
-            if reg.is_none() || unsaved {
+            // Whoever counts has its state in one piece when it asks.
+            if reg.is_none() || unsaved || self.request.counts {
                 self.locals[local].home = self.take_home(ty.slot_bytes());
             }
             if ty == Ty::Ref {

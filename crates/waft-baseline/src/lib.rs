@@ -19,6 +19,7 @@
 mod call;
 mod compiler;
 mod control;
+mod count;
 mod frame;
 mod op;
 mod operator;

@@ -50,7 +50,7 @@ impl Compiler<'_> {
         }
         self.stack.push(Operand { loc, ty, end });
         if self.stack.len() - self.settled > UNSETTLED_MAX {
-            self.settle_at(self.settled, false);
+            self.settle_at(self.settled, self.request.counts);
             self.settled += 1;
         }
     }
@@ -202,11 +202,12 @@ impl Compiler<'_> {
         self.stack[at].loc = Loc::Slot;
     }
 
-    /// Puts all operands into their slots but constants and the `top` topmost ones.
+    /// Puts all operands into their slots but constants and the `top` topmost ones; constants too if other code may take over
+    /// (N1).
     pub(crate) fn settle_below(&mut self, top: usize) {
         let end = self.stack.len() - top;
         for at in self.settled..end {
-            self.settle_at(at, false);
+            self.settle_at(at, self.request.counts);
         }
         self.settled = self.settled.max(end);
     }

@@ -3,7 +3,7 @@
 use crate::compiler::{Compiler, Workshop};
 use std::sync::{Mutex, PoisonError};
 use waft_core::proposal::{Proposal, ProposalSet};
-use waft_core::tier::{CompileError, CompileRequest, CompiledFunc, Tier};
+use waft_core::tier::{CompileError, CompileRequest, CompiledFunc, Entry, Tier};
 
 /// What the processor offers beyond SSE4.1, where code depends on it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -74,6 +74,10 @@ impl Tier for Baseline {
     }
 
     fn compile(&self, request: &CompileRequest<'_>) -> Result<CompiledFunc, CompileError> {
+        if request.entry != Entry::Start {
+            let message = "the baseline compiler enters functions at their start only".to_owned();
+            return Err(CompileError { func: request.func, message });
+        }
         let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let mut workshop = idle().pop().unwrap_or_default();
         let outcome = Compiler::compile(&mut workshop, request, self.machine);

@@ -6,7 +6,7 @@ use waft_core::index::DefinedFuncIndex;
 use waft_core::layout::VmLayout;
 use waft_core::module::decode;
 use waft_core::proposal::ProposalSet;
-use waft_core::tier::{CompileRequest, CompiledFunc, Linkage, Tier, Tunables};
+use waft_core::tier::{CompileRequest, CompiledFunc, Entry, Linkage, Tier, Tunables};
 
 /// What a hostile function may take: many times what it does, and a small part of what a square would.
 const TIME_MAX: Duration = Duration::from_secs(10);
@@ -21,6 +21,9 @@ fn compile_with(tier: &Baseline, wasm: &[u8], linkage: Linkage) -> CompiledFunc 
         layout: &layout,
         tunables: &tunables,
         linkage,
+        settled: &|_| false,
+        entry: Entry::Start,
+        counts: false,
         func,
         body: &wasm[range.clone()],
         body_offset: range.start,

@@ -32,6 +32,8 @@ pub mod store_context {
     pub const FUNCS: u32 = GC + crate::gc::gc_state::SIZE;
     /// `u32`: how many there are, null included.
     pub const FUNCS_COUNT: u32 = FUNCS + 8;
+    /// `*const u8`: the top of the state that code entered at a loop takes: see [`crate::budget`].
+    pub const STATE: u32 = FUNCS + 16;
 }
 
 /// `VmMemory`: a linear memory as code sees it.
@@ -122,6 +124,8 @@ impl VmLayout {
     pub const HEAP: u32 = 40;
     /// `*mut ()`: the engine's own record of the instance; machine code leaves it alone.
     pub const INSTANCE: u32 = 48;
+    /// `*mut [FuncBudget]`: the budget of each defined function, as [`crate::budget`] lays it out; null where no code counts.
+    pub const BUDGETS: u32 = 56;
     const HEADER_BYTES: u32 = 64;
 
     /// The layout for instances of `shape`. Memories come first: they are used most and get the shortest offsets.

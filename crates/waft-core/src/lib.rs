@@ -15,6 +15,7 @@
 
 extern crate alloc;
 
+pub mod budget;
 pub mod convention;
 pub mod gc;
 pub mod index;

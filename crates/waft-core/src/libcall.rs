@@ -98,6 +98,9 @@ libcalls! {
     ElemDrop elem_drop(elem: I32) -> () / LibcallFailed;
     /// Throws an exception; it never returns. `again` is not 0 if a landing lets an exception go on that it does not catch.
     Throw throw(exception: I32, again: I32) -> () / LibcallFailed;
+    /// Says that a budget is used up: the function's calls, or its loops at the loop `loop_at` bytes into the body, where its state
+    /// is `bytes` bytes below `state`. The code to go on with, which has taken the state by then, or 0 to go on.
+    TierUp tier_up(func: I32, loop_at: I32, state: I64, bytes: I32) -> I64 / LibcallFailed;
     /// Finds room for a young object of `bytes` bytes, after a collection if need be.
     GcAlloc gc_alloc(bytes: I32) -> Ref / LibcallFailed;
     /// Makes an array, too large for the nursery, of zeros or nulls.

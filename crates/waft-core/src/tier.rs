@@ -50,6 +50,16 @@ pub enum Linkage {
     Slots,
 }
 
+/// Where code of a function is entered.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Entry {
+    /// At its start, with arguments.
+    Start,
+    /// At the loop whose operator is so many bytes into the body, in the place of code that was in it and has left its state
+    /// ([`crate::budget`]). Its arguments but the context and the result area mean nothing.
+    Loop(u32),
+}
+
 /// One function to compile.
 #[derive(Clone, Copy)]
 pub struct CompileRequest<'a> {
@@ -61,6 +71,13 @@ pub struct CompileRequest<'a> {
     pub tunables: &'a Tunables,
     /// How it calls its neighbours.
     pub linkage: Linkage,
+    /// Which of its neighbours, called through slots otherwise, have the code that they will keep: they may be called
+    /// directly.
+    pub settled: &'a dyn Fn(DefinedFuncIndex) -> bool,
+    /// Where its code is to be entered.
+    pub entry: Entry,
+    /// Whether it charges its budget: see [`crate::budget`].
+    pub counts: bool,
     /// Which function.
     pub func: DefinedFuncIndex,
     /// Its validated body: locals and operators.
@@ -174,6 +191,6 @@ pub trait Tier: Send + Sync {
     ///
     /// # Errors
     ///
-    /// If the function exceeds a limit of the tier.
+    /// If the function exceeds a limit of the tier, or the tier does not do what the request asks for.
     fn compile(&self, request: &CompileRequest<'_>) -> Result<CompiledFunc, CompileError>;
 }

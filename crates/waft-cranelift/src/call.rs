@@ -9,7 +9,7 @@ use cranelift_codegen::ir::{Block, FuncRef, Inst, InstBuilder, SigRef, StackSlot
 use waft_core::convention::{AREA_SLOT_BYTES, Results};
 use waft_core::index::{DefinedFuncIndex, FuncIndex, TableIndex, TypeIndex};
 use waft_core::layout::{POINTER_BYTES, func_import, func_ref, store_context};
-use waft_core::tier::Linkage;
+use waft_core::tier::{Entry, Linkage};
 use waft_core::trap::TrapCode;
 use waft_core::types::{HeapType, ValType};
 
@@ -59,12 +59,12 @@ impl FuncTranslator<'_, '_> {
                 let context = self.load_constant(I64, self.vm.context, at + func_import::CONTEXT);
                 self.call_pointer(ty, &Callee { code, context }, kind);
             }
-            (Some(_), Linkage::Direct) => {
+            (Some(defined), linkage) if linkage == Linkage::Direct || self.is_settled(defined) => {
                 let neighbour = self.neighbour(func);
                 let args = self.args(ty, self.vm.context, kind);
                 self.emit_call(ty, CallTarget::Neighbour(neighbour), &args, kind);
             }
-            (Some(defined), Linkage::Slots) => {
+            (Some(defined), _) => {
                 let code = self.load_slot(defined);
                 let context = self.vm.context;
                 self.call_pointer(ty, &Callee { code, context }, kind);
@@ -112,6 +112,11 @@ impl FuncTranslator<'_, '_> {
         let flags = flags.with_trap_code(Some(clif_trap(TrapCode::IndirectCallToNull)));
         let found = self.builder.ins().load(I32, flags, reference, func_ref::TYPE as i32);
         self.trap_unless_type(found, wanted, ty, TrapCode::BadSignature);
+    }
+
+    /// Whether a neighbour has the code that it will keep; the function itself gets it now, unless it is entered elsewhere.
+    fn is_settled(&self, func: DefinedFuncIndex) -> bool {
+        func == self.request.func && self.request.entry == Entry::Start || (self.request.settled)(func)
     }
 
     fn load_slot(&mut self, func: DefinedFuncIndex) -> Value {

@@ -163,6 +163,7 @@ impl<'a> FuncTranslator<'a, '_> {
     pub(crate) fn loop_(&mut self, ty: BlockType) -> TranslateResult {
         let types = self.block_types(ty)?;
         let params = types.params;
+        self.arrive()?;
         let header = self.label_block(params);
         self.jump(header, params.len());
         self.push_frame(FrameKind::Loop, types, Some(header));

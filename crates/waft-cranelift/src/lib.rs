@@ -11,6 +11,7 @@
 
 #![forbid(unsafe_code)]
 
+mod arrival;
 mod atomic;
 mod call;
 mod cast;

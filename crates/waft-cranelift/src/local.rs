@@ -67,7 +67,7 @@ impl FuncTranslator<'_, '_> {
         variable.as_u32()
     }
 
-    fn set_local(&mut self, local: u32, value: Value) {
+    pub(crate) fn set_local(&mut self, local: u32, value: Value) {
         match self.homed(local) {
             Some(at) => self.store_local(at, value),
             None => self.builder.def_var(Variable::from_u32(local), value),

@@ -11,6 +11,7 @@
 //!
 //! Which operator does what: `operator.rs`. Each family of operators: the file of its noun.
 
+use crate::arrival::Arrival;
 use crate::context::VmValues;
 use crate::control::Frame;
 use crate::exception::TryScope;
@@ -74,6 +75,8 @@ pub(crate) struct FuncTranslator<'a, 'b> {
     pub(crate) roots: EntitySet<Value>,
     /// Locals that are variables and hold such.
     pub(crate) ref_locals: EntitySet<Variable>,
+    /// Where code that is entered at a loop takes its state, until it comes to the loop.
+    pub(crate) arrival: Option<Arrival>,
     /// The operands. Those from [`KEPT_OPERANDS`] on have homes: what stands here tells their types.
     stack: Vec<Value>,
     /// Where the operator stands, in bytes from the start of the body.
@@ -116,6 +119,7 @@ impl<'a, 'b> FuncTranslator<'a, 'b> {
             homes: Homes::default(),
             roots: EntitySet::new(),
             ref_locals: EntitySet::new(),
+            arrival: None,
             stack: Vec::new(),
             at: 0,
         };
@@ -131,6 +135,7 @@ impl<'a, 'b> FuncTranslator<'a, 'b> {
         self.choose_variables(&body).map_err(unreadable)?;
         self.enter_function(entry);
         self.declare_locals(&body)?;
+        self.expect_arrival(&body)?;
         let mut operators = body.get_operators_reader().map_err(unreadable)?;
         while !operators.eof() {
             self.set_position(operators.original_position() as usize);
@@ -141,7 +146,7 @@ impl<'a, 'b> FuncTranslator<'a, 'b> {
                 self.dead_operator(&op);
             }
         }
-        Ok(())
+        self.check_arrived()
     }
 
     fn set_position(&mut self, offset: usize) {
@@ -198,6 +203,16 @@ impl<'a, 'b> FuncTranslator<'a, 'b> {
     pub(crate) fn peek(&mut self) -> Value {
         let value = *self.stack.last().expect("validation balances the operand stack");
         self.load_operand(self.stack.len() - 1).unwrap_or(value)
+    }
+
+    /// All operands, lowest first: none of them has a home.
+    pub(crate) fn operands_mut(&mut self) -> Option<&mut [Value]> {
+        if self.stack.len() > KEPT_OPERANDS { None } else { Some(&mut self.stack) }
+    }
+
+    /// Where the operator stands, in bytes from the start of the body.
+    pub(crate) fn at(&self) -> u32 {
+        self.at
     }
 
     /// The `count` values on top of the operand stack, which stay; the top is last.

@@ -47,6 +47,14 @@ impl ModuleCode {
         }
     }
 
+    /// The code, if it comes as it is called.
+    pub(crate) fn lazy(&self) -> Option<&Arc<LazyCode>> {
+        match self {
+            Self::Whole(_) => None,
+            Self::Lazy(code) => Some(code),
+        }
+    }
+
     /// Bytes of machine code that are there.
     pub(crate) fn len(&self) -> usize {
         match self {

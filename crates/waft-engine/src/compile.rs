@@ -11,13 +11,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use waft_core::index::{DefinedFuncIndex, TypedIndex};
 use waft_core::layout::VmLayout;
 use waft_core::module::{BodyToValidate, BodyValidator, Shape, decode};
-use waft_core::tier::{CompileRequest, CompiledFunc, Linkage};
+use waft_core::tier::{CompileRequest, CompiledFunc, Entry, Linkage, Tier};
 
 /// Compiles a module, or makes it ready to be compiled as it is called.
 pub(crate) fn module(engine: &Engine, wasm: Arc<[u8]>) -> Result<ModuleInner> {
     let shape = validate(engine, &wasm)?;
-    let code = if engine.config().lazy_compilation {
-        ModuleCode::Lazy(Arc::new(LazyCode::new(&shape)?))
+    let code = if engine.is_lazy() {
+        ModuleCode::Lazy(Arc::new(LazyCode::new(engine, &shape)?))
     } else {
         let layout = VmLayout::new(&shape);
         ModuleCode::Whole(linked(engine, &shape, &layout, &wasm)?.publish()?)
@@ -31,14 +31,53 @@ pub(crate) fn linked(engine: &Engine, shape: &Shape, layout: &VmLayout, wasm: &[
     LinkedCode::link(shape, &funcs)
 }
 
-/// Compiles one function of a module that is compiled as it is called.
+/// Compiles one function of a module that is compiled as it is called, as it is first.
 ///
 /// # Errors
 ///
 /// What the tier has against it, in the words with which [`module`] would refuse the module.
 pub(crate) fn called(module: &ModuleInner, func: DefinedFuncIndex) -> Result<CompiledFunc, String> {
-    let (engine, wasm) = (module.engine(), module.wasm().bytes());
-    function(engine, module.shape(), module.layout(), wasm, Linkage::Slots, func)
+    let counts = module.engine().optimizer().is_some();
+    one(module, module.engine().first_tier(), (func, Entry::Start), counts)
+}
+
+/// Compiles one function of such a module anew, as well as it can be.
+///
+/// # Errors
+///
+/// What the tier has against it.
+pub(crate) fn optimized(
+    module: &ModuleInner,
+    func: DefinedFuncIndex,
+    entry: Entry,
+) -> Result<CompiledFunc, String> {
+    one(module, module.engine().tier(), (func, entry), false)
+}
+
+fn one(
+    module: &ModuleInner,
+    tier: &dyn Tier,
+    (func, entry): (DefinedFuncIndex, Entry),
+    counts: bool,
+) -> Result<CompiledFunc, String> {
+    let shape = module.shape();
+    let range = module.body(func).ok_or("the module does not have its bodies any more")?;
+    compile(
+        shape,
+        tier,
+        &CompileRequest {
+            shape,
+            layout: module.layout(),
+            tunables: module.engine().tunables(),
+            linkage: Linkage::Slots,
+            settled: &|func| module.is_settled(func),
+            entry,
+            counts,
+            func,
+            body: &module.wasm().bytes()[range.clone()],
+            body_offset: range.start,
+        },
+    )
 }
 
 /// Decodes and validates a module.
@@ -84,8 +123,20 @@ fn functions(engine: &Engine, shape: &Shape, layout: &VmLayout, wasm: &[u8]) -> 
         |(), turn| {
             let at = order[turn];
             let func = DefinedFuncIndex::new(at);
-            let compiled =
-                function(engine, shape, layout, wasm, Linkage::Direct, func).map_err(Error::msg)?;
+            let range = shape.bodies[func].clone();
+            let request = CompileRequest {
+                shape,
+                layout,
+                tunables: engine.tunables(),
+                linkage: Linkage::Direct,
+                settled: &|_| true,
+                entry: Entry::Start,
+                counts: false,
+                func,
+                body: &wasm[range.clone()],
+                body_offset: range.start,
+            };
+            let compiled = compile(shape, engine.tier(), &request).map_err(Error::msg)?;
             *slots[at].lock().unwrap_or_else(PoisonError::into_inner) = compiled;
             Ok(())
         },
@@ -93,25 +144,10 @@ fn functions(engine: &Engine, shape: &Shape, layout: &VmLayout, wasm: &[u8]) -> 
     Ok(slots.into_iter().map(|slot| slot.into_inner().unwrap_or_else(PoisonError::into_inner)).collect())
 }
 
-fn function(
-    engine: &Engine,
-    shape: &Shape,
-    layout: &VmLayout,
-    wasm: &[u8],
-    linkage: Linkage,
-    func: DefinedFuncIndex,
-) -> Result<CompiledFunc, String> {
-    let range = shape.bodies[func].clone();
-    let compiled = engine.tier().compile(&CompileRequest {
-        shape,
-        layout,
-        tunables: engine.tunables(),
-        linkage,
-        func,
-        body: &wasm[range.clone()],
-        body_offset: range.start,
-    });
-    compiled.map_err(|error| format!("function {}: {}", func.index() + shape.imported_funcs, error.message))
+fn compile(shape: &Shape, tier: &dyn Tier, request: &CompileRequest<'_>) -> Result<CompiledFunc, String> {
+    tier.compile(request).map_err(|error| {
+        format!("function {}: {}", request.func.index() + shape.imported_funcs, error.message)
+    })
 }
 
 /// Less work than this is not worth a second thread.

@@ -13,6 +13,49 @@ use waft_core::tier::{Tier, Tunables};
 /// ```
 pub use crate::vm::GcStress;
 
+/// Which compilers an engine uses, and when.
+///
+/// ```
+/// use waft::*;
+///
+/// let mut config = Config::new();
+/// config.tier(TierChoice::Optimized);
+/// // A tier of one's own can be given as well.
+/// config.tier(waft_tiers::baseline_tier().map_err(Error::msg)?);
+/// # Ok::<(), Error>(())
+/// ```
+#[derive(Clone, Default)]
+#[non_exhaustive]
+pub enum TierChoice {
+    /// Functions are compiled by the baseline tier when they are first called. Those that turn out to be hot are compiled anew by
+    /// the optimizing tier, in the background, and so are loops that run for long.
+    #[default]
+    Auto,
+    /// The baseline tier alone: it compiles fast, and its code is a little slower.
+    Baseline,
+    /// The optimizing tier alone.
+    Optimized,
+    /// This one alone.
+    Only(Arc<dyn Tier>),
+}
+
+impl std::fmt::Debug for TierChoice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Auto => f.write_str("Auto"),
+            Self::Baseline => f.write_str("Baseline"),
+            Self::Optimized => f.write_str("Optimized"),
+            Self::Only(tier) => f.debug_tuple("Only").field(&tier.name()).finish(),
+        }
+    }
+}
+
+impl From<Arc<dyn Tier>> for TierChoice {
+    fn from(tier: Arc<dyn Tier>) -> Self {
+        Self::Only(tier)
+    }
+}
+
 /// The setup of an [`Engine`](crate::Engine).
 ///
 /// ```
@@ -32,7 +75,8 @@ pub struct Config {
     pub(crate) lazy_compilation: bool,
     pub(crate) proposals: ProposalSet,
     pub(crate) tunables: Tunables,
-    pub(crate) tier: Option<Arc<dyn Tier>>,
+    pub(crate) tier: TierChoice,
+    pub(crate) tier_stress: Option<u64>,
     pub(crate) gc_stress: GcStress,
     pub(crate) cache: Option<Cache>,
 }
@@ -47,7 +91,8 @@ impl std::fmt::Debug for Config {
             .field("tunables", &self.tunables)
             .field("gc_stress", &self.gc_stress)
             .field("cache", &self.cache)
-            .field("tier", &self.tier.as_ref().map(|tier| tier.name()))
+            .field("tier", &self.tier)
+            .field("tier_stress", &self.tier_stress)
             .finish()
     }
 }
@@ -120,7 +165,8 @@ impl Config {
             lazy_compilation: false,
             proposals: ProposalSet::on_by_default(),
             tunables: Tunables::default(),
-            tier: None,
+            tier: TierChoice::Auto,
+            tier_stress: None,
             gc_stress: GcStress::Off,
             cache: None,
         }
@@ -159,6 +205,7 @@ impl Config {
     }
 
     /// Whether functions are compiled when they are first called, instead of all of them by [`Module::new`]; off by default.
+    /// With [`TierChoice::Auto`] they always are.
     ///
     /// A module starts sooner, and what is never called takes no time and no memory; what is called runs somewhat slower,
     /// because calls within a module go by way of a table. Modules are decoded and validated as a whole all the same. A
@@ -170,7 +217,7 @@ impl Config {
     ///
     /// ```
     /// # use waft::*;
-    /// let engine = Engine::new(Config::new().lazy_compilation(true))?;
+    /// let engine = Engine::new(Config::new().tier(TierChoice::Optimized).lazy_compilation(true))?;
     /// let module = Module::new(&engine, "(module (func $start) (start $start) (func $unused))")?;
     /// assert_eq!(module.code_size(), 0);
     /// Instance::new(&mut Store::new(&engine, ()), &module, &[])?;
@@ -182,18 +229,43 @@ impl Config {
         self
     }
 
-    /// The tier that compiles modules, instead of the one that is built in: a test may bring its own.
+    /// Which compilers modules go through: [`TierChoice::Auto`] by default.
+    ///
+    /// What a program does is the same whichever it is: results, traps, backtraces, limits.
     ///
     /// ```
     /// # use waft::*;
-    /// // This is the one that is used anyway.
-    /// let tier = waft_tiers::default_tier().map_err(Error::msg)?;
-    /// let engine = Engine::new(Config::new().tier(tier))?;
-    /// Module::new(&engine, "(module (func))")?;
+    /// for choice in [TierChoice::Auto, TierChoice::Baseline, TierChoice::Optimized] {
+    ///     let engine = Engine::new(Config::new().tier(choice))?;
+    ///     Module::new(&engine, "(module (func))")?;
+    /// }
     /// # Ok::<(), Error>(())
     /// ```
-    pub fn tier(&mut self, tier: Arc<dyn Tier>) -> &mut Self {
-        self.tier = Some(tier);
+    pub fn tier(&mut self, tier: impl Into<TierChoice>) -> &mut Self {
+        self.tier = tier.into();
+        self
+    }
+
+    /// Has [`TierChoice::Auto`] switch tiers at random places and times, by numbers from this seed, in place of what is hot; for
+    /// tests. Nothing is compiled in the background then: one seed gives one course of things, in a program of one thread.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// let engine = Engine::new(Config::new().tier_stress(Some(1)))?;
+    /// let module = Module::new(&engine, r#"(module (func (export "sum") (param i32) (result i32) (local i32)
+    ///     (loop (local.set 1 (i32.add (local.get 1) (local.get 0)))
+    ///         (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
+    ///     local.get 1))"#)?;
+    /// let mut store = Store::new(&engine, ());
+    /// let instance = Instance::new(&mut store, &module, &[])?;
+    /// let sum = instance.get_typed_func::<i32, i32>(&mut store, "sum")?;
+    /// for _ in 0..10 {
+    ///     assert_eq!(sum.call(&mut store, 1000)?, 500_500);
+    /// }
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn tier_stress(&mut self, seed: Option<u64>) -> &mut Self {
+        self.tier_stress = seed;
         self
     }
 

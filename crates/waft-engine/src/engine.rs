@@ -1,6 +1,7 @@
 //! The engine: what modules and stores share.
 
-use crate::config::Config;
+use crate::config::{Config, TierChoice};
+use crate::tier_up::Optimizer;
 use crate::type_registry::TypeRegistry;
 use anyhow::Result;
 use std::sync::Arc;
@@ -25,7 +26,10 @@ pub struct Engine(Arc<EngineInner>);
 
 struct EngineInner {
     config: Config,
+    /// What modules are compiled with as a whole, and functions where there is no optimizer.
     tier: Arc<dyn Tier>,
+    /// What functions are compiled with first, and what makes them anew.
+    auto: Option<(Arc<dyn Tier>, Optimizer)>,
     types: Arc<TypeRegistry>,
 }
 
@@ -63,14 +67,30 @@ impl Engine {
     pub fn new(config: &Config) -> Result<Self> {
         config.check()?;
         let tier = match &config.tier {
-            Some(tier) => tier.clone(),
-            None => waft_tiers::default_tier().map_err(anyhow::Error::msg)?,
+            TierChoice::Auto | TierChoice::Optimized => waft_tiers::optimized_tier(),
+            TierChoice::Baseline => waft_tiers::baseline_tier(),
+            TierChoice::Only(tier) => Ok(tier.clone()),
         };
-        let gaps: Vec<_> =
-            tier.gaps().iter().filter(|gap| config.proposals.contains(*gap)).map(|gap| gap.name()).collect();
-        anyhow::ensure!(gaps.is_empty(), "the tier `{}` does not support {}", tier.name(), gaps.join(", "));
+        let tier = tier.map_err(anyhow::Error::msg)?;
+        let auto = match &config.tier {
+            TierChoice::Auto => {
+                let first = waft_tiers::baseline_tier().map_err(anyhow::Error::msg)?;
+                Some((first, Optimizer::new(config.tier_stress)))
+            }
+            _ => None,
+        };
+        for tier in [Some(&tier), auto.as_ref().map(|(first, _)| first)].into_iter().flatten() {
+            let gaps: Vec<_> = tier.gaps().iter().filter(|gap| config.proposals.contains(*gap)).collect();
+            let names: Vec<_> = gaps.iter().map(|gap| gap.name()).collect();
+            anyhow::ensure!(
+                gaps.is_empty(),
+                "the tier `{}` does not support {}",
+                tier.name(),
+                names.join(", ")
+            );
+        }
         let types = Arc::new(TypeRegistry::new()?);
-        Ok(Self(Arc::new(EngineInner { config: config.clone(), tier, types })))
+        Ok(Self(Arc::new(EngineInner { config: config.clone(), tier, auto, types })))
     }
 
     /// Its setup.
@@ -90,8 +110,24 @@ impl Engine {
         Arc::ptr_eq(&one.0, &other.0)
     }
 
+    /// The tier that compiles whole modules.
     pub(crate) fn tier(&self) -> &dyn Tier {
         &*self.0.tier
+    }
+    /// The tier that compiles functions when they are called.
+    pub(crate) fn first_tier(&self) -> &dyn Tier {
+        match &self.0.auto {
+            Some((first, _)) => &**first,
+            None => &*self.0.tier,
+        }
+    }
+    /// What compiles hot functions anew, if the engine does that.
+    pub(crate) fn optimizer(&self) -> Option<&Optimizer> {
+        self.0.auto.as_ref().map(|(_, optimizer)| optimizer)
+    }
+    /// Whether functions are compiled when they are called.
+    pub(crate) fn is_lazy(&self) -> bool {
+        self.0.auto.is_some() || self.0.config.lazy_compilation
     }
     pub(crate) fn tunables(&self) -> &Tunables {
         &self.0.config.tunables

@@ -17,15 +17,18 @@
 
 use crate::code::{CodeTables, FUNC_ALIGN, KnownCode, ModuleCode, RegisteredCode, check_code_bytes};
 use crate::compile;
+use crate::engine::Engine;
 use crate::module::ModuleInner;
+use crate::tier_up::TierUp;
 use crate::vm::{self, CodeChunk, thunk};
 use anyhow::{Context as _, Error, Result, ensure};
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use waft_core::index::{DefinedFuncIndex, TypedIndex};
 use waft_core::module::Shape;
-use waft_core::tier::CompiledFunc;
+use waft_core::tier::{CompiledFunc, Entry};
 
 mod chunk;
 
@@ -45,6 +48,7 @@ pub(crate) struct LazyCode {
     filling: Mutex<Option<Arc<Chunk>>>,
     chunk_bytes: usize,
     progress: Mutex<Progress>,
+    tier_up: Option<TierUp>,
     /// Notified when a function is not being compiled any more.
     progressed: Condvar,
     funcs: AtomicUsize,
@@ -57,6 +61,17 @@ struct Progress {
     running: HashSet<DefinedFuncIndex>,
     /// What the tier said of those that it cannot compile.
     refused: HashMap<DefinedFuncIndex, String>,
+}
+
+/// Why a function was compiled.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Reason {
+    /// It was called for the first time.
+    FirstCall,
+    /// It was called often.
+    Calls,
+    /// Its loops went around often.
+    Loops,
 }
 
 /// A piece of memory with the functions in it.
@@ -92,7 +107,7 @@ impl LazyCode {
     /// # Errors
     ///
     /// If the system has no memory for thunks, or forbids code that is made at run time.
-    pub(crate) fn new(shape: &Shape) -> Result<Self> {
+    pub(crate) fn new(engine: &Engine, shape: &Shape) -> Result<Self> {
         thunk::provide(shape.defined_funcs()).context("cannot map code")?;
         let bodies: usize = shape.bodies.values().map(ExactSizeIterator::len).sum();
         let (least, most) = CHUNK_BYTES.into_inner();
@@ -101,10 +116,16 @@ impl LazyCode {
             filling: Mutex::new(None),
             chunk_bytes: bodies.saturating_mul(CODE_PER_BODY_BYTE).clamp(least, most),
             progress: Mutex::default(),
+            tier_up: engine.optimizer().map(|optimizer| TierUp::new(shape, optimizer)),
             progressed: Condvar::new(),
             funcs: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
         })
+    }
+
+    /// What is known about better code, if that is made.
+    pub(crate) fn tier_up(&self) -> Option<&TierUp> {
+        self.tier_up.as_ref()
     }
 
     /// How many functions are compiled.
@@ -148,22 +169,20 @@ impl LazyCode {
     }
 
     /// Writes the code of a function into memory and makes it known. Where it is.
-    fn add(
+    pub(crate) fn add(
         &self,
         module: &Arc<ModuleInner>,
         func: DefinedFuncIndex,
+        entry: Entry,
         compiled: &CompiledFunc,
+        reason: Reason,
     ) -> Result<*mut u8> {
-        ensure!(
-            compiled.relocs.is_empty(),
-            "the tier was asked for calls through slots and made direct ones"
-        );
         let mut filling = self.filling.lock().unwrap_or_else(PoisonError::into_inner);
         let bytes = self.len() + compiled.code.len();
         check_code_bytes(bytes)?;
         let align = FUNC_ALIGN.max(compiled.align as usize);
-        let append = |chunk: Arc<Chunk>| Some((chunk.memory.append(&compiled.code, align)?, chunk));
-        let (start, chunk) = match filling.clone().and_then(append) {
+        let fits = |chunk: &Arc<Chunk>| chunk.memory.next(align, compiled.code.len());
+        let (start, chunk) = match filling.as_ref().and_then(|chunk| Some((fits(chunk)?, chunk.clone()))) {
             Some(found) => found,
             None => {
                 if let Some(full) = filling.take() {
@@ -171,13 +190,19 @@ impl LazyCode {
                 }
                 let chunk = self.add_chunk(module, compiled.code.len())?;
                 *filling = Some(chunk.clone());
-                append(chunk).context("a function does not fit into a chunk of its size")?
+                (fits(&chunk).context("a function does not fit into a chunk of its size")?, chunk)
             }
         };
-        chunk.funcs.push(FuncCode::new(start, func, compiled));
+        let at = chunk.memory.at(start);
+        let code = linked(module, func, compiled, at.addr())?;
+        let appended = chunk.memory.append(&code, align);
+        ensure!(appended == Some(start), "somebody else fills this chunk of code");
+        chunk.funcs.push(FuncCode::new(start, func, entry, compiled, reason));
         self.bytes.store(bytes, Ordering::Relaxed);
-        self.funcs.fetch_add(1, Ordering::Relaxed);
-        Ok(chunk.memory.at(start))
+        if reason == Reason::FirstCall {
+            self.funcs.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(at)
     }
 
     fn add_chunk(&self, module: &Arc<ModuleInner>, bytes_min: usize) -> Result<Arc<Chunk>> {
@@ -189,6 +214,33 @@ impl LazyCode {
         self.chunks.push(chunk.clone());
         Ok(chunk)
     }
+}
+
+/// The code of a function that is to stand at `at`, with its calls to neighbours whose code stays where it is (T1 in
+/// `tier_up.rs`).
+fn linked<'c>(
+    module: &ModuleInner,
+    func: DefinedFuncIndex,
+    compiled: &'c CompiledFunc,
+    at: usize,
+) -> Result<Cow<'c, [u8]>> {
+    let mut code = Cow::Borrowed(&compiled.code[..]);
+    for reloc in &compiled.relocs {
+        let callee = module.shape().defined_func(reloc.target).context("a direct call leaves the module")?;
+        let target = if module.is_settled(callee) {
+            module.code_slots()[callee.index()].load(Ordering::Acquire).addr()
+        } else {
+            ensure!(callee == func, "the tier calls a function directly whose code may change");
+            at
+        };
+        let from = at + reloc.offset as usize;
+        let distance = (target as i64).wrapping_sub(from as i64) + i64::from(reloc.addend);
+        let distance =
+            i32::try_from(distance).context("a function is too far away from one that it calls")?;
+        let place = code.to_mut().get_mut(reloc.offset as usize..).and_then(<[u8]>::first_chunk_mut);
+        *place.context("a relocation lies outside of its function")? = distance.to_le_bytes();
+    }
+    Ok(code)
 }
 
 impl ModuleInner {
@@ -216,7 +268,7 @@ impl ModuleInner {
                 return Err(Error::msg(message));
             }
         };
-        let code = lazy.add(self, func, &compiled)?;
+        let code = lazy.add(self, func, Entry::Start, &compiled, Reason::FirstCall)?;
         // Whoever calls the function from here on finds its code, and all that is known about it (L1).
         slot.store(code, Ordering::Release);
         drop(turn);

@@ -5,6 +5,7 @@ use crate::cache::Cache;
 use crate::code::{CompiledCode, ModuleCode};
 use crate::compile;
 use crate::engine::Engine;
+use crate::tier_up::{FuncBudget, TierUp};
 use crate::type_registry::ModuleTypes;
 use crate::types::{ExportType, ExternType, ImportType};
 use crate::vm::thunk;
@@ -187,13 +188,27 @@ impl ModuleInner {
     pub(crate) fn code_slots(&self) -> &[AtomicPtr<u8>] {
         &self.code_slots
     }
-    /// What references and exports of a defined function call: its code if it is there.
+    /// What references and exports of a defined function call: its code if it is there to stay.
     pub(crate) fn reference_code(&self, func: DefinedFuncIndex) -> *const u8 {
-        let code = self.code_slots[func.index()].load(Ordering::Acquire);
-        match self.code {
-            ModuleCode::Lazy(_) if code == thunk::first_call(func) => thunk::through_slot(func),
-            _ => code,
+        if self.is_settled(func) {
+            self.code_slots[func.index()].load(Ordering::Acquire)
+        } else {
+            thunk::through_slot(func)
         }
+    }
+    /// Whether a function has the code that it will keep.
+    pub(crate) fn is_settled(&self, func: DefinedFuncIndex) -> bool {
+        match &self.code {
+            ModuleCode::Whole(_) => true,
+            ModuleCode::Lazy(code) => match code.tier_up() {
+                Some(tier_up) => tier_up.is_settled(func),
+                None => self.code_slots[func.index()].load(Ordering::Acquire) != thunk::first_call(func),
+            },
+        }
+    }
+    /// The budgets of its functions; none if no code counts.
+    pub(crate) fn budgets(&self) -> &[FuncBudget] {
+        self.code.lazy().and_then(|code| code.tier_up()).map_or(&[], TierUp::budgets)
     }
     /// Refuses a module that was only decoded.
     pub(crate) fn check_compiled(&self) -> Result<()> {

@@ -2,83 +2,63 @@
 //!
 //! A row that is added here is tested by all that is tested, and has a list of expected failures of its own.
 
-use waft::{Config, Engine, Error, GcStress, Result};
+use waft::{Config, Engine, GcStress, Result, TierChoice};
 
 /// One way to run guests.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Row {
     /// The tier that compiles; also the name of the list under `tests/expect-fail/`.
     pub tier: &'static str,
     /// Where instances come from.
     pub policy: &'static str,
-    /// Makes the engine, whose proposals are set already.
-    pub engine: fn(Config) -> Result<Engine>,
+    choice: TierChoice,
+    setup: fn(&mut Config) -> &mut Config,
 }
+
+impl Row {
+    /// Makes the engine, whose proposals are set already.
+    ///
+    /// # Errors
+    ///
+    /// If the engine cannot be had here.
+    pub fn engine(&self, mut config: Config) -> Result<Engine> {
+        Engine::new((self.setup)(config.tier(self.choice.clone())))
+    }
+}
+
+const fn row(choice: TierChoice, policy: &'static str, setup: fn(&mut Config) -> &mut Config) -> Row {
+    let tier = match choice {
+        TierChoice::Baseline => "baseline",
+        TierChoice::Optimized => "cranelift",
+        _ => "auto",
+    };
+    Row { tier, policy, choice, setup }
+}
+
+use TierChoice::{Auto, Baseline, Optimized};
+
+const ON_DEMAND: &str = "on-demand";
+const GC_MINOR: &str = "minor collection at every allocation";
+const GC_FULL: &str = "full collection at every allocation";
+const LAZY_GC: &str = "lazy, full collection at every allocation";
+const DETERMINISTIC: &str = "on-demand, deterministic";
 
 /// All of them.
 pub const MATRIX: &[Row] = &[
-    Row { tier: "cranelift", policy: "on-demand", engine: cranelift_on_demand },
-    Row { tier: "cranelift", policy: "minor collection at every allocation", engine: cranelift_gc_minor },
-    Row { tier: "cranelift", policy: "full collection at every allocation", engine: cranelift_gc_full },
-    Row { tier: "cranelift", policy: "lazy", engine: cranelift_lazy },
-    Row { tier: "cranelift", policy: "lazy, full collection at every allocation", engine: cranelift_lazy_gc },
-    Row { tier: "cranelift", policy: "on-demand, deterministic", engine: cranelift_deterministic },
-    Row { tier: "baseline", policy: "on-demand", engine: baseline_on_demand },
-    Row { tier: "baseline", policy: "minor collection at every allocation", engine: baseline_gc_minor },
-    Row { tier: "baseline", policy: "full collection at every allocation", engine: baseline_gc_full },
-    Row { tier: "baseline", policy: "lazy, full collection at every allocation", engine: baseline_lazy_gc },
-    Row { tier: "baseline", policy: "on-demand, deterministic", engine: baseline_deterministic },
+    row(Optimized, ON_DEMAND, |config| config),
+    row(Optimized, GC_MINOR, |config| config.gc_stress(GcStress::Minor)),
+    row(Optimized, GC_FULL, |config| config.gc_stress(GcStress::Full)),
+    row(Optimized, "lazy", |config| config.lazy_compilation(true)),
+    row(Optimized, LAZY_GC, |config| config.lazy_compilation(true).gc_stress(GcStress::Full)),
+    row(Optimized, DETERMINISTIC, |config| config.deterministic(true)),
+    row(Baseline, ON_DEMAND, |config| config),
+    row(Baseline, GC_MINOR, |config| config.gc_stress(GcStress::Minor)),
+    row(Baseline, GC_FULL, |config| config.gc_stress(GcStress::Full)),
+    row(Baseline, LAZY_GC, |config| config.lazy_compilation(true).gc_stress(GcStress::Full)),
+    row(Baseline, DETERMINISTIC, |config| config.deterministic(true)),
+    row(Auto, ON_DEMAND, |config| config),
+    row(Auto, "switched at random", |config| config.tier_stress(Some(1))),
+    row(Auto, "switched at random, full collection at every allocation", |config| {
+        config.tier_stress(Some(2)).gc_stress(GcStress::Full)
+    }),
 ];
-
-fn cranelift_on_demand(config: Config) -> Result<Engine> {
-    Engine::new(&config)
-}
-
-fn cranelift_gc_minor(mut config: Config) -> Result<Engine> {
-    Engine::new(config.gc_stress(GcStress::Minor))
-}
-
-fn cranelift_gc_full(mut config: Config) -> Result<Engine> {
-    Engine::new(config.gc_stress(GcStress::Full))
-}
-
-fn cranelift_lazy(mut config: Config) -> Result<Engine> {
-    Engine::new(config.lazy_compilation(true))
-}
-
-fn cranelift_lazy_gc(mut config: Config) -> Result<Engine> {
-    Engine::new(config.lazy_compilation(true).gc_stress(GcStress::Full))
-}
-
-fn cranelift_deterministic(mut config: Config) -> Result<Engine> {
-    Engine::new(config.deterministic(true))
-}
-
-/// Lets the baseline tier compile, and switches off what it does not.
-fn baseline(config: &mut Config) -> Result<&mut Config> {
-    let tier = waft_tiers::baseline_tier().map_err(Error::msg)?;
-    for gap in tier.gaps().iter() {
-        config.wasm_proposal(gap, false);
-    }
-    Ok(config.tier(tier))
-}
-
-fn baseline_on_demand(mut config: Config) -> Result<Engine> {
-    Engine::new(baseline(&mut config)?)
-}
-
-fn baseline_gc_minor(mut config: Config) -> Result<Engine> {
-    Engine::new(baseline(&mut config)?.gc_stress(GcStress::Minor))
-}
-
-fn baseline_gc_full(mut config: Config) -> Result<Engine> {
-    Engine::new(baseline(&mut config)?.gc_stress(GcStress::Full))
-}
-
-fn baseline_lazy_gc(mut config: Config) -> Result<Engine> {
-    Engine::new(baseline(&mut config)?.lazy_compilation(true).gc_stress(GcStress::Full))
-}
-
-fn baseline_deterministic(mut config: Config) -> Result<Engine> {
-    Engine::new(baseline(&mut config)?.deterministic(true))
-}

@@ -1,7 +1,7 @@
 //! Tiers agree: modules made up by `wasm-smith` give the same results, traps, memories and globals on all of them.
 
 use std::time::{Duration, Instant};
-use waft::{Config, Engine, Instance, Linker, Module, Result, Store, Trap, Val, ValType};
+use waft::{Config, Engine, Instance, Linker, Module, Result, Store, TierChoice, Trap, Val, ValType};
 use waft_testkit::prng::Prng;
 
 /// How long modules are made up and run, at most.
@@ -15,16 +15,16 @@ const MEMORY_BYTES: usize = 256 << 10;
 /// Steps after which a function made up gives up.
 const FUEL: u32 = 2_000;
 
-fn engines() -> Result<[Engine; 2]> {
+fn engines() -> Result<[Engine; 3]> {
     let setup = || {
         let mut config = Config::new();
         config.deterministic(true).wasm_legacy_exceptions(true);
         config
     };
-    let cranelift = Engine::new(&setup())?;
-    let baseline = waft_tiers::baseline_tier().map_err(waft::Error::msg)?;
-    let baseline = Engine::new(setup().tier(baseline))?;
-    Ok([cranelift, baseline])
+    let cranelift = Engine::new(setup().tier(TierChoice::Optimized))?;
+    let baseline = Engine::new(setup().tier(TierChoice::Baseline))?;
+    let switching = Engine::new(setup().tier_stress(Some(1)))?;
+    Ok([cranelift, baseline, switching])
 }
 
 /// A module that asks its host for nothing.
@@ -150,7 +150,7 @@ fn run(engine: &Engine, wasm: &[u8], seed: u64) -> Vec<String> {
 
 #[test]
 fn tiers_agree_on_modules_made_up() {
-    let [cranelift, baseline] = engines().expect("both tiers work here");
+    let [cranelift, baseline, switching] = engines().expect("both tiers work here");
     let start = Instant::now();
     let first: u64 = std::env::var("WAFT_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(0);
     let last = if std::env::var("WAFT_SEED").is_ok() { first + 1 } else { MODULES_MAX };
@@ -163,18 +163,21 @@ fn tiers_agree_on_modules_made_up() {
         if std::env::var("WAFT_VERBOSE").is_ok() {
             eprintln!("seed {seed}, {:?}", start.elapsed());
         }
-        let (a, b) = (run(&cranelift, &wasm, seed), run(&baseline, &wasm, seed));
+        let a = run(&cranelift, &wasm, seed);
         modules += 1;
         calls += a.len();
         let overflows = |log: &[String]| log.iter().any(|line| line == "stack overflow");
-        if a != b && !overflows(&a) && !overflows(&b) {
-            for (a, b) in a.iter().zip(&b).filter(|(a, b)| a != b).take(2) {
-                println!("seed {seed}:\n  cranelift {a}\n  baseline  {b}");
+        for (name, engine) in [("baseline", &baseline), ("switching", &switching)] {
+            let b = run(engine, &wasm, seed);
+            if a != b && !overflows(&a) && !overflows(&b) {
+                for (a, b) in a.iter().zip(&b).filter(|(a, b)| a != b).take(2) {
+                    println!("seed {seed}:\n  cranelift {a}\n  {name} {b}");
+                }
+                if last == first + 1 {
+                    std::fs::write("/tmp/differ.wasm", &wasm).expect("it can be written");
+                }
+                differ.push(seed);
             }
-            if last == first + 1 {
-                std::fs::write("/tmp/differ.wasm", &wasm).expect("it can be written");
-            }
-            differ.push(seed);
         }
     }
     println!("{modules} modules, {calls} outcomes, {} differ", differ.len());

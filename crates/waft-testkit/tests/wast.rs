@@ -91,7 +91,7 @@ fn run_row(row: &Row, list: &ExpectFail, scripts: &[&Script]) -> Result<bool> {
 fn run(row: &Row, script: &Script) -> Result<Report> {
     let mut config = Config::new();
     script.configure(&mut config);
-    let engine: Engine = (row.engine)(config)?;
+    let engine: Engine = row.engine(config)?;
     Ok(run_script(&engine, &script.name, &script.source, &Options::default()))
 }
 

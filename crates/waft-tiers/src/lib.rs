@@ -1,4 +1,4 @@
-//! The one place that wires Waft's tiers: which compilers are built in, and which is the default.
+//! The one place that wires Waft's tiers: which compilers are built in, and what each is for.
 //!
 //! It stands below the engine, because `Engine::new` has to be able to make a tier; the engine itself names none.
 
@@ -7,16 +7,16 @@
 use std::sync::Arc;
 use waft_core::tier::Tier;
 
-/// The tier that an engine uses if its setup names none.
+/// The tier whose code runs fastest.
 ///
 /// # Errors
 ///
-/// If no tier is built in, or the processor lacks what the tier needs; the text says which.
-pub fn default_tier() -> Result<Arc<dyn Tier>, String> {
+/// If it is not built in, or the processor lacks what it needs; the text says which.
+pub fn optimized_tier() -> Result<Arc<dyn Tier>, String> {
     #[cfg(feature = "cranelift")]
     return Ok(Arc::new(waft_cranelift::Cranelift::new()?));
     #[cfg(not(feature = "cranelift"))]
-    return Err("this build of Waft has no tier: give the engine one with `Config::tier`".to_owned());
+    return Err("this build of Waft has no optimizing tier".to_owned());
 }
 
 /// The tier that compiles fastest: a single pass, for x86-64.

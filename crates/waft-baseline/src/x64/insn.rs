@@ -134,6 +134,12 @@ impl Asm {
         }
     }
 
+    /// `sub` of 32 bits, with as many for the number: its last four bytes.
+    pub(crate) fn sub_imm32(&mut self, dst: Rm, value: i32) {
+        self.r_rm(Op::legacy(0x81), Alu::Sub as u8, dst);
+        self.imm32(value);
+    }
+
     pub(crate) fn test(&mut self, width: Width, a: Gpr, b: Gpr) {
         self.rr(Op::legacy(0x85).wide(width.is_64()), b.0, a.0);
     }

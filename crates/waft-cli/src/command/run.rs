@@ -21,8 +21,8 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 use waft::{
-    Engine, Error, ExternType, Instance, InstancePre, Linker, Module, Result, Store, ThrownException, Trap,
-    Val, bail,
+    Engine, Error, ExternType, Instance, InstancePre, Linker, Module, Result, Store, ThrownException,
+    TierChoice, Trap, Val, bail,
 };
 use waft_wasi::{Access, I32Exit, WasiCtx};
 
@@ -38,7 +38,7 @@ Examples:
   waft run --dir . --env HOME tool.wasm --flags for the tool
   waft run --dir ./site::/srv:ro --timeout 10s --max-memory 512MiB build.wasm /srv
   waft run --invoke add math.wasm 3 5
-  waft run --compile lazy python.wasm script.py
+  waft run --tier optimized --compile lazy python.wasm script.py
   waft run --proposal -relaxed-simd,-tail-call --deterministic model.wasm
   waft run --no-cache app.wasm
   cat app.wasm | waft run - argument")]
@@ -67,8 +67,12 @@ pub(crate) struct Run {
     #[arg(long)]
     gc_stats: bool,
 
-    /// When functions are compiled: all before the program starts, or each when it is first called, which starts a large
-    /// program sooner and keeps nothing in the cache
+    /// What compiles the program: the baseline compiler at first, and the optimizing one what turns out to be hot; or one of
+    /// them alone
+    #[arg(long, value_name = "TIER", value_enum, default_value_t, help_heading = "WebAssembly")]
+    tier: Tier,
+
+    /// When functions are compiled by one compiler alone: all before the program starts, or each when it is first called
     #[arg(long, value_name = "WHEN", value_enum, default_value_t = When::Eager, help_heading = "WebAssembly")]
     compile: When,
 
@@ -95,6 +99,28 @@ enum When {
     Lazy,
 }
 
+/// Which compilers a program goes through. A precompiled module has been through one already.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, ValueEnum)]
+enum Tier {
+    /// The baseline compiler first; what is hot is compiled anew while it runs.
+    #[default]
+    Auto,
+    /// The one that compiles fast.
+    Baseline,
+    /// The one whose code is fast.
+    Optimized,
+}
+
+impl From<Tier> for TierChoice {
+    fn from(tier: Tier) -> Self {
+        match tier {
+            Tier::Auto => Self::Auto,
+            Tier::Baseline => Self::Baseline,
+            Tier::Optimized => Self::Optimized,
+        }
+    }
+}
+
 /// What a store of ours carries.
 struct Host {
     wasi: WasiCtx,
@@ -105,7 +131,7 @@ struct Host {
 impl Run {
     pub(crate) fn execute(self) -> Result<ExitCode> {
         let mut config = self.setup.config();
-        config.cache(self.cache.open()).lazy_compilation(self.compile == When::Lazy);
+        config.cache(self.cache.open()).tier(self.tier).lazy_compilation(self.compile == When::Lazy);
         let engine = Engine::new(&config)?;
         let input = Input::read(self.file())?;
         let module = match input.source_bytes() {

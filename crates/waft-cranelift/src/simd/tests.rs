@@ -6,7 +6,7 @@ use waft_core::index::DefinedFuncIndex;
 use waft_core::layout::VmLayout;
 use waft_core::module::{BodyValidator, decode};
 use waft_core::proposal::ProposalSet;
-use waft_core::tier::{CompileRequest, Linkage, Tier, Tunables};
+use waft_core::tier::{CompileRequest, Entry, Linkage, Tier, Tunables};
 
 const I32: u8 = 0x7f;
 const I64: u8 = 0x7e;
@@ -111,6 +111,9 @@ fn with_tuned_request<T>(
         layout: &VmLayout::new(&shape),
         tunables,
         linkage: Linkage::Direct,
+        settled: &|_| false,
+        entry: Entry::Start,
+        counts: false,
         func: DefinedFuncIndex::from_u32(0),
         body: &body,
         body_offset: module.len() - body.len(),

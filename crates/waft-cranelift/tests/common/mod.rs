@@ -3,7 +3,7 @@
 use waft_core::layout::VmLayout;
 use waft_core::module::{BodyValidator, Shape, decode};
 use waft_core::proposal::ProposalSet;
-use waft_core::tier::{CompileError, CompileRequest, Linkage, Tunables};
+use waft_core::tier::{CompileError, CompileRequest, Entry, Linkage, Tunables};
 
 /// Decodes and validates `module`, then hands `then` a request for each of its functions.
 pub(crate) fn for_each_func<T>(
@@ -20,6 +20,9 @@ pub(crate) fn for_each_func<T>(
             layout: &layout,
             tunables: &tunables,
             linkage,
+            settled: &|_| false,
+            entry: Entry::Start,
+            counts: false,
             func,
             body: &module[body.clone()],
             body_offset: body.start,

@@ -2,10 +2,11 @@
 //!
 //! Signal handlers look here, at faults of guest code: nothing on the way locks, allocates or panics.
 
+use super::Reason;
 use crate::append::AppendList;
 use crate::code::{CodeOrigin, CodeTables, TablesBuilder, search};
 use waft_core::index::DefinedFuncIndex;
-use waft_core::tier::CompiledFunc;
+use waft_core::tier::{CompiledFunc, Entry};
 use waft_core::trap::TrapCode;
 
 /// A function in a chunk.
@@ -14,15 +15,24 @@ pub(crate) struct FuncCode {
     pub(super) start: u32,
     len: u32,
     func: DefinedFuncIndex,
+    entry: Entry,
+    reason: Reason,
     /// What is known about it, by offsets from its start.
     pub(super) tables: CodeTables,
 }
 
 impl FuncCode {
-    pub(super) fn new(start: u32, func: DefinedFuncIndex, compiled: &CompiledFunc) -> Self {
+    pub(super) fn new(
+        start: u32,
+        func: DefinedFuncIndex,
+        entry: Entry,
+        compiled: &CompiledFunc,
+        reason: Reason,
+    ) -> Self {
         let mut tables = TablesBuilder::default();
         tables.add(0, compiled);
-        Self { start, len: compiled.code.len() as u32, func, tables: tables.finish_packed() }
+        let len = compiled.code.len() as u32;
+        Self { start, len, func, entry, reason, tables: tables.finish_packed() }
     }
 }
 
@@ -72,7 +82,13 @@ mod tests {
                 positions: vec![CodePosition { code: 1, wasm: 100 * func }],
                 ..CompiledFunc::default()
             };
-            funcs.push(FuncCode::new(start, DefinedFuncIndex::new(func as usize), &compiled));
+            funcs.push(FuncCode::new(
+                start,
+                DefinedFuncIndex::new(func as usize),
+                Entry::Start,
+                &compiled,
+                Reason::FirstCall,
+            ));
         }
         let origin = |offset| funcs.origin(offset).map(|it| (it.func.index(), it.module_offset));
         let wanted = [

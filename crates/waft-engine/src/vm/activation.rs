@@ -66,6 +66,8 @@ pub(crate) struct VmStoreContext {
     /// The functions that the heap refers to by their numbers.
     funcs: Cell<*const *mut VmFuncRef>,
     funcs_count: Cell<u32>,
+    /// The top of the state that code entered at a loop takes.
+    state: Cell<*const u8>,
     interrupts: Arc<InterruptState>,
     /// The exception that the guest has thrown and nobody has caught yet, or null.
     exception: Cell<u32>,
@@ -83,6 +85,7 @@ const _: () = {
     assert!(offset_of!(VmStoreContext, gc) == store_context::GC as usize);
     assert!(offset_of!(VmStoreContext, funcs) == store_context::FUNCS as usize);
     assert!(offset_of!(VmStoreContext, funcs_count) == store_context::FUNCS_COUNT as usize);
+    assert!(offset_of!(VmStoreContext, state) == store_context::STATE as usize);
 };
 
 impl VmStoreContext {
@@ -97,6 +100,7 @@ impl VmStoreContext {
             gc: VmGcState::new(),
             funcs: Cell::new(ptr::null()),
             funcs_count: Cell::new(0),
+            state: Cell::new(ptr::null()),
             interrupts,
             exception: Cell::new(gc::NULL),
             codes: RefCell::default(),
@@ -112,6 +116,11 @@ impl VmStoreContext {
     pub(super) fn set_funcs(&self, funcs: &[*mut VmFuncRef]) {
         self.funcs.set(funcs.as_ptr());
         self.funcs_count.set(funcs.len() as u32);
+    }
+
+    /// Tells machine code where the state ends that it takes over.
+    pub(super) fn set_state(&self, top: *const u8) {
+        self.state.set(top);
     }
 
     /// The context of the instance that last left for the host: in a host function, its caller.

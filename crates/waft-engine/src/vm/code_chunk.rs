@@ -93,6 +93,15 @@ impl CodeChunk {
         self.room.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Where code of so many bytes would be appended, at a multiple of `align`, if there is room.
+    pub(crate) fn next(&self, align: usize, len: usize) -> Option<u32> {
+        let room = self.room();
+        let writable = room.writable.as_ref().filter(|_| self.made_by == std::process::id())?;
+        let start = room.used.checked_next_multiple_of(align)?;
+        start.checked_add(len).filter(|end| *end <= writable.len)?;
+        Some(start as u32)
+    }
+
     /// Appends code, at a multiple of `align`, and says at which offset. None if the chunk has no room for it, is closed, or
     /// is another process's (H2).
     ///

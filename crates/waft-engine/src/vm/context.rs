@@ -13,6 +13,7 @@
 
 use super::activation::VmStoreContext;
 use super::store::StoreId;
+use crate::tier_up::FuncBudget;
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::mem::offset_of;
 use std::ptr::NonNull;
@@ -29,6 +30,7 @@ pub(crate) struct VmContext {
     pub(super) type_table: *const u8,
     pub(super) heap: *mut u8,
     pub(super) instance: *mut super::instance::InstanceRecord,
+    pub(super) budgets: *const FuncBudget,
 }
 
 /// A linear memory as code sees it.
@@ -81,6 +83,7 @@ const _: () = {
     assert!(offset_of!(VmContext, type_table) == VmLayout::TYPE_TABLE as usize);
     assert!(offset_of!(VmContext, heap) == VmLayout::HEAP as usize);
     assert!(offset_of!(VmContext, instance) == VmLayout::INSTANCE as usize);
+    assert!(offset_of!(VmContext, budgets) == VmLayout::BUDGETS as usize);
     assert!(offset_of!(VmMemory, base) == layout::memory::BASE as usize);
     assert!(offset_of!(VmMemory, len) == layout::memory::LEN as usize);
     assert!(size_of::<VmMemory>() == layout::memory::SIZE as usize);

@@ -24,6 +24,7 @@ use anyhow::Result;
 use std::num::NonZeroU32;
 use std::ptr::NonNull;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use waft_core::index::{
     DataIndex, DefinedFuncIndex, DefinedGlobalIndex, DefinedMemoryIndex, DefinedTableIndex, ElemIndex,
     FuncIndex, GlobalIndex, IndexVec, MemoryIndex, TableIndex, TagIndex, TypedIndex,
@@ -76,6 +77,8 @@ impl ElemValues {
 pub(crate) struct InstanceRecord {
     pub(super) store: *mut StoreOpaque,
     me: Option<StorePtr<Self>>,
+    /// How many of the settled functions of its module its references lead straight to, or need not.
+    settled_known: usize,
     module: Arc<ModuleInner>,
     context: ContextAllocation,
     pub(super) memories: IndexVec<DefinedMemoryIndex, MemoryObject>,
@@ -135,6 +138,7 @@ impl InstanceRecord {
         let mut record = Box::new(Self {
             store,
             me: None,
+            settled_known: 0,
             context: ContextAllocation::new(module.layout()),
             memories,
             tables,
@@ -204,6 +208,7 @@ impl InstanceRecord {
             type_table: self.module.engine().types().table().base(),
             heap,
             instance: ptr.as_ptr(),
+            budgets: self.module.budgets().as_ptr(),
         };
         // SAFETY: the allocation starts with a `VmContext` (C1).
         unsafe { self.context.as_ptr().write(head) };
@@ -386,6 +391,15 @@ impl InstanceRecord {
         let at = self.shape().funcs[func].func_ref?;
         let place = NonNull::new(self.place(self.module.layout().func_ref(at)))?;
         Some(StorePtr::new(self.me().store(), place))
+    }
+    /// Has the references of functions that were settled meanwhile lead straight to their code.
+    pub(super) fn use_settled(&mut self) {
+        let module = self.module.clone();
+        let Some(tier_up) = module.code().lazy().and_then(|code| code.tier_up()) else { return };
+        for func in tier_up.settled_since(self.settled_known) {
+            self.settled_known += 1;
+            self.use_code(func, module.code_slots()[func.index()].load(Ordering::Acquire));
+        }
     }
     /// Has the reference of a function that was just compiled lead straight to its code. Copies of the reference go on by
     /// way of the slot. Nobody else reads it now: the instance's guest waits for this thread.

@@ -37,7 +37,9 @@ pub(super) unsafe extern "C" fn compile_called(context: *mut VmContext, func: u3
     let outcome = catch_unwind(AssertUnwindSafe(|| record.module().compile_called(func)));
     let failure = match outcome {
         Ok(Ok(code)) => {
-            record.use_code(func, code);
+            if record.module().is_settled(func) {
+                record.use_code(func, code);
+            }
             return code;
         }
         Ok(Err(error)) => Failure::Error(error),

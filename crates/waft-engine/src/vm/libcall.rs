@@ -22,7 +22,7 @@ use anyhow::Result;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 use waft_core::for_each_libcall;
-use waft_core::index::{DataIndex, ElemIndex, MemoryIndex, TableIndex};
+use waft_core::index::{DataIndex, DefinedFuncIndex, ElemIndex, MemoryIndex, TableIndex};
 use waft_core::libcall::{GROW_FAILED, GROW_REFUSED, Libcall};
 
 /// Does `body` for the instance of `context`; `None` if an error is left for the engine.
@@ -186,6 +186,26 @@ unsafe extern "C" fn elem_drop(context: *mut VmContext, elem: u32) {
             Ok(())
         })
     };
+}
+
+unsafe extern "C" fn tier_up(
+    context: *mut VmContext,
+    func: u32,
+    loop_at: u32,
+    state: u64,
+    bytes: u32,
+) -> u64 {
+    // SAFETY: B1.
+    let code = unsafe {
+        enter(context, |store, instance| {
+            let state = std::ptr::slice_from_raw_parts(
+                (state as *const u8).wrapping_sub(bytes as usize),
+                bytes as usize,
+            );
+            store.tier_up(instance, DefinedFuncIndex::from_u32(func), loop_at, state)
+        })
+    };
+    code.flatten().map_or(0, |code| code.addr().get() as u64)
 }
 
 fn made(reference: Option<u32>) -> u32 {

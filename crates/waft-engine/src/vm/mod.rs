@@ -33,6 +33,7 @@ mod store_box;
 mod stub;
 mod table;
 pub(crate) mod thunk;
+mod tier_up;
 
 pub(crate) use activation::RawBacktrace;
 pub(crate) use build::build_id;

@@ -58,6 +58,8 @@ pub(crate) struct StoreOpaque {
     pub(crate) handles: Handles,
     /// The functions that the heap refers to, by their numbers; the first is null.
     funcs: Vec<*mut VmFuncRef>,
+    /// What code left that other code of its function takes over: see `tier_up.rs`.
+    handed_over: Vec<u8>,
     /// The types that were asked for by number: no lock of the engine is taken for them again. All of them are claimed by
     /// something that lives as long as the store.
     types: Mutex<HashMap<u32, Arc<SubType>>>,
@@ -94,6 +96,7 @@ impl StoreOpaque {
             heap: None,
             handles: Handles::default(),
             funcs: vec![std::ptr::null_mut()],
+            handed_over: Vec::new(),
             types: Mutex::default(),
             tags: Vec::new(),
             kept_types: HashSet::new(),
@@ -232,6 +235,18 @@ impl StoreOpaque {
     fn publish_funcs(&self) {
         // SAFETY: the store context lives as long as the store (S1).
         unsafe { (*self.context()).set_funcs(&self.funcs) };
+    }
+
+    /// Keeps the state of a function for code that takes it over at once. Whether there was memory for it.
+    pub(super) fn hand_over(&mut self, state: &[u8]) -> bool {
+        self.handed_over.clear();
+        if self.handed_over.try_reserve(state.len()).is_err() {
+            return false;
+        }
+        self.handed_over.extend_from_slice(state);
+        // SAFETY: the store context lives as long as the store (S1).
+        unsafe { (*self.context()).set_state(self.handed_over.as_ptr_range().end) };
+        true
     }
 
     /// Claims a type for as long as the store lives.

@@ -7,9 +7,12 @@ pub(crate) mod scratch;
 
 use waft::*;
 
-/// An engine that compiles modules as a whole, and one that compiles functions when they are called.
-pub(crate) fn engines(mut config: Config) -> [Engine; 2] {
-    [false, true].map(|lazy| Engine::new(config.lazy_compilation(lazy)).unwrap())
+/// An engine that compiles modules as a whole, one that compiles functions when they are called, and one that switches tiers.
+pub(crate) fn engines(mut config: Config) -> [Engine; 3] {
+    let switching = Engine::new(config.tier_stress(Some(1))).unwrap();
+    config.tier(TierChoice::Optimized);
+    let [eager, lazy] = [false, true].map(|lazy| Engine::new(config.lazy_compilation(lazy)).unwrap());
+    [eager, lazy, switching]
 }
 
 /// An instance of a module without imports, in a store of its own.

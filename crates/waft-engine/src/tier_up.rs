@@ -1,0 +1,262 @@
+//! Better code for what is hot: when it is asked for, who makes it, how it comes to be used.
+//!
+//! Functions start in a tier that compiles fast and counts what they do (`waft_core::budget`). One that has used up its budget is
+//! compiled anew by the optimizing tier, on a thread of lower priority, while it goes on. Then its code slot gets the new code: calls
+//! find it there. A loop is left for code that is entered at that very loop, if the function was not called often: it may never be
+//! called again.
+//!
+//! # Invariants
+//!
+//! * **T1** A function that is settled has its last code in its slot. It is settled after the slot is written, so whoever
+//!   sees the one sees the other, and may call the code directly.
+//! * **T2** Code that was entered stays: nothing is taken away from under a frame.
+//! * **T3** A function is given to the optimizing tier once for each place that it is entered at, whatever comes of it.
+//!
+//! # Elsewhere
+//!
+//! What a guest's request does: `vm/tier_up.rs`. Code and slots: `lazy.rs`.
+
+use crate::append::AppendList;
+use crate::compile;
+use crate::lazy::{LazyCode, Reason};
+use crate::module::ModuleInner;
+use anyhow::{Error, Result};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use waft_core::budget::func_budget;
+use waft_core::index::{DefinedFuncIndex, TypedIndex};
+use waft_core::module::Shape;
+use waft_core::tier::Entry;
+
+mod optimizer;
+
+pub(crate) use optimizer::Optimizer;
+use optimizer::{Job, Urgency};
+
+/// So often a function is called before it is compiled anew.
+const CALLS: i32 = 1_500;
+/// So many bytes of loops a function goes through for each of its own bytes, between these bounds.
+const LOOPS_PER_BYTE: usize = 1_000;
+const LOOPS: std::ops::RangeInclusive<usize> = 100_000..=4_000_000;
+/// The share of a budget of loops after which a function asks again.
+const AGAIN: i32 = 8;
+/// A function that was called more often than this share of its budget will be called again.
+const OFTEN: i32 = CALLS / 16;
+
+/// What is left of the budget of one function, as machine code sees it. Threads that run the function at once may miss each
+/// other's charges, which matters to nobody.
+#[repr(C)]
+pub(crate) struct FuncBudget {
+    calls: AtomicI32,
+    loops: AtomicI32,
+}
+
+const _: () = {
+    assert!(std::mem::offset_of!(FuncBudget, calls) == func_budget::CALLS as usize);
+    assert!(std::mem::offset_of!(FuncBudget, loops) == func_budget::LOOPS as usize);
+    assert!(size_of::<FuncBudget>() == func_budget::SIZE as usize);
+};
+
+/// What a module knows about better code for its functions.
+pub(crate) struct TierUp {
+    budgets: Box<[FuncBudget]>,
+    promotions: Mutex<HashMap<(DefinedFuncIndex, Entry), Promotion>>,
+    is_settled: Box<[AtomicBool]>,
+    /// The settled functions, in the order in which they were.
+    settled: AppendList<DefinedFuncIndex>,
+}
+
+/// What became of a request for better code.
+enum Promotion {
+    /// It is being compiled, or waits for that.
+    Asked,
+    /// This is the code, which lives as long as the module.
+    Ready(AtomicPtr<u8>),
+    /// The tier cannot compile it, for this reason.
+    Refused(String),
+}
+
+impl TierUp {
+    pub(crate) fn new(shape: &Shape, optimizer: &Optimizer) -> Self {
+        let budgets = shape.bodies.values().map(|body| {
+            let (calls, loops) = optimizer.budget(body.len());
+            FuncBudget { calls: AtomicI32::new(calls), loops: AtomicI32::new(loops) }
+        });
+        Self {
+            budgets: budgets.collect(),
+            promotions: Mutex::default(),
+            is_settled: shape.bodies.values().map(|_| AtomicBool::new(false)).collect(),
+            settled: AppendList::default(),
+        }
+    }
+
+    /// What is left of the budgets of all functions.
+    pub(crate) fn budgets(&self) -> &[FuncBudget] {
+        &self.budgets
+    }
+
+    /// Whether a function has the code that it will keep (T1).
+    pub(crate) fn is_settled(&self, func: DefinedFuncIndex) -> bool {
+        self.is_settled[func.index()].load(Ordering::Acquire)
+    }
+
+    /// The functions that were settled after the first `known` ones.
+    pub(crate) fn settled_since(&self, known: usize) -> impl Iterator<Item = DefinedFuncIndex> + '_ {
+        (known..self.settled.len()).map_while(|at| self.settled.get(at).copied())
+    }
+
+    fn promotions(&self) -> MutexGuard<'_, HashMap<(DefinedFuncIndex, Entry), Promotion>> {
+        // Whole whenever it is unlocked: every change to it is one call.
+        self.promotions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The reasons why functions have no better code that have asked for it.
+    pub(crate) fn refusals(&self) -> Vec<(DefinedFuncIndex, String)> {
+        let promotions = self.promotions();
+        let refused = promotions.iter().filter_map(|((func, _), promotion)| match promotion {
+            Promotion::Refused(why) => Some((*func, why.clone())),
+            _ => None,
+        });
+        refused.collect()
+    }
+}
+
+impl ModuleInner {
+    /// What follows from a function's having used up its budget: of calls, or of loops at the loop `loop_at` bytes into its
+    /// body. The code that goes on there, if there is some.
+    pub(crate) fn used_up(
+        self: &Arc<Self>,
+        func: DefinedFuncIndex,
+        loop_at: Option<u32>,
+    ) -> Option<*const u8> {
+        let (lazy, tier_up, optimizer) = self.tier_up()?;
+        let left = &tier_up.budgets[func.index()];
+        let (calls, loops) = optimizer.budget(self.shape().bodies[func].len());
+        let Some(loop_at) = loop_at else {
+            // Code that still counts asks once more when it has called itself for the whole day.
+            left.calls.store(if optimizer.is_stress() { calls } else { i32::MAX }, Ordering::Relaxed);
+            self.promote(lazy, tier_up, optimizer, (func, Entry::Start), Reason::Calls);
+            return None;
+        };
+        left.loops.store(if optimizer.is_stress() { loops } else { loops / AGAIN }, Ordering::Relaxed);
+        let at_loop = (func, Entry::Loop(loop_at));
+        let known = match tier_up.promotions().get(&at_loop) {
+            Some(Promotion::Ready(code)) => return Some(code.load(Ordering::Relaxed)),
+            Some(_) => true,
+            None => false,
+        };
+        let called_often = calls.saturating_sub(left.calls.load(Ordering::Relaxed)) > OFTEN
+            || tier_up.promotions().contains_key(&(func, Entry::Start));
+        if called_often && !tier_up.is_settled(func) {
+            self.promote(lazy, tier_up, optimizer, (func, Entry::Start), Reason::Loops);
+        } else if !known {
+            self.promote(lazy, tier_up, optimizer, at_loop, Reason::Loops);
+            // It may have been made here and now.
+            if let Some(Promotion::Ready(code)) = tier_up.promotions().get(&at_loop) {
+                return Some(code.load(Ordering::Relaxed));
+            }
+        }
+        None
+    }
+
+    /// Asks for better code, unless that was done before (T3).
+    fn promote(
+        self: &Arc<Self>,
+        lazy: &Arc<LazyCode>,
+        tier_up: &TierUp,
+        optimizer: &Optimizer,
+        (func, entry): (DefinedFuncIndex, Entry),
+        reason: Reason,
+    ) {
+        if optimizer.skips() {
+            return;
+        }
+        {
+            let mut promotions = tier_up.promotions();
+            if promotions.contains_key(&(func, entry)) {
+                return;
+            }
+            promotions.insert((func, entry), Promotion::Asked);
+        }
+        let job = Job { module: Arc::downgrade(self), func, entry, reason };
+        if optimizer.is_stress() {
+            // A thread that cannot be started is as good as a tier that refuses.
+            let done = crate::vm::with_compile_stack(|| self.optimize(lazy, tier_up, &job));
+            if let Err(error) = done {
+                tier_up.promotions().insert((func, entry), Promotion::Refused(error.to_string()));
+            }
+            return;
+        }
+        // Who is in a loop waits for the code; who calls has the old one.
+        let urgency = if entry == Entry::Start { Urgency::Later } else { Urgency::Now };
+        if let Err(why) = optimizer.ask(job, urgency) {
+            tier_up.promotions().insert((func, entry), Promotion::Refused(why));
+        }
+    }
+
+    /// Compiles a function anew, and has its new code used.
+    fn optimize(self: &Arc<Self>, lazy: &LazyCode, tier_up: &TierUp, job: &Job) {
+        let Job { func, entry, reason, .. } = *job;
+        let promotion = match self.optimized(lazy, func, entry, reason) {
+            Ok(code) => {
+                if entry == Entry::Start {
+                    self.code_slots()[func.index()].store(code, Ordering::Release);
+                    tier_up.is_settled[func.index()].store(true, Ordering::Release);
+                    tier_up.settled.push(func);
+                }
+                Promotion::Ready(AtomicPtr::new(code))
+            }
+            Err(error) => Promotion::Refused(format!("{error:#}")),
+        };
+        tier_up.promotions().insert((func, entry), promotion);
+    }
+
+    fn optimized(
+        self: &Arc<Self>,
+        lazy: &LazyCode,
+        func: DefinedFuncIndex,
+        entry: Entry,
+        reason: Reason,
+    ) -> Result<*mut u8> {
+        let compiled = compile::optimized(self, func, entry).map_err(Error::msg)?;
+        lazy.add(self, func, entry, &compiled, reason)
+    }
+
+    /// Does a job of the optimizer's.
+    fn do_job(self: &Arc<Self>, job: &Job) {
+        if let Some((lazy, tier_up, _)) = self.tier_up() {
+            self.optimize(lazy, tier_up, job);
+        }
+    }
+
+    /// Notes that a job came to nothing.
+    fn refuse(&self, job: &Job, why: &str) {
+        if let Some((_, tier_up, _)) = self.tier_up() {
+            tier_up.promotions().insert((job.func, job.entry), Promotion::Refused(why.to_owned()));
+        }
+    }
+
+    fn tier_up(&self) -> Option<(&Arc<LazyCode>, &TierUp, &Optimizer)> {
+        let lazy = self.code().lazy()?;
+        Some((lazy, lazy.tier_up()?, self.engine().optimizer()?))
+    }
+}
+
+/// Numbers that look random, the same ones each time from one seed.
+pub(crate) struct Random(AtomicU64);
+
+impl Random {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(AtomicU64::new(seed))
+    }
+
+    /// The next number, below `end`. Source: SplitMix64, Steele, Lea and Flood, "Fast splittable pseudorandom number
+    /// generators", 2014.
+    pub(crate) fn below(&self, end: u64) -> u64 {
+        let state = self.0.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
+        let mixed = (state ^ state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ mixed >> 31) % end
+    }
+}

@@ -1,0 +1,176 @@
+//! Who compiles hot functions anew: threads beside those that run guests.
+//!
+//! There are as few of them as the machine has processors to spare, they start when there is work, and end when there has been none for
+//! a while. Their priority is below that of other threads. What waits in a queue costs nothing: a module that is dropped meanwhile is
+//! passed over.
+
+use super::{CALLS, LOOPS, LOOPS_PER_BYTE, Random};
+use crate::lazy::Reason;
+use crate::module::ModuleInner;
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+use waft_core::index::DefinedFuncIndex;
+use waft_core::tier::Entry;
+
+/// The most threads, however many processors there are: one keeps up with what several guests find hot.
+const WORKERS_MAX: usize = 4;
+/// A thread that had nothing to do for so long ends.
+const IDLE: Duration = Duration::from_secs(5);
+/// How far below the priority of others, in steps of `nice`.
+const NICE: i32 = 10;
+/// As threads have that compile whole modules.
+const STACK_BYTES: usize = 2 << 20;
+
+/// What makes better code, for an engine that does that.
+pub(crate) struct Optimizer {
+    queue: Arc<Queue>,
+    /// In place of threads: whether something is compiled, here and now, is left to chance.
+    stress: Option<Random>,
+}
+
+/// A function that is to be compiled anew.
+pub(crate) struct Job {
+    pub(super) module: Weak<ModuleInner>,
+    pub(super) func: DefinedFuncIndex,
+    pub(super) entry: Entry,
+    pub(super) reason: Reason,
+}
+
+/// When somebody wants it.
+pub(crate) enum Urgency {
+    Now,
+    Later,
+}
+
+#[derive(Default)]
+struct Queue {
+    jobs: Mutex<Jobs>,
+    /// Notified when there is a job, or no more work at all.
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Jobs {
+    now: VecDeque<Job>,
+    later: VecDeque<Job>,
+    workers: usize,
+    idle: usize,
+    closed: bool,
+}
+
+impl Optimizer {
+    pub(crate) fn new(stress: Option<u64>) -> Self {
+        Self { queue: Arc::default(), stress: stress.map(Random::new) }
+    }
+
+    /// The calls and bytes of loops after which a function with a body of so many bytes is hot.
+    pub(super) fn budget(&self, body: usize) -> (i32, i32) {
+        match &self.stress {
+            Some(random) => (random.below(4) as i32, random.below(1000) as i32),
+            None => {
+                let (least, most) = LOOPS.into_inner();
+                (CALLS, body.saturating_mul(LOOPS_PER_BYTE).clamp(least, most) as i32)
+            }
+        }
+    }
+
+    /// Whether tiers are switched at random.
+    pub(super) fn is_stress(&self) -> bool {
+        self.stress.is_some()
+    }
+
+    /// Whether a request is to be passed over.
+    pub(super) fn skips(&self) -> bool {
+        self.stress.as_ref().is_some_and(|random| random.below(2) == 0)
+    }
+
+    /// Has a job done, soon.
+    ///
+    /// # Errors
+    ///
+    /// If no thread can be started to do it.
+    pub(super) fn ask(&self, job: Job, urgency: Urgency) -> Result<(), String> {
+        let mut jobs = self.queue.jobs();
+        match urgency {
+            Urgency::Now => jobs.now.push_back(job),
+            Urgency::Later => jobs.later.push_back(job),
+        }
+        if jobs.idle > 0 {
+            self.queue.changed.notify_one();
+        } else if jobs.workers < workers_max() {
+            let queue = self.queue.clone();
+            let thread = std::thread::Builder::new().name("waft-optimize".into()).stack_size(STACK_BYTES);
+            match thread.spawn(move || queue.work()) {
+                Ok(_) => jobs.workers += 1,
+                // Without a thread nobody would ever come for it.
+                Err(error) if jobs.workers == 0 => {
+                    (jobs.now, jobs.later) = Default::default();
+                    return Err(format!("no thread to compile on: {error}"));
+                }
+                // Those that are there will.
+                Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Optimizer {
+    fn drop(&mut self) {
+        self.queue.jobs().closed = true;
+        self.queue.changed.notify_all();
+    }
+}
+
+fn workers_max() -> usize {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    processors.saturating_sub(1).clamp(1, WORKERS_MAX)
+}
+
+impl Queue {
+    fn jobs(&self) -> MutexGuard<'_, Jobs> {
+        // Whole whenever it is unlocked: nothing panics that holds it.
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What a thread does until it is not needed any more.
+    fn work(&self) {
+        // Where that is forbidden, guests and compilers share the processors evenly.
+        let _ = rustix::process::setpriority_process(None, NICE);
+        while let Some(job) = self.next() {
+            if let Some(module) = job.module.upgrade() {
+                // A tier that panics has refused: the function keeps the code that it has.
+                let done = catch_unwind(AssertUnwindSafe(|| module.do_job(&job)));
+                if done.is_err() {
+                    module.refuse(&job, "the compiler panicked");
+                }
+            }
+        }
+    }
+
+    /// The next job; none when there is to be no more work for this thread.
+    fn next(&self) -> Option<Job> {
+        let mut jobs = self.jobs();
+        loop {
+            if jobs.closed {
+                jobs.workers -= 1;
+                return None;
+            }
+            let found = jobs.now.pop_front();
+            if let Some(job) = found.or_else(|| jobs.later.pop_front()) {
+                return Some(job);
+            }
+            jobs.idle += 1;
+            let (woken, timeout) =
+                self.changed.wait_timeout(jobs, IDLE).unwrap_or_else(PoisonError::into_inner);
+            jobs = woken;
+            jobs.idle -= 1;
+            if timeout.timed_out() && jobs.now.is_empty() && jobs.later.is_empty() {
+                jobs.workers -= 1;
+                return None;
+            }
+        }
+    }
+}

@@ -15,7 +15,7 @@ use crate::x64::{
     ARG_GPRS, Cond, Gpr, Label, Mem, R8, R11, RAX, RBP, RCX, RDI, RDX, RSI, Rm, UNSAVED_GPRS, Width, XMM0,
     Xmm,
 };
-use waft_core::budget::{LOOP_COST_MAX, NO_LOOP, func_budget};
+use waft_core::budget::{NO_LOOP, func_budget, turn_cost};
 use waft_core::convention::Results;
 use waft_core::layout::VmLayout;
 use waft_core::libcall::Libcall;
@@ -66,7 +66,7 @@ impl Compiler<'_> {
             return;
         }
         let Count { wasm, cost_at, .. } = self.counts[count as usize];
-        self.asm.patch32(cost_at, (self.at - wasm).min(LOOP_COST_MAX) as i32);
+        self.asm.patch32(cost_at, turn_cost(self.at - wasm, self.body.len()) as i32);
     }
 
     fn count(&mut self, budget: u32, loop_at: u32, param: Option<Ty>) {

@@ -1,7 +1,7 @@
 //! Budgets: how code that counts what it does asks for a better tier, and is left for it.
 //!
 //! Code that is compiled with [`counts`](crate::tier::CompileRequest::counts) charges its function's budget: the
-//! calls by one each time it is entered, the loops by the size of a loop's body each time around. What is used up is
+//! calls by one each time it is entered, the loops by the share that a loop is of the function each time around. What is used up is
 //! told the engine by [`Libcall::TierUp`](crate::libcall::Libcall::TierUp), at a place where everything the function knows
 //! is in one piece of its frame. If the engine has code that goes on at that loop
 //! ([`Entry::Loop`](crate::tier::Entry)), it copies the piece, and the code jumps there in place of returning.
@@ -18,7 +18,7 @@ use crate::types::ValType;
 pub mod func_budget {
     /// `i32`: calls.
     pub const CALLS: u32 = 0;
-    /// `i32`: bytes of loops that may be gone through.
+    /// `i32`: turns of loops, each as the share that the loop is of its function: see [`super::turn_cost`].
     pub const LOOPS: u32 = 4;
     /// Bytes of the structure.
     pub const SIZE: u32 = 8;
@@ -27,8 +27,20 @@ pub mod func_budget {
 /// Stands for the place of a loop where the function's start is meant.
 pub const NO_LOOP: u32 = u32::MAX;
 
-/// The most bytes that one turn of a loop is charged.
-pub const LOOP_COST_MAX: u32 = 1 << 20;
+/// What going through a whole function once is charged.
+pub const WHOLE_BODY_COST: u32 = 1024;
+
+/// Functions smaller or larger than this are taken for so large when their loops are charged: compiling takes some time for the
+/// smallest, and a long loop is worth it whatever is around.
+const BODY_BYTES: core::ops::RangeInclusive<u64> = 100..=4_000;
+
+/// What a turn of a loop of so many bytes is charged in a function with a body of so many.
+pub fn turn_cost(loop_bytes: u32, body_bytes: usize) -> u32 {
+    let body = (body_bytes as u64).clamp(*BODY_BYTES.start(), *BODY_BYTES.end());
+    let cost = u64::from(loop_bytes) * u64::from(WHOLE_BODY_COST) / body;
+    // A loop may be larger than what its function is taken for.
+    cost.clamp(1, u64::from(u16::MAX)) as u32
+}
 
 /// Bytes of a value in the state of a function.
 pub const fn slot_bytes(ty: ValType) -> u32 {

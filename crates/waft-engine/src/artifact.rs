@@ -12,7 +12,8 @@
 //!
 //! There are two kinds, which differ in two sections. A *precompiled module* has the engine's fingerprint, and the module
 //! without its bodies. An *entry of the code cache* has an identity, which is more than a fingerprint, and the module
-//! whole. No text is both, so neither is taken for the other.
+//! whole. No text is both, so neither is taken for the other. An entry may have the code of some functions alone; then it says
+//! what it has of each.
 //!
 //! # Elsewhere
 //!
@@ -27,6 +28,7 @@ pub(crate) use write::ArtifactWriter;
 
 use crate::code::{CodeTables, CompiledCode, ModuleCode};
 use crate::engine::Engine;
+use crate::lazy::{KeptCode, LazyCode};
 use crate::module::{ModuleInner, WasmBytes};
 use crate::vm::CodeMemory;
 use anyhow::{Context as _, Result, bail, ensure};
@@ -36,7 +38,7 @@ use waft_core::module::decode_trusted;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Starts every artifact: not text, not WebAssembly, and changed by transfers that change line ends.
-const MAGIC: [u8; 8] = *b"\x7fWAFT\r\n\x01";
+const MAGIC: [u8; 8] = *b"\x7fWAFT\r\n\x02";
 const CHECKSUM_AT: usize = 8;
 const TABLE_AT: usize = 16;
 /// Alignment of the code: the largest page of the machines that Waft runs on.
@@ -53,6 +55,8 @@ enum Part {
     Positions,
     StackMaps,
     Handlers,
+    States,
+    Relocs,
     Code,
 }
 
@@ -205,6 +209,7 @@ impl Artifact {
 
     fn load(self, engine: &Engine, wasm_bytes: fn(Section) -> WasmBytes) -> Result<ModuleInner> {
         let wasm = self.section(Part::Wasm).clone();
+        let (states, relocs) = (self.section(Part::States).clone(), self.section(Part::Relocs).clone());
         let mut shape = decode_trusted(wasm.bytes()).context("the precompiled module's shape is broken")?;
         shape.code_section_start = usize::try_from(number(self.section(Part::CodeSectionStart).bytes(), 0)?)?;
         let tables = CodeTables {
@@ -221,13 +226,19 @@ impl Artifact {
             mapped => mapped,
         };
         let code = CompiledCode::loaded(text, tables);
+        let funcs = shape.defined_funcs();
         ensure!(
-            code.entries().count() == shape.defined_funcs(),
-            "the precompiled module has code for {} functions, and declares {}",
+            code.entries().count() == funcs,
+            "the precompiled module has code for {} functions, and declares {funcs}",
             code.entries().count(),
-            shape.defined_funcs()
         );
-        ModuleInner::new(engine, shape, wasm_bytes(wasm), ModuleCode::Whole(code))
+        let code = if states.bytes().is_empty() {
+            ModuleCode::Whole(code)
+        } else {
+            let kept = KeptCode::new(code, states, relocs, funcs)?;
+            ModuleCode::Lazy(Arc::new(LazyCode::new(engine, &shape, Some(kept))?))
+        };
+        ModuleInner::new(engine, shape, wasm_bytes(wasm), code)
     }
 }
 

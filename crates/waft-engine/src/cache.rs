@@ -24,7 +24,7 @@ pub use config::CacheConfig;
 use crate::artifact::{ArtifactWriter, Source};
 use crate::code::ModuleCode;
 use crate::engine::Engine;
-use crate::module::Module;
+use crate::module::{Module, ModuleInner};
 use crate::vm;
 use anyhow::{Context as _, Error, Result, bail, ensure};
 use dir::CacheDir;
@@ -38,8 +38,8 @@ use xxhash_rust::xxh3::xxh3_128;
 /// [`Module::new`], [`Module::from_binary`] and [`Module::from_file`] look there before they compile, and leave there what
 /// they compiled. A module that was found is the same as one that was compiled, in all that can be seen of it. What is
 /// wrong with the directory or a file in it never fails them: it is reported ([`CacheConfig::with_reporter`]), and they
-/// compile. What is compiled lazily ([`Config::lazy_compilation`](crate::Config::lazy_compilation)) is not left there, and a
-/// module that is found has all its code.
+/// compile. Of a module whose functions are compiled as they are called, those that were are left there when it is dropped
+/// ([`Module::keep`]); who finds it starts with these, and with what was found to be hot in its best code.
 ///
 /// Several processes may use one directory at once.
 ///
@@ -52,7 +52,7 @@ use xxhash_rust::xxh3::xxh3_128;
 /// config.with_directory(&directory);
 /// let cache = Cache::new(config)?;
 /// for _ in 0..2 {
-///     let engine = Engine::new(Config::new().cache(Some(cache.clone())))?;
+///     let engine = Engine::new(Config::new().tier(TierChoice::Optimized).cache(Some(cache.clone())))?;
 ///     Module::new(&engine, "(module (func))")?;
 /// }
 /// assert_eq!((cache.cache_misses(), cache.cache_hits()), (1, 1));
@@ -95,6 +95,8 @@ pub struct CacheUsage {
 /// Of the limit, so much may be written between two looks through the directory; and so much is made room for. A look
 /// takes some microseconds a file.
 const SWEEP_FRACTION: u64 = 16;
+/// An entry is written anew when there is more code than it has, by this fraction of it.
+const WORTH_KEEPING: usize = 32;
 
 impl std::fmt::Debug for Cache {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -175,7 +177,7 @@ impl Cache {
     /// # let mut config = CacheConfig::new();
     /// # config.with_directory(&directory);
     /// # let cache = Cache::new(config)?;
-    /// let engine = Engine::new(Config::new().cache(Some(cache.clone())))?;
+    /// let engine = Engine::new(Config::new().tier(TierChoice::Optimized).cache(Some(cache.clone())))?;
     /// let module = Module::new(&engine, "(module (func))")?;
     /// assert_eq!(cache.clear()?.entries, 1);
     /// assert_eq!(cache.usage()?.entries, 0);
@@ -208,6 +210,7 @@ impl Cache {
     ) -> Result<Module> {
         match self.find(engine, source) {
             Ok(Some(module)) => {
+                self.watch(&module);
                 self.0.hits.fetch_add(1, Ordering::Relaxed);
                 return Ok(module);
             }
@@ -219,12 +222,40 @@ impl Cache {
         }
         self.0.misses.fetch_add(1, Ordering::Relaxed);
         let module = compile()?;
-        if let Err(error) = self.leave(engine, &module) {
+        match module.inner().code() {
+            ModuleCode::Whole(_) => self.leave_or_report(module.inner()),
+            ModuleCode::Lazy(_) => self.watch(&module),
+        }
+        Ok(module)
+    }
+
+    /// Has a module that gets its code as it is called leave it when it goes.
+    fn watch(&self, module: &Module) {
+        if let ModuleCode::Lazy(code) = module.inner().code() {
+            *code.cached() = Some(code.len());
+        }
+    }
+
+    /// Leaves the code that a module got until now, if it is one that was looked for in its engine's cache.
+    pub(crate) fn keep(module: &ModuleInner) {
+        let (Some(cache), ModuleCode::Lazy(code)) = (&module.engine().config().cache, module.code()) else {
+            return;
+        };
+        let mut cached = code.cached();
+        // What is replaced each time by a little more costs more than it saves.
+        let is_worth_it = |before: &usize| code.len() > before + before / WORTH_KEEPING;
+        if cached.as_ref().is_some_and(is_worth_it) {
+            *cached = Some(code.len());
+            cache.leave_or_report(module);
+        }
+    }
+
+    fn leave_or_report(&self, module: &ModuleInner) {
+        if let Err(error) = self.leave(module) {
             self.report(
                 &error.context(format!("the code was not kept in the cache {}", self.0.directory.display())),
             );
         }
-        Ok(module)
     }
 
     /// Looks for a module. An entry that is not in order is reported, and is none.
@@ -252,13 +283,15 @@ impl Cache {
         }))
     }
 
-    /// Leaves a compiled module for others to find, if it has all its code.
-    fn leave(&self, engine: &Engine, module: &Module) -> Result<()> {
-        let ModuleCode::Whole(code) = module.inner().code() else { return Ok(()) };
-        let wasm = Source::Bytes(module.wasm());
-        let identity = identity(engine, wasm.hash()?, wasm.len())?;
+    /// Leaves the code of a module for others to find.
+    fn leave(&self, module: &ModuleInner) -> Result<()> {
+        let wasm = Source::Bytes(module.wasm().bytes());
+        let identity = identity(module.engine(), wasm.hash()?, wasm.len())?;
         let name = entry_name(&identity);
-        let artifact = ArtifactWriter::cached(module.inner(), code, identity);
+        let artifact = match module.code() {
+            ModuleCode::Whole(code) => ArtifactWriter::cached(module, code, identity),
+            ModuleCode::Lazy(code) => ArtifactWriter::kept(module, code.snapshot(module)?, identity),
+        };
         let (bytes, limit) = (artifact.len(), self.0.config.bytes_max);
         ensure!(bytes <= limit, "it has {bytes} bytes, and all of the cache may have {limit}");
         check_file_size(bytes)?;
@@ -299,7 +332,14 @@ fn identity(engine: &Engine, hash: u128, len: u64) -> Result<String> {
         bail!("the cache is not used: nothing tells this build of waft from others")
     };
     let fingerprint = engine.fingerprint();
-    Ok(format!("{fingerprint} | build {build} | cached: a module of {len} bytes with the hash {hash:032x}"))
+    let whole = if !engine.is_lazy() {
+        String::new()
+    } else {
+        format!(" | functions as they were called, first compiled by {}", engine.first_tier().fingerprint())
+    };
+    Ok(format!(
+        "{fingerprint} | build {build} {whole} | cached: a module of {len} bytes with the hash {hash:032x}"
+    ))
 }
 
 fn entry_name(identity: &str) -> String {

@@ -8,7 +8,7 @@
 //!
 //! Code that is compiled function by function: `lazy/`.
 
-use crate::lazy::{ChunkFuncs, LazyCode};
+use crate::lazy::{ChunkFuncs, KeptCode, LazyCode};
 use crate::module::ModuleInner;
 use crate::vm::{CodeInfo, CodeMemory};
 use anyhow::{Context as _, Result, ensure};
@@ -22,7 +22,7 @@ use waft_core::trap::TrapCode;
 
 mod tables;
 
-pub(crate) use tables::{CodeOrigin, CodeTables, TablesBuilder, search};
+pub(crate) use tables::{CodeOrigin, CodeTables, TablesBuilder, between, search};
 
 /// Functions start at multiples of this: a processor fetches so many bytes at once.
 pub(crate) const FUNC_ALIGN: usize = 32;
@@ -39,7 +39,11 @@ impl ModuleCode {
     /// Makes the code known to the signal handlers and to backtraces, as long as `module` lives. What is compiled later is
     /// made known when it is there.
     pub(crate) fn register(&self, module: &Arc<ModuleInner>) {
-        if let Self::Whole(CompiledCode { text: Some(text), tables }) = self {
+        let whole = match self {
+            Self::Whole(code) => Some(code),
+            Self::Lazy(code) => code.kept().map(KeptCode::code),
+        };
+        if let Some(CompiledCode { text: Some(text), tables }) = whole {
             text.register(Arc::new(RegisteredCode {
                 known: KnownCode::Whole(tables.clone()),
                 module: Arc::downgrade(module),

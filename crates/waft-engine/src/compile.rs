@@ -6,9 +6,10 @@ use crate::lazy::LazyCode;
 use crate::module::{ModuleInner, WasmBytes};
 use crate::proposal::ProposalsNeeded;
 use anyhow::{Error, Result};
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use waft_core::index::{DefinedFuncIndex, TypedIndex};
+use waft_core::index::{DefinedFuncIndex, IndexVec, TypedIndex};
 use waft_core::layout::VmLayout;
 use waft_core::module::{BodyToValidate, BodyValidator, Shape, decode};
 use waft_core::tier::{CompileRequest, CompiledFunc, Entry, Linkage, Tier};
@@ -17,17 +18,30 @@ use waft_core::tier::{CompileRequest, CompiledFunc, Entry, Linkage, Tier};
 pub(crate) fn module(engine: &Engine, wasm: Arc<[u8]>) -> Result<ModuleInner> {
     let shape = validate(engine, &wasm)?;
     let code = if engine.is_lazy() {
-        ModuleCode::Lazy(Arc::new(LazyCode::new(engine, &shape)?))
+        ModuleCode::Lazy(Arc::new(LazyCode::new(engine, &shape, None)?))
     } else {
         let layout = VmLayout::new(&shape);
-        ModuleCode::Whole(linked(engine, &shape, &layout, &wasm)?.publish()?)
+        let bodies = &shape.bodies;
+        ModuleCode::Whole(linked(engine, &shape, &layout, Bodies { wasm: &wasm, ranges: bodies })?.publish()?)
     };
     ModuleInner::new(engine, shape, WasmBytes::Whole(wasm.into()), code)
 }
 
+/// The bodies of a module's functions, by where they are in it.
+#[derive(Clone, Copy)]
+pub(crate) struct Bodies<'a> {
+    pub(crate) wasm: &'a [u8],
+    pub(crate) ranges: &'a IndexVec<DefinedFuncIndex, Range<usize>>,
+}
+
 /// Compiles all functions of a module, to be one piece of code.
-pub(crate) fn linked(engine: &Engine, shape: &Shape, layout: &VmLayout, wasm: &[u8]) -> Result<LinkedCode> {
-    let funcs = functions(engine, shape, layout, wasm)?;
+pub(crate) fn linked(
+    engine: &Engine,
+    shape: &Shape,
+    layout: &VmLayout,
+    bodies: Bodies<'_>,
+) -> Result<LinkedCode> {
+    let funcs = functions(engine, shape, layout, bodies)?;
     LinkedCode::link(shape, &funcs)
 }
 
@@ -109,12 +123,17 @@ fn decode_and_validate(engine: &Engine, wasm: &[u8]) -> Result<Shape> {
     Ok(decoded.shape)
 }
 
-fn functions(engine: &Engine, shape: &Shape, layout: &VmLayout, wasm: &[u8]) -> Result<Vec<CompiledFunc>> {
-    let slots: Vec<Mutex<CompiledFunc>> = shape.bodies.values().map(|_| Mutex::default()).collect();
-    let bytes = shape.bodies.values().map(|range| range.len()).sum();
+fn functions(
+    engine: &Engine,
+    shape: &Shape,
+    layout: &VmLayout,
+    Bodies { wasm, ranges }: Bodies<'_>,
+) -> Result<Vec<CompiledFunc>> {
+    let slots: Vec<Mutex<CompiledFunc>> = ranges.values().map(|_| Mutex::default()).collect();
+    let bytes = ranges.values().map(|range| range.len()).sum();
     // The largest first: one that takes seconds must not start when all others are done.
     let mut order: Vec<usize> = (0..slots.len()).collect();
-    order.sort_by_key(|at| std::cmp::Reverse(shape.bodies.as_slice()[*at].len()));
+    order.sort_by_key(|at| std::cmp::Reverse(ranges.as_slice()[*at].len()));
     each(
         engine,
         slots.len(),
@@ -123,7 +142,7 @@ fn functions(engine: &Engine, shape: &Shape, layout: &VmLayout, wasm: &[u8]) -> 
         |(), turn| {
             let at = order[turn];
             let func = DefinedFuncIndex::new(at);
-            let range = shape.bodies[func].clone();
+            let range = ranges[func].clone();
             let request = CompileRequest {
                 shape,
                 layout,

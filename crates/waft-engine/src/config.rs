@@ -276,7 +276,7 @@ impl Config {
     /// # let directory = std::env::temp_dir().join(format!("waft-example-{}-config-cache", std::process::id()));
     /// let mut config = CacheConfig::new();
     /// config.with_directory(&directory);
-    /// let engine = Engine::new(Config::new().cache(Some(Cache::new(config)?)))?;
+    /// let engine = Engine::new(Config::new().tier(TierChoice::Optimized).cache(Some(Cache::new(config)?)))?;
     /// Module::new(&engine, "(module (func))")?;
     /// assert_eq!(std::fs::read_dir(&directory)?.count(), 1);
     /// # std::fs::remove_dir_all(&directory)?;

@@ -13,7 +13,7 @@
 //!
 //! # Elsewhere
 //!
-//! How a call comes here and goes on: `vm/lazy.rs`. Thunks: `vm/thunk.rs`. Memory: `vm/code_chunk.rs`.
+//! How a call comes here and goes on: `vm/lazy.rs`. What is kept for the next process: `lazy/kept.rs`. Thunks: `vm/thunk.rs`. Memory: `vm/code_chunk.rs`.
 
 use crate::code::{CodeTables, FUNC_ALIGN, KnownCode, ModuleCode, RegisteredCode, check_code_bytes};
 use crate::compile;
@@ -31,9 +31,11 @@ use waft_core::module::Shape;
 use waft_core::tier::{CompiledFunc, Entry};
 
 mod chunk;
+mod kept;
 
 pub(crate) use chunk::ChunkFuncs;
 use chunk::FuncCode;
+pub(crate) use kept::{FuncState, KeptCode, Snapshot};
 
 /// Bytes of machine code that are expected of one byte of a body: Cranelift makes some five of it. A module in which
 /// everything is called needs few chunks then; what is not written to costs addresses and no memory.
@@ -49,6 +51,10 @@ pub(crate) struct LazyCode {
     chunk_bytes: usize,
     progress: Mutex<Progress>,
     tier_up: Option<TierUp>,
+    /// What an earlier process compiled.
+    kept: Option<KeptCode>,
+    /// The bytes of code that are in the cache by now; none if there is no cache for the module.
+    cached: Mutex<Option<usize>>,
     /// Notified when a function is not being compiled any more.
     progressed: Condvar,
     funcs: AtomicUsize,
@@ -107,20 +113,38 @@ impl LazyCode {
     /// # Errors
     ///
     /// If the system has no memory for thunks, or forbids code that is made at run time.
-    pub(crate) fn new(engine: &Engine, shape: &Shape) -> Result<Self> {
+    pub(crate) fn new(engine: &Engine, shape: &Shape, kept: Option<KeptCode>) -> Result<Self> {
         thunk::provide(shape.defined_funcs()).context("cannot map code")?;
         let bodies: usize = shape.bodies.values().map(ExactSizeIterator::len).sum();
         let (least, most) = CHUNK_BYTES.into_inner();
+        let is_settled = |at| {
+            kept.as_ref().is_some_and(|kept| kept.state(DefinedFuncIndex::new(at)) == FuncState::Settled)
+        };
+        let tier_up =
+            engine.optimizer().map(|optimizer| TierUp::new(shape.defined_funcs(), optimizer, is_settled));
+        let (funcs, bytes) = kept.as_ref().map_or((0, 0), KeptCode::size);
         Ok(Self {
             chunks: crate::append::AppendList::default(),
             filling: Mutex::new(None),
-            chunk_bytes: bodies.saturating_mul(CODE_PER_BODY_BYTE).clamp(least, most),
+            chunk_bytes: bodies.saturating_mul(CODE_PER_BODY_BYTE).max(bytes).clamp(least, most),
             progress: Mutex::default(),
-            tier_up: engine.optimizer().map(|optimizer| TierUp::new(shape, optimizer)),
+            tier_up,
+            kept,
+            cached: Mutex::default(),
             progressed: Condvar::new(),
-            funcs: AtomicUsize::new(0),
-            bytes: AtomicUsize::new(0),
+            funcs: AtomicUsize::new(funcs),
+            bytes: AtomicUsize::new(bytes),
         })
+    }
+
+    /// What an earlier process compiled.
+    pub(crate) fn kept(&self) -> Option<&KeptCode> {
+        self.kept.as_ref()
+    }
+
+    /// How many bytes of the code are in the cache; none if there is no cache for it.
+    pub(crate) fn cached(&self) -> MutexGuard<'_, Option<usize>> {
+        self.cached.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is known about better code, if that is made.
@@ -145,6 +169,9 @@ impl LazyCode {
 
     /// The tables of the function that holds `pc`, and where it starts. It takes no lock.
     pub(crate) fn find(&self, pc: usize) -> Option<(usize, &CodeTables)> {
+        if let Some(found) = self.kept.as_ref().and_then(|kept| kept.find(pc)) {
+            return Some(found);
+        }
         let chunk = self.chunks.iter().find(|chunk| chunk.memory.range().contains(&pc))?;
         let start = chunk.memory.range().start;
         let func = chunk.funcs.find((pc - start) as u32)?;

@@ -5,6 +5,7 @@ use crate::cache::Cache;
 use crate::code::{CompiledCode, ModuleCode};
 use crate::compile;
 use crate::engine::Engine;
+use crate::lazy::KeptCode;
 use crate::tier_up::{FuncBudget, TierUp};
 use crate::type_registry::ModuleTypes;
 use crate::types::{ExportType, ExternType, ImportType};
@@ -39,7 +40,7 @@ use waft_core::types::{GlobalTy, TableTy};
 /// assert_eq!((module.imports().len(), module.exports().len()), (1, 1));
 /// assert_eq!((module.memories().len(), module.tables().len()), (1, 1));
 /// assert_eq!(module.get_export("memory").unwrap().to_string(), "(memory 1)");
-/// assert!(module.code_size() > 0 && module.wasm().starts_with(b"\0asm"));
+/// assert!(module.wasm().starts_with(b"\0asm"));
 /// assert!(Engine::same(module.engine(), &engine));
 /// # Ok(())
 /// # }
@@ -134,7 +135,12 @@ impl ModuleInner {
         let layout = VmLayout::new(&shape);
         let code_slots = match &code {
             ModuleCode::Whole(code) => code.entries().map(AtomicPtr::new).collect(),
-            ModuleCode::Lazy(_) => shape.bodies.keys().map(thunk::first_call).map(AtomicPtr::new).collect(),
+            ModuleCode::Lazy(code) => {
+                let mut kept = code.kept().map(KeptCode::entries);
+                let thunks = (0..shape.defined_funcs()).map(DefinedFuncIndex::new).map(thunk::first_call);
+                let mut entry = |thunk| kept.as_mut().and_then(|kept| kept.next()?).unwrap_or(thunk);
+                thunks.map(|thunk| AtomicPtr::new(entry(thunk))).collect()
+            }
         };
         let exports = shape.exports.iter().map(|export| (export.name.clone(), export.entity)).collect();
         let engine = engine.clone();
@@ -159,14 +165,17 @@ impl ModuleInner {
     }
     /// Where the body of a function is, if the module has its bodies.
     pub(crate) fn body(&self, func: DefinedFuncIndex) -> Option<Range<usize>> {
-        let known = match &self.wasm {
+        self.bodies().get(func).cloned()
+    }
+    /// Where the bodies of its functions are; empty if it does not have them.
+    pub(crate) fn bodies(&self) -> &IndexVec<DefinedFuncIndex, Range<usize>> {
+        match &self.wasm {
             // They were not looked for when it was loaded, because it takes a look at all of the code.
             WasmBytes::Whole(wasm) if self.shape.bodies.is_empty() => {
                 self.found_bodies.get_or_init(|| decode_bodies(wasm.bytes()).unwrap_or_default())
             }
             _ => &self.shape.bodies,
-        };
-        known.get(func).cloned()
+        }
     }
     /// The engine's number for each type of the module.
     pub(crate) fn type_ids(&self) -> &[u32] {
@@ -226,6 +235,12 @@ impl ModuleInner {
     /// The bytes of a data segment.
     pub(crate) fn data(&self, data: DataIndex) -> &[u8] {
         &self.wasm.bytes()[self.shape.datas[data].range.clone()]
+    }
+}
+
+impl Drop for ModuleInner {
+    fn drop(&mut self) {
+        Cache::keep(self);
     }
 }
 
@@ -395,6 +410,31 @@ impl Module {
     pub fn serialize(&self) -> Result<Vec<u8>> {
         self.0.check_compiled()?;
         Ok(ArtifactWriter::precompiled(&self.0)?.into_bytes())
+    }
+
+    /// Leaves what was compiled until now in the engine's cache, if it has one and compiles functions as they are called; what
+    /// has all its code is left there by [`Module::new`].
+    ///
+    /// It happens by itself when the last handle of the module and the last store with an instance of it are dropped. A process
+    /// that ends without that, or may be ended, calls it. Nothing is written that is there already, or hardly more.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// # let directory = std::env::temp_dir().join(format!("waft-example-{}-keep", std::process::id()));
+    /// let mut config = CacheConfig::new();
+    /// config.with_directory(&directory);
+    /// let engine = Engine::new(Config::new().cache(Some(Cache::new(config)?)))?;
+    /// let module = Module::new(&engine, "(module (func $start) (start $start) (func $unused))")?;
+    /// Instance::new(&mut Store::new(&engine, ()), &module, &[])?;
+    /// module.keep();
+    /// // Another process would find the code of one function as well.
+    /// let found = Module::new(&engine, "(module (func $start) (start $start) (func $unused))")?;
+    /// assert_eq!(found.compiled_functions(), 1);
+    /// # std::fs::remove_dir_all(&directory)?;
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn keep(&self) {
+        Cache::keep(&self.0);
     }
 
     /// A module of compiled code, which becomes known to the signal handlers.

@@ -24,9 +24,8 @@ use anyhow::{Error, Result};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use waft_core::budget::func_budget;
+use waft_core::budget::{WHOLE_BODY_COST, func_budget};
 use waft_core::index::{DefinedFuncIndex, TypedIndex};
-use waft_core::module::Shape;
 use waft_core::tier::Entry;
 
 mod optimizer;
@@ -36,9 +35,8 @@ use optimizer::{Job, Urgency};
 
 /// So often a function is called before it is compiled anew.
 const CALLS: i32 = 1_500;
-/// So many bytes of loops a function goes through for each of its own bytes, between these bounds.
-const LOOPS_PER_BYTE: usize = 1_000;
-const LOOPS: std::ops::RangeInclusive<usize> = 100_000..=4_000_000;
+/// So much it may go through in loops before, in the measure of `waft_core::budget::turn_cost`: a thousand times itself.
+const LOOPS: i32 = 1_000 * WHOLE_BODY_COST.cast_signed();
 /// The share of a budget of loops after which a function asks again.
 const AGAIN: i32 = 8;
 /// A function that was called more often than this share of its budget will be called again.
@@ -78,15 +76,16 @@ enum Promotion {
 }
 
 impl TierUp {
-    pub(crate) fn new(shape: &Shape, optimizer: &Optimizer) -> Self {
-        let budgets = shape.bodies.values().map(|body| {
-            let (calls, loops) = optimizer.budget(body.len());
+    /// For a module of so many functions, of which some have the code that they will keep.
+    pub(crate) fn new(funcs: usize, optimizer: &Optimizer, is_settled: impl Fn(usize) -> bool) -> Self {
+        let budget = || {
+            let (calls, loops) = optimizer.budget();
             FuncBudget { calls: AtomicI32::new(calls), loops: AtomicI32::new(loops) }
-        });
+        };
         Self {
-            budgets: budgets.collect(),
+            budgets: (0..funcs).map(|_| budget()).collect(),
             promotions: Mutex::default(),
-            is_settled: shape.bodies.values().map(|_| AtomicBool::new(false)).collect(),
+            is_settled: (0..funcs).map(|at| AtomicBool::new(is_settled(at))).collect(),
             settled: AppendList::default(),
         }
     }
@@ -132,7 +131,7 @@ impl ModuleInner {
     ) -> Option<*const u8> {
         let (lazy, tier_up, optimizer) = self.tier_up()?;
         let left = &tier_up.budgets[func.index()];
-        let (calls, loops) = optimizer.budget(self.shape().bodies[func].len());
+        let (calls, loops) = optimizer.budget();
         let Some(loop_at) = loop_at else {
             // Code that still counts asks once more when it has called itself for the whole day.
             left.calls.store(if optimizer.is_stress() { calls } else { i32::MAX }, Ordering::Relaxed);
@@ -225,8 +224,11 @@ impl ModuleInner {
 
     /// Does a job of the optimizer's.
     fn do_job(self: &Arc<Self>, job: &Job) {
-        if let Some((lazy, tier_up, _)) = self.tier_up() {
-            self.optimize(lazy, tier_up, job);
+        let Some((lazy, tier_up, optimizer)) = self.tier_up() else { return };
+        self.optimize(lazy, tier_up, job);
+        if job.entry != Entry::Start {
+            // The next call, perhaps that of another process, starts with good code then.
+            self.promote(lazy, tier_up, optimizer, (job.func, Entry::Start), job.reason);
         }
     }
 

@@ -144,7 +144,7 @@ fn memories_and_tables_of_every_kind_are_kept() {
 
 #[test]
 fn a_loaded_module_does_what_the_compiled_one_does() {
-    let engine = Engine::default();
+    let engine = Engine::new(Config::new().tier(TierChoice::Optimized)).unwrap();
     let module = Module::new(&engine, MODULE).unwrap();
     let artifact = module.serialize().unwrap();
     assert!(Module::is_precompiled(&artifact));

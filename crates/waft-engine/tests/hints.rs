@@ -67,7 +67,8 @@ fn hints_stay_with_a_precompiled_module_as_a_section() {
 #[test]
 fn hints_change_the_code_unless_they_are_switched_off() {
     let compile = |config: &mut Config, text: String| {
-        let module = Module::new(&Engine::new(config).unwrap(), text).unwrap();
+        let engine = Engine::new(config.tier(TierChoice::Optimized)).unwrap();
+        let module = Module::new(&engine, text).unwrap();
         let artifact = module.serialize().unwrap();
         // The code is the end of the artifact.
         artifact[artifact.len() - module.code_size()..].to_vec()

@@ -157,6 +157,7 @@ impl Run {
         let result = self.call_guest(&mut store, &pre);
         let expired = timeout.as_ref().is_some_and(Timeout::expired);
         drop(timeout);
+        module.keep();
         if self.gc_stats {
             exit::say(format_args!("garbage collection: {}", store.gc_stats()));
         }

@@ -2,7 +2,8 @@
 
 use super::{CHECKSUM_AT, HEADER_BYTES, MAGIC, PAGE, PARTS, Part, TABLE_AT};
 use crate::code::{CodeTables, CompiledCode, ModuleCode};
-use crate::compile;
+use crate::compile::{self, Bodies};
+use crate::lazy::Snapshot;
 use crate::module::{ModuleInner, WasmBytes};
 use anyhow::Result;
 use std::borrow::Cow;
@@ -18,6 +19,8 @@ pub(crate) struct ArtifactWriter<'a> {
     wasm: Cow<'a, [u8]>,
     text: Cow<'a, [u8]>,
     tables: Arc<CodeTables>,
+    states: Vec<u8>,
+    relocs: Vec<u8>,
     len: u64,
 }
 
@@ -38,18 +41,27 @@ impl<'a> ArtifactWriter<'a> {
         let code = match module.code() {
             ModuleCode::Whole(code) => (Cow::Borrowed(code.text()), code.tables().clone()),
             ModuleCode::Lazy(_) => {
-                let wasm = module.wasm().bytes();
-                let code = compile::linked(module.engine(), module.shape(), module.layout(), wasm)?;
+                let bodies = Bodies { wasm: module.wasm().bytes(), ranges: module.bodies() };
+                let code = compile::linked(module.engine(), module.shape(), module.layout(), bodies)?;
                 (Cow::Owned(code.text), Arc::new(code.tables))
             }
         };
-        Ok(Self::new(module, module.engine().fingerprint(), wasm, code))
+        Ok(Self::new(module, module.engine().fingerprint(), wasm, code).laid_out())
     }
 
     /// An entry of the cache, of a module that has its bodies and this code.
     pub(crate) fn cached(module: &'a ModuleInner, code: &'a CompiledCode, identity: String) -> Self {
         let wasm = Cow::Borrowed(module.wasm().bytes());
-        Self::new(module, identity, wasm, (Cow::Borrowed(code.text()), code.tables().clone()))
+        Self::new(module, identity, wasm, (Cow::Borrowed(code.text()), code.tables().clone())).laid_out()
+    }
+
+    /// The same of a module that has the code of some functions.
+    pub(crate) fn kept(module: &'a ModuleInner, snapshot: Snapshot, identity: String) -> Self {
+        let wasm = Cow::Borrowed(module.wasm().bytes());
+        let Snapshot { code, states, relocs } = snapshot;
+        let mut artifact = Self::new(module, identity, wasm, (Cow::Owned(code.text), Arc::new(code.tables)));
+        (artifact.states, artifact.relocs) = (states, relocs);
+        artifact.laid_out()
     }
 
     fn new(
@@ -60,13 +72,21 @@ impl<'a> ArtifactWriter<'a> {
     ) -> Self {
         let code_section_start = (module.shape().code_section_start as u64).to_le_bytes();
         let head = vec![0; HEADER_BYTES];
-        let mut artifact = Self { head, identity, code_section_start, wasm, text, tables, len: 0 };
-        artifact.lay_out();
-        artifact
+        Self {
+            head,
+            identity,
+            code_section_start,
+            wasm,
+            text,
+            tables,
+            states: Vec::new(),
+            relocs: Vec::new(),
+            len: 0,
+        }
     }
 
-    /// Fills in the head, now that all sections are known.
-    fn lay_out(&mut self) {
+    /// With the head filled in, now that all sections are known.
+    fn laid_out(mut self) -> Self {
         let mut head = vec![0; HEADER_BYTES];
         head[..MAGIC.len()].copy_from_slice(&MAGIC);
         let mut end = HEADER_BYTES;
@@ -83,6 +103,7 @@ impl<'a> ArtifactWriter<'a> {
         let mut skip = TABLE_AT;
         self.pieces(|piece| checksum.update(&piece[std::mem::take(&mut skip)..]));
         self.head[CHECKSUM_AT..TABLE_AT].copy_from_slice(&checksum.digest().to_le_bytes());
+        self
     }
 
     fn parts(&self) -> [&[u8]; PARTS] {
@@ -96,6 +117,8 @@ impl<'a> ArtifactWriter<'a> {
             tables.positions.bytes(),
             tables.stack_maps.bytes(),
             tables.handlers.bytes(),
+            &self.states,
+            &self.relocs,
             &self.text,
         ]
     }

@@ -6,8 +6,9 @@
 
 use crate::artifact::Section;
 use std::collections::HashMap;
+use std::ops::Range;
 use waft_core::index::{DefinedFuncIndex, TypedIndex};
-use waft_core::tier::{CompiledFunc, ExceptionHandler};
+use waft_core::tier::{CodePosition, CompiledFunc, ExceptionHandler, Reloc, StackMap, TrapSite};
 use waft_core::trap::TrapCode;
 
 /// Bytes of an entry in the table of handlers.
@@ -64,11 +65,9 @@ impl CodeTables {
 
     /// What catches the exceptions of the call before `offset`.
     pub(crate) fn handler(&self, offset: u32) -> Option<ExceptionHandler> {
-        let bytes = self.handlers.bytes();
-        let at = search(bytes.len() / HANDLER_BYTES, |at| number(bytes, at * 3), offset)?;
-        let [found, landing, frame_bytes] = [0, 1, 2].map(|field| number(bytes, at * 3 + field));
-        let handler = ExceptionHandler { offset: found?, landing: landing?, frame_bytes: frame_bytes? };
-        (handler.offset == offset).then_some(handler)
+        let count = self.handlers.bytes().len() / HANDLER_BYTES;
+        let at = search(count, |at| Some(self.handler_at(at)?.offset), offset)?;
+        self.handler_at(at).filter(|handler| handler.offset == offset)
     }
 
     /// Where the code at `offset` comes from.
@@ -84,6 +83,56 @@ impl CodeTables {
             .and_then(|at| pair(positions, at))
             .filter(|(code, wasm)| *code >= start && *wasm != u32::MAX);
         Some(CodeOrigin { func: DefinedFuncIndex::new(func), module_offset: position.map(|(_, wasm)| wasm) })
+    }
+
+    /// A function whose code starts at `start`, as it was when it was compiled, with these relocations.
+    pub(crate) fn extract(&self, start: u32, code: &[u8], relocs: Vec<Reloc>) -> CompiledFunc {
+        let inside = start..start + code.len() as u32;
+        // A call may be the last instruction.
+        let after_calls = start + 1..inside.end + 1;
+        let bytes = self.traps.bytes();
+        let count = bytes.len() / 5;
+        let (offsets, codes) = bytes.split_at(count * 4);
+        let traps = between(count, |at| number(offsets, at), &inside);
+        let trap = |at| {
+            let (offset, code) = (number(offsets, at)? - start, TrapCode::from_u8(*codes.get(at)?)?);
+            Some(TrapSite { offset, code })
+        };
+        let bytes = self.positions.bytes();
+        let positions = between(bytes.len() / 8, |at| Some(pair(bytes, at)?.0), &inside);
+        let position = |at| {
+            let (code, wasm) = pair(bytes, at)?;
+            Some(CodePosition { code: code - start, wasm })
+        };
+        let count = self.handlers.bytes().len() / HANDLER_BYTES;
+        let handlers = between(count, |at| Some(self.handler_at(at)?.offset), &after_calls);
+        let handler = |at| {
+            let ExceptionHandler { offset, landing, frame_bytes } = self.handler_at(at)?;
+            Some(ExceptionHandler { offset: offset - start, landing: landing - start, frame_bytes })
+        };
+        let maps = self.stack_maps.bytes();
+        let offset_of = |at| number(maps, at * 2 + 1);
+        let stack_maps = between(number(maps, 0).unwrap_or(0) as usize, offset_of, &after_calls);
+        let stack_map = |at| {
+            let offset = offset_of(at)?;
+            Some(StackMap { offset: offset - start, slots: self.slots(offset).collect() })
+        };
+        CompiledFunc {
+            code: code.to_vec(),
+            // Code was aligned as all functions are, which is enough for what it refers to.
+            align: 1,
+            relocs,
+            traps: traps.filter_map(trap).collect(),
+            positions: positions.filter_map(position).collect(),
+            stack_maps: stack_maps.filter_map(stack_map).collect(),
+            handlers: handlers.filter_map(handler).collect(),
+        }
+    }
+
+    fn handler_at(&self, at: usize) -> Option<ExceptionHandler> {
+        let [offset, landing, frame_bytes] =
+            [0, 1, 2].map(|field| number(self.handlers.bytes(), at * 3 + field));
+        Some(ExceptionHandler { offset: offset?, landing: landing?, frame_bytes: frame_bytes? })
     }
 
     /// The slots with references of the frame that a call returns to at `offset`, from its frame pointer.
@@ -121,6 +170,13 @@ pub(crate) fn search(count: usize, key: impl Fn(usize) -> Option<u32>, wanted: u
         }
     }
     low.checked_sub(1)
+}
+
+/// Where those of `count` ascending keys stand that lie in `wanted`.
+pub(crate) fn between(count: usize, key: impl Fn(usize) -> Option<u32>, wanted: &Range<u32>) -> Range<usize> {
+    let before =
+        |end: u32| end.checked_sub(1).and_then(|last| search(count, &key, last)).map_or(0, |at| at + 1);
+    before(wanted.start)..before(wanted.end)
 }
 
 /// Collects the tables of functions, in the order in which they stand in the code.

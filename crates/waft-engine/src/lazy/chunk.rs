@@ -6,17 +6,19 @@ use super::Reason;
 use crate::append::AppendList;
 use crate::code::{CodeOrigin, CodeTables, TablesBuilder, search};
 use waft_core::index::DefinedFuncIndex;
-use waft_core::tier::{CompiledFunc, Entry};
+use waft_core::tier::{CompiledFunc, Entry, Reloc};
 use waft_core::trap::TrapCode;
 
 /// A function in a chunk.
 pub(crate) struct FuncCode {
     /// Where it starts, from the start of the chunk.
     pub(super) start: u32,
-    len: u32,
-    func: DefinedFuncIndex,
-    entry: Entry,
-    reason: Reason,
+    pub(super) len: u32,
+    pub(super) func: DefinedFuncIndex,
+    pub(super) entry: Entry,
+    pub(super) reason: Reason,
+    /// Its calls to code that stays where it is.
+    pub(super) relocs: Box<[Reloc]>,
     /// What is known about it, by offsets from its start.
     pub(super) tables: CodeTables,
 }
@@ -32,7 +34,8 @@ impl FuncCode {
         let mut tables = TablesBuilder::default();
         tables.add(0, compiled);
         let len = compiled.code.len() as u32;
-        Self { start, len, func, entry, reason, tables: tables.finish_packed() }
+        let relocs = compiled.relocs.clone().into();
+        Self { start, len, func, entry, reason, relocs, tables: tables.finish_packed() }
     }
 }
 
@@ -44,6 +47,11 @@ impl ChunkFuncs {
     /// Adds a function, after all that are there.
     pub(super) fn push(&self, func: FuncCode) {
         self.0.push(func);
+    }
+
+    /// The functions that are there now.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &FuncCode> {
+        self.0.iter()
     }
 
     /// The function that holds the code at `offset`.

@@ -4,7 +4,7 @@
 //! a while. Their priority is below that of other threads. What waits in a queue costs nothing: a module that is dropped meanwhile is
 //! passed over.
 
-use super::{CALLS, LOOPS, LOOPS_PER_BYTE, Random};
+use super::{CALLS, LOOPS, Random};
 use crate::lazy::Reason;
 use crate::module::ModuleInner;
 use std::collections::VecDeque;
@@ -65,14 +65,11 @@ impl Optimizer {
         Self { queue: Arc::default(), stress: stress.map(Random::new) }
     }
 
-    /// The calls and bytes of loops after which a function with a body of so many bytes is hot.
-    pub(super) fn budget(&self, body: usize) -> (i32, i32) {
+    /// The calls and turns of loops after which a function is hot.
+    pub(super) fn budget(&self) -> (i32, i32) {
         match &self.stress {
-            Some(random) => (random.below(4) as i32, random.below(1000) as i32),
-            None => {
-                let (least, most) = LOOPS.into_inner();
-                (CALLS, body.saturating_mul(LOOPS_PER_BYTE).clamp(least, most) as i32)
-            }
+            Some(random) => (random.below(4) as i32, random.below(3_000) as i32),
+            None => (CALLS, LOOPS),
         }
     }
 

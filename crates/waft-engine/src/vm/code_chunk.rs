@@ -137,6 +137,16 @@ impl CodeChunk {
         assert!(first, "{:x?} was registered twice", self.range());
     }
 
+    /// Code that was appended.
+    pub(crate) fn code(&self, start: u32, len: u32) -> Option<&[u8]> {
+        let end = start.checked_add(len)? as usize;
+        if end > self.room().used {
+            return None;
+        }
+        // SAFETY: below `used` the piece is readable, and not written to any more (H1), as long as the chunk lives.
+        Some(unsafe { std::slice::from_raw_parts(self.at(start), len as usize) })
+    }
+
     /// Where the byte at an offset is executed.
     pub(crate) fn at(&self, offset: u32) -> *mut u8 {
         self.piece.base().wrapping_add(offset as usize)

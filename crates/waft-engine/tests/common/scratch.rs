@@ -71,9 +71,10 @@ impl TestCache {
         self.engine_with(&mut Config::new())
     }
 
-    /// An engine of this setup that uses it.
+    /// An engine of this setup that uses it, and compiles modules as a whole.
     pub(crate) fn engine_with(&self, config: &mut Config) -> Engine {
-        Engine::new(config.cache(Some(self.cache.clone()))).unwrap()
+        let whole = config.tier(TierChoice::Optimized).cache(Some(self.cache.clone()));
+        Engine::new(whole).unwrap()
     }
 
     /// Hits and misses so far.

@@ -1,0 +1,157 @@
+//! Code of some of a module's functions, as the cache keeps it from one process to the next.
+//!
+//! It is put into one piece, as the code of a whole module is; functions that were not compiled have no bytes there. For each function it
+//! says whether its code is the last that it gets, so the next process starts with what was found to be hot.
+
+use super::{LazyCode, Reason};
+use crate::artifact::Section;
+use crate::code::{CodeTables, CompiledCode, LinkedCode, between};
+use crate::module::ModuleInner;
+use anyhow::{Context as _, Result, ensure};
+use waft_core::index::{DefinedFuncIndex, FuncIndex, TypedIndex};
+use waft_core::tier::{CompiledFunc, Entry, Reloc};
+
+/// Bytes of an entry in the table of relocations: `u32` offset in the code, `u32` index of the target, `i32` addend.
+const RELOC_BYTES: usize = 12;
+
+/// What there is of a function.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub(crate) enum FuncState {
+    /// No code.
+    Missing = 0,
+    /// Code that better code may take the place of.
+    First = 1,
+    /// The code that it will keep.
+    Settled = 2,
+}
+
+/// Code that an earlier process compiled.
+pub(crate) struct KeptCode {
+    code: CompiledCode,
+    /// A `u8` for each function: a [`FuncState`].
+    states: Section,
+    /// The calls from function to function, by their offsets in the code.
+    relocs: Section,
+}
+
+/// Code to be kept.
+pub(crate) struct Snapshot {
+    pub(crate) code: LinkedCode,
+    pub(crate) states: Vec<u8>,
+    pub(crate) relocs: Vec<u8>,
+}
+
+impl KeptCode {
+    /// What was kept of a module with so many functions.
+    ///
+    /// # Errors
+    ///
+    /// If it is not of so many.
+    pub(crate) fn new(code: CompiledCode, states: Section, relocs: Section, funcs: usize) -> Result<Self> {
+        ensure!(
+            states.bytes().len() == funcs && relocs.bytes().len().is_multiple_of(RELOC_BYTES),
+            "what was kept is not of the {funcs} functions that the module has"
+        );
+        Ok(Self { code, states, relocs })
+    }
+
+    /// The code and its tables.
+    pub(crate) fn code(&self) -> &CompiledCode {
+        &self.code
+    }
+
+    /// What there is of a function.
+    pub(crate) fn state(&self, func: DefinedFuncIndex) -> FuncState {
+        match self.states.bytes()[func.index()] {
+            1 => FuncState::First,
+            2 => FuncState::Settled,
+            _ => FuncState::Missing,
+        }
+    }
+
+    /// Where each function is that has code.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = Option<*mut u8>> + '_ {
+        let states = (0..).map(|at| self.state(DefinedFuncIndex::new(at)));
+        self.code.entries().zip(states).map(|(at, state)| (state != FuncState::Missing).then_some(at))
+    }
+
+    /// How many functions have code, and how many bytes.
+    pub(super) fn size(&self) -> (usize, usize) {
+        let missing = FuncState::Missing as u8;
+        (self.states.bytes().iter().filter(|state| **state != missing).count(), self.code.text().len())
+    }
+
+    /// The tables and the start of the code that holds `pc`.
+    pub(super) fn find(&self, pc: usize) -> Option<(usize, &CodeTables)> {
+        let range = self.code.text().as_ptr_range();
+        (range.start.addr()..range.end.addr())
+            .contains(&pc)
+            .then(|| (range.start.addr(), &**self.code.tables()))
+    }
+
+    /// A function as it was compiled.
+    fn func(&self, func: DefinedFuncIndex) -> Option<CompiledFunc> {
+        let (start, len) = self.code.tables().func(func.index())?;
+        let code = self.code.text().get(start as usize..)?.get(..len as usize)?;
+        let bytes = self.relocs.bytes();
+        let field = |at: usize, field: usize| {
+            Some(u32::from_le_bytes(*bytes.get(at * RELOC_BYTES + field * 4..)?.first_chunk()?))
+        };
+        let reloc = |at| {
+            let (offset, target) = (field(at, 0)? - start, FuncIndex::from_u32(field(at, 1)?));
+            Some(Reloc { offset, target, addend: field(at, 2)?.cast_signed() })
+        };
+        let relocs = between(bytes.len() / RELOC_BYTES, |at| field(at, 0), &(start..start + len));
+        let relocs = relocs.filter_map(reloc).collect();
+        Some(self.code.tables().extract(start, code, relocs))
+    }
+}
+
+impl LazyCode {
+    /// The best code that there is of each function by now.
+    ///
+    /// # Errors
+    ///
+    /// If it is too large for one piece.
+    pub(crate) fn snapshot(&self, module: &ModuleInner) -> Result<Snapshot> {
+        let count = module.shape().defined_funcs();
+        let (mut funcs, mut states) =
+            (vec![CompiledFunc::default(); count], vec![FuncState::Missing as u8; count]);
+        if let Some(kept) = &self.kept {
+            for at in 0..count {
+                let func = DefinedFuncIndex::new(at);
+                let state = kept.state(func);
+                if state != FuncState::Missing {
+                    funcs[at] = kept.func(func).context("code that was kept has no place")?;
+                    states[at] = state as u8;
+                }
+            }
+        }
+        for chunk in self.chunks.iter() {
+            for func in chunk.funcs.iter() {
+                let settled = module.is_settled(func.func);
+                // Better code may be there and not in use yet.
+                if func.entry != Entry::Start || (func.reason != Reason::FirstCall && !settled) {
+                    continue;
+                }
+                let at = func.func.index();
+                let code =
+                    chunk.memory.code(func.start, func.len).context("code has no place in its chunk")?;
+                funcs[at] = func.tables.extract(0, code, func.relocs.to_vec());
+                states[at] = (if settled { FuncState::Settled } else { FuncState::First }) as u8;
+            }
+        }
+        let code = LinkedCode::link(module.shape(), &funcs)?;
+        let mut relocs = Vec::new();
+        for (at, func) in funcs.iter().enumerate() {
+            let (start, _) = code.tables.func(at).context("a function has no place")?;
+            for Reloc { offset, target, addend } in &func.relocs {
+                relocs.extend((start + offset).to_le_bytes());
+                relocs.extend(target.as_u32().to_le_bytes());
+                relocs.extend(addend.to_le_bytes());
+            }
+        }
+        Ok(Snapshot { code, states, relocs })
+    }
+}

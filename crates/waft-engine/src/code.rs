@@ -45,6 +45,7 @@ impl ModuleCode {
                 module: Arc::downgrade(module),
             }));
         }
+        module.profile_code();
     }
 
     /// Bytes of machine code that are there.

@@ -1,6 +1,7 @@
 //! The engine: what modules and stores share.
 
 use crate::config::Config;
+use crate::profiling::{self, Profiler};
 use crate::type_registry::TypeRegistry;
 use anyhow::Result;
 use std::sync::Arc;
@@ -27,6 +28,7 @@ struct EngineInner {
     config: Config,
     tier: Arc<dyn Tier>,
     types: Arc<TypeRegistry>,
+    profiler: Option<Arc<Profiler>>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -51,7 +53,8 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// If the setup is contradictory or asks for what Waft does not support, or if no tier can compile here.
+    /// If the setup is contradictory or asks for what Waft does not support, if no tier can compile here, or if the file
+    /// for a profiler cannot be made.
     ///
     /// ```
     /// # use waft::*;
@@ -70,7 +73,8 @@ impl Engine {
             tier.gaps().iter().filter(|gap| config.proposals.contains(*gap)).map(|gap| gap.name()).collect();
         anyhow::ensure!(gaps.is_empty(), "the tier `{}` does not support {}", tier.name(), gaps.join(", "));
         let types = Arc::new(TypeRegistry::new()?);
-        Ok(Self(Arc::new(EngineInner { config: config.clone(), tier, types })))
+        let profiler = profiling::open(config.profiler)?;
+        Ok(Self(Arc::new(EngineInner { config: config.clone(), tier, types, profiler })))
     }
 
     /// Its setup.
@@ -98,6 +102,9 @@ impl Engine {
     }
     pub(crate) fn types(&self) -> &Arc<TypeRegistry> {
         &self.0.types
+    }
+    pub(crate) fn profiler(&self) -> Option<&Profiler> {
+        self.0.profiler.as_deref()
     }
 
     /// All that compiled code depends on: precompiled modules run only on an engine with the same fingerprint.

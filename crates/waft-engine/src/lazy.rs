@@ -177,6 +177,7 @@ impl LazyCode {
         chunk.funcs.push(FuncCode::new(start, func, compiled));
         self.bytes.store(bytes, Ordering::Relaxed);
         self.funcs.fetch_add(1, Ordering::Relaxed);
+        module.profile_func(func, chunk.memory.at(start), &compiled.code, module.engine().tier().name());
         Ok(chunk.memory.at(start))
     }
 

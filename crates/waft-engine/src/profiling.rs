@@ -235,16 +235,30 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_file_that_cannot_be_written_is_given_up() {
-        let file = File::options().write(true).open("/dev/full").unwrap();
+    fn profiler(path: &str, process: u32) -> Profiler {
+        let file = File::options().write(true).open(path).unwrap();
         let out = Mutex::new(Out { file: Some(file), records: 0, thunk_blocks: 0 });
-        let (form, path) = (Form::Map, "/dev/full".into());
-        let profiler = Profiler { form, path, process: std::process::id(), out };
+        Profiler { form: Form::Map, path: path.into(), process, out }
+    }
+
+    fn record() -> impl Iterator<Item = Record<'static>> {
+        std::iter::once(Record { address: 1, code: &[0xc3], name: "f".into() })
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_is_given_up() {
+        let profiler = profiler("/dev/full", std::process::id());
         for _ in 0..2 {
-            profiler.write(std::iter::once(Record { address: 1, code: &[0xc3], name: "f".into() }));
+            profiler.write(record());
             assert!(profiler.out().file.is_none());
         }
         assert_eq!(profiler.out().records, 1);
+    }
+
+    #[test]
+    fn forked_processes_leave_the_file_to_the_one_that_opened_it() {
+        let profiler = profiler("/dev/full", std::process::id() + 1);
+        profiler.write(record());
+        assert!(profiler.out().file.is_some() && profiler.out().records == 0);
     }
 }

@@ -15,7 +15,7 @@ use waft_core::index::TypedIndex;
 use waft_core::proposal::ProposalSet;
 use waft_core::tier::{CompileError, CompileRequest, CompiledFunc, Tier};
 
-/// The tier that is built in, under another name, with somebody who keeps what it made.
+/// A tier under another name, with somebody who keeps what it made.
 struct Recorded {
     inner: Arc<dyn Tier>,
     code: Mutex<HashMap<usize, Vec<u8>>>,
@@ -38,8 +38,12 @@ impl Tier for Recorded {
     }
 }
 
-fn recorded() -> Arc<Recorded> {
-    Arc::new(Recorded { inner: waft_tiers::default_tier().unwrap(), code: Mutex::default() })
+fn recorded(inner: Arc<dyn Tier>) -> Arc<Recorded> {
+    Arc::new(Recorded { inner, code: Mutex::default() })
+}
+
+fn tiers() -> [Arc<dyn Tier>; 2] {
+    [waft_tiers::default_tier().unwrap(), waft_tiers::baseline_tier().unwrap()]
 }
 
 /// What is described: the function's name, and its code, which is at this address now.
@@ -99,12 +103,30 @@ fn instantiate(module: &Module) -> (Store<()>, Instance) {
 #[test]
 fn maps_tell_where_functions_are() {
     let _removed = Removed(map_path());
-    all_functions_of_a_module_are_described_wherever_their_code_comes_from();
-    functions_that_are_compiled_lazily_are_described_when_they_are_called();
+    files_that_somebody_else_put_there_are_not_written_to();
+    for tier in tiers() {
+        all_functions_of_a_module_are_described_wherever_their_code_comes_from(&tier);
+        functions_that_are_compiled_lazily_are_described_when_they_are_called(&tier);
+    }
 }
 
-fn all_functions_of_a_module_are_described_wherever_their_code_comes_from() {
-    let tier = recorded();
+/// Makes the module of a name.
+type Make<'m> = &'m dyn Fn(&str) -> Module;
+
+fn files_that_somebody_else_put_there_are_not_written_to() {
+    let folder = Scratch::new("planted");
+    let victim = folder.0.join("victim");
+    fs::write(&victim, "precious").unwrap();
+    std::os::unix::fs::symlink(&victim, map_path()).unwrap();
+    let error = Engine::new(Config::new().profiler(ProfilingStrategy::PerfMap)).unwrap_err();
+    fs::remove_file(map_path()).unwrap();
+    let error = format!("{error:#}");
+    assert!(error.contains(map_path().to_str().unwrap()) && error.contains("symbolic link"), "{error}");
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
+}
+
+fn all_functions_of_a_module_are_described_wherever_their_code_comes_from(inner: &Arc<dyn Tier>) {
+    let tier = recorded(inner.clone());
     let mut config = Config::new();
     config.profiler(ProfilingStrategy::PerfMap).tier(tier.clone());
     let engine = Engine::new(&config).unwrap();
@@ -122,9 +144,9 @@ fn all_functions_of_a_module_are_described_wherever_their_code_comes_from() {
         Module::new(&unprofiled, module(name)).unwrap();
         Module::new(&cache.engine_with(&mut config.clone()), module(name)).unwrap()
     };
-    let rows: [(&str, &dyn Fn(&str) -> Module); 3] =
-        [("fresh", &fresh), ("precompiled", &precompiled), ("cached", &cached)];
-    for (name, make) in rows {
+    let rows: [(&str, Make<'_>); 3] = [("fresh", &fresh), ("precompiled", &precompiled), ("cached", &cached)];
+    for (kind, make) in rows {
+        let name = &format!("{kind}_{}", inner.name());
         let made = make(name);
         let described = mapped(name);
         let wanted = ["one", "<wasm function 2>", "app::main", "a?0 9 b"];
@@ -138,21 +160,24 @@ fn all_functions_of_a_module_are_described_wherever_their_code_comes_from() {
     assert_eq!(cache.counts(), (1, 1));
 }
 
-fn functions_that_are_compiled_lazily_are_described_when_they_are_called() {
-    let tier = recorded();
+fn functions_that_are_compiled_lazily_are_described_when_they_are_called(inner: &Arc<dyn Tier>) {
+    let tier = recorded(inner.clone());
     let mut config = Config::new();
     config.profiler(ProfilingStrategy::PerfMap).tier(tier.clone()).lazy_compilation(true);
-    let module = Module::new(&Engine::new(&config).unwrap(), module("lazy")).unwrap();
+    let name = &format!("lazy_{}", inner.name());
+    let module = Module::new(&Engine::new(&config).unwrap(), module(name)).unwrap();
     let (mut store, instance) = instantiate(&module);
-    assert_eq!(mapped("lazy"), []);
+    let wanted =
+        |funcs: &[&str]| Vec::from_iter(funcs.iter().map(|func| format!("{name}!{func} [recorded]")));
+    assert_eq!(mapped(name), []);
     let one = instance.get_typed_func::<i32, i32>(&mut store, "f").unwrap();
     for times in [1, 2] {
         assert_eq!(one.call(&mut store, 14 * times).unwrap(), 42 * times);
-        assert_eq!(names(&mapped("lazy")), ["lazy!one [recorded]"]);
+        assert_eq!(names(&mapped(name)), wanted(&["one"]));
     }
     run(&mut store, instance, "h").unwrap();
-    let described = mapped("lazy");
-    assert_eq!(names(&described), ["lazy!one [recorded]", "lazy!app::main [recorded]"]);
+    let described = mapped(name);
+    assert_eq!(names(&described), wanted(&["one", "app::main"]));
     let code = tier.code.lock().unwrap();
     assert_eq!(described[0].code, code[&0]);
     assert_eq!(described[1].code, code[&2]);
@@ -181,8 +206,8 @@ impl Reader<'_> {
 fn dumped(bytes: &[u8]) -> Vec<Described> {
     let mut dump = Reader(bytes);
     assert_eq!([dump.u32(), dump.u32(), dump.u32()], [0x4a69_5444, 1, 40]);
-    let [_machine, reserved, process] = [dump.u32(), dump.u32(), dump.u32()];
-    assert_eq!((reserved, process), (0, id()));
+    let [machine, reserved, process] = [dump.u32(), dump.u32(), dump.u32()];
+    assert_eq!((machine, reserved, process), (62, 0, id()));
     let (mut time, flags) = (dump.u64(), dump.u64());
     assert!(time > 0 && flags == 0);
     let mut described = Vec::new();
@@ -193,7 +218,7 @@ fn dumped(bytes: &[u8]) -> Vec<Described> {
         assert!(kind == 0 && written >= time);
         time = written;
         assert_eq!(dump.u32(), id());
-        assert!(dump.u32() >= id());
+        assert_ne!(dump.u32(), 0);
         let [made, address, bytes, number] = [dump.u64(), dump.u64(), dump.u64(), dump.u64()];
         assert_eq!((made, number), (address, described.len() as u64));
         let end = dump.0.iter().position(|byte| *byte == 0).unwrap();
@@ -211,8 +236,9 @@ fn dumps_hold_the_code_that_runs() {
     std::env::set_current_dir(&folder.0).unwrap();
     let path = folder.0.join(format!("jit-{}.dump", id()));
     let mut all = Vec::new();
-    for (name, lazy) in [("eager", false), ("lazy", true)] {
-        let tier = recorded();
+    let rows = [("eager", false), ("lazy", true)];
+    for ((name, lazy), inner) in rows.into_iter().zip(tiers()) {
+        let tier = recorded(inner);
         let mut config = Config::new();
         config.profiler(ProfilingStrategy::JitDump).tier(tier.clone()).lazy_compilation(lazy);
         let module = Module::new(&Engine::new(&config).unwrap(), module(name)).unwrap();

@@ -4,7 +4,6 @@ use crate::code::{CodeOrigin, RegisteredCode};
 use crate::module::ModuleInner;
 use crate::vm::{self, RawBacktrace};
 use anyhow::Error;
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -13,7 +12,7 @@ use waft_core::index::TypedIndex;
 mod names;
 mod source;
 
-pub(crate) use names::module_name;
+pub(crate) use names::{FuncLabel, func_names, module_name};
 use source::SourceMap;
 
 /// Where a guest was when it trapped, innermost function first. Found on errors with
@@ -220,19 +219,12 @@ impl FrameInfo {
         Self {
             module_name: module_name(module).map(str::to_owned),
             func_index: func.index() as u32,
-            func_name: names::func_name(module, func).map(|name| demangle(&name).into_owned()),
+            func_name: names::func_name(module, func),
             func_offset: module_offset.zip(body).and_then(|(at, body)| at.checked_sub(body.start)),
             symbols: code_offset.map_or_else(Vec::new, |at| map.symbols(at as u64)),
             module_offset,
             module: module.clone(),
         }
-    }
-}
-
-fn demangle(name: &str) -> Cow<'_, str> {
-    match rustc_demangle::try_demangle(name) {
-        Ok(demangled) => format!("{demangled:#}").into(),
-        Err(_) => name.into(),
     }
 }
 
@@ -272,11 +264,8 @@ impl fmt::Display for FrameInfo {
             Some(offset) => write!(f, "{offset:#8x} - ")?,
             None => write!(f, "       ? - ")?,
         }
-        write!(f, "{}!", self.module_name.as_deref().unwrap_or("<unknown>"))?;
-        match &self.func_name {
-            Some(name) => write!(f, "{name}")?,
-            None => write!(f, "<wasm function {}>", self.func_index)?,
-        }
+        let [module, func] = [&self.module_name, &self.func_name].map(Option::as_deref);
+        write!(f, "{}", FuncLabel { module, func, index: self.func_index })?;
         for (at, symbol) in self.symbols.iter().enumerate() {
             write!(f, "\n                    at ")?;
             if at > 0

@@ -49,6 +49,7 @@ impl ModuleCode {
                 module: Arc::downgrade(module),
             }));
         }
+        module.profile_code();
     }
 
     /// The code, if it comes as it is called.

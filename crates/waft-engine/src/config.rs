@@ -1,6 +1,7 @@
 //! How an engine is set up: plain data, with the defaults that are right for most.
 
 use crate::cache::Cache;
+use crate::profiling::ProfilingStrategy;
 use crate::proposal::is_switch;
 use std::sync::Arc;
 use waft_core::proposal::{Proposal, ProposalSet, Status};
@@ -79,6 +80,7 @@ pub struct Config {
     pub(crate) tier_stress: Option<u64>,
     pub(crate) gc_stress: GcStress,
     pub(crate) cache: Option<Cache>,
+    pub(crate) profiler: ProfilingStrategy,
 }
 
 impl std::fmt::Debug for Config {
@@ -93,6 +95,7 @@ impl std::fmt::Debug for Config {
             .field("cache", &self.cache)
             .field("tier", &self.tier)
             .field("tier_stress", &self.tier_stress)
+            .field("profiler", &self.profiler)
             .finish()
     }
 }
@@ -169,6 +172,7 @@ impl Config {
             tier_stress: None,
             gc_stress: GcStress::Off,
             cache: None,
+            profiler: ProfilingStrategy::None,
         }
     }
 
@@ -284,6 +288,33 @@ impl Config {
     /// ```
     pub fn cache(&mut self, cache: Option<Cache>) -> &mut Self {
         self.cache = cache;
+        self
+    }
+
+    /// For which profiler functions are described as they are compiled; for none by default.
+    ///
+    /// Linux's `perf` then names the functions of guests, as backtraces do, with the tier that compiled them:
+    /// `module!function [tier]`. With [`ProfilingStrategy::PerfMap`] it reads `/tmp/perf-PID.map` by itself. With
+    /// [`ProfilingStrategy::JitDump`] the code is kept too, to be annotated, in `jit-PID.dump` in the directory that is current
+    /// when the first such engine is made: `perf record -k mono`, then `perf inject --jit`.
+    ///
+    /// The files belong to the process, not to the engine, and are not removed. [`Engine::new`] fails if they cannot be made,
+    /// or if something is there that is not ours alone. If one cannot be written later, a line on standard error says so, once.
+    /// Precompiled code and that of a cache is copied then, and not mapped from its file, where `perf` would look.
+    ///
+    /// [`Engine::new`]: crate::Engine::new
+    ///
+    /// ```
+    /// # use waft::*;
+    /// let engine = Engine::new(Config::new().profiler(ProfilingStrategy::PerfMap))?;
+    /// Module::new(&engine, "(module $app (func $main))")?;
+    /// let path = format!("/tmp/perf-{}.map", std::process::id());
+    /// assert!(std::fs::read_to_string(&path)?.contains(" app!main ["));
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn profiler(&mut self, profile: ProfilingStrategy) -> &mut Self {
+        self.profiler = profile;
         self
     }
 

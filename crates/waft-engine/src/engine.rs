@@ -1,6 +1,7 @@
 //! The engine: what modules and stores share.
 
 use crate::config::{Config, TierChoice};
+use crate::profiling::{self, Profiler};
 use crate::tier_up::Optimizer;
 use crate::type_registry::TypeRegistry;
 use anyhow::Result;
@@ -31,6 +32,7 @@ struct EngineInner {
     /// What functions are compiled with first, and what makes them anew.
     auto: Option<(Arc<dyn Tier>, Optimizer)>,
     types: Arc<TypeRegistry>,
+    profiler: Option<Arc<Profiler>>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -55,7 +57,8 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// If the setup is contradictory or asks for what Waft does not support, or if no tier can compile here.
+    /// If the setup is contradictory or asks for what Waft does not support, if no tier can compile here, or if the file
+    /// for a profiler cannot be made.
     ///
     /// ```
     /// # use waft::*;
@@ -90,7 +93,8 @@ impl Engine {
             );
         }
         let types = Arc::new(TypeRegistry::new()?);
-        Ok(Self(Arc::new(EngineInner { config: config.clone(), tier, auto, types })))
+        let profiler = profiling::open(config.profiler)?;
+        Ok(Self(Arc::new(EngineInner { config: config.clone(), tier, auto, types, profiler })))
     }
 
     /// Its setup.
@@ -134,6 +138,9 @@ impl Engine {
     }
     pub(crate) fn types(&self) -> &Arc<TypeRegistry> {
         &self.0.types
+    }
+    pub(crate) fn profiler(&self) -> Option<&Profiler> {
+        self.0.profiler.as_deref()
     }
 
     /// All that compiled code depends on: precompiled modules run only on an engine with the same fingerprint.

@@ -18,6 +18,7 @@
 use crate::code::{CodeTables, FUNC_ALIGN, KnownCode, ModuleCode, RegisteredCode, check_code_bytes};
 use crate::compile;
 use crate::engine::Engine;
+use crate::explain::CompileReason;
 use crate::module::ModuleInner;
 use crate::tier_up::TierUp;
 use crate::vm::{self, CodeChunk, thunk};
@@ -26,6 +27,7 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 use waft_core::index::{DefinedFuncIndex, TypedIndex};
 use waft_core::module::Shape;
 use waft_core::tier::{CompiledFunc, Entry};
@@ -59,6 +61,7 @@ pub(crate) struct LazyCode {
     progressed: Condvar,
     funcs: AtomicUsize,
     bytes: AtomicUsize,
+    begun: Instant,
 }
 
 /// What becomes of functions that have no code.
@@ -69,15 +72,18 @@ struct Progress {
     refused: HashMap<DefinedFuncIndex, String>,
 }
 
-/// Why a function was compiled.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Reason {
-    /// It was called for the first time.
-    FirstCall,
-    /// It was called often.
-    Calls,
-    /// Its loops went around often.
-    Loops,
+/// How code came to be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Made {
+    pub(crate) func: DefinedFuncIndex,
+    pub(crate) entry: Entry,
+    pub(crate) reason: CompileReason,
+    /// The name of the tier.
+    pub(crate) tier: &'static str,
+    /// When it was begun.
+    pub(crate) begun: Instant,
+    /// How long compiling took.
+    pub(crate) took: Duration,
 }
 
 /// A piece of memory with the functions in it.
@@ -134,12 +140,23 @@ impl LazyCode {
             progressed: Condvar::new(),
             funcs: AtomicUsize::new(funcs),
             bytes: AtomicUsize::new(bytes),
+            begun: Instant::now(),
         })
     }
 
     /// What an earlier process compiled.
     pub(crate) fn kept(&self) -> Option<&KeptCode> {
         self.kept.as_ref()
+    }
+
+    /// What was compiled by now, in this process.
+    pub(crate) fn made(&self) -> impl Iterator<Item = (Made, usize)> + '_ {
+        self.chunks.iter().flat_map(|chunk| chunk.funcs.iter()).map(|func| (func.made, func.len as usize))
+    }
+
+    /// When the module was made.
+    pub(crate) fn begun(&self) -> Instant {
+        self.begun
     }
 
     /// How many bytes of the code are in the cache; none if there is no cache for it.
@@ -199,10 +216,8 @@ impl LazyCode {
     pub(crate) fn add(
         &self,
         module: &Arc<ModuleInner>,
-        func: DefinedFuncIndex,
-        entry: Entry,
         compiled: &CompiledFunc,
-        reason: Reason,
+        made: Made,
     ) -> Result<*mut u8> {
         let mut filling = self.filling.lock().unwrap_or_else(PoisonError::into_inner);
         let bytes = self.len() + compiled.code.len();
@@ -221,14 +236,15 @@ impl LazyCode {
             }
         };
         let at = chunk.memory.at(start);
-        let code = linked(module, func, compiled, at.addr())?;
+        let code = linked(module, made.func, compiled, at.addr())?;
         let appended = chunk.memory.append(&code, align);
         ensure!(appended == Some(start), "somebody else fills this chunk of code");
-        chunk.funcs.push(FuncCode::new(start, func, entry, compiled, reason));
+        chunk.funcs.push(FuncCode::new(start, compiled, made));
         self.bytes.store(bytes, Ordering::Relaxed);
-        if reason == Reason::FirstCall {
+        if made.reason == CompileReason::FirstCall {
             self.funcs.fetch_add(1, Ordering::Relaxed);
         }
+        module.profile_func(made.func, at, &code, made.tier);
         Ok(at)
     }
 
@@ -286,6 +302,7 @@ impl ModuleInner {
             Found::Code(code) => return Ok(code),
             Found::Turn(turn) => turn,
         };
+        let begun = Instant::now();
         let compiled = match vm::with_compile_stack(|| compile::called(self, func))
             .context("cannot start a thread to compile on")?
         {
@@ -295,7 +312,15 @@ impl ModuleInner {
                 return Err(Error::msg(message));
             }
         };
-        let code = lazy.add(self, func, Entry::Start, &compiled, Reason::FirstCall)?;
+        let made = Made {
+            func,
+            entry: Entry::Start,
+            reason: CompileReason::FirstCall,
+            tier: self.engine().first_tier().name(),
+            begun,
+            took: begun.elapsed(),
+        };
+        let code = lazy.add(self, &compiled, made)?;
         // Whoever calls the function from here on finds its code, and all that is known about it (L1).
         slot.store(code, Ordering::Release);
         drop(turn);

@@ -6,6 +6,7 @@ use crate::code::{CompiledCode, ModuleCode};
 use crate::compile;
 use crate::engine::Engine;
 use crate::lazy::KeptCode;
+use crate::profiling::FuncNames;
 use crate::tier_up::{FuncBudget, TierUp};
 use crate::type_registry::ModuleTypes;
 use crate::types::{ExportType, ExternType, ImportType};
@@ -63,6 +64,8 @@ pub(crate) struct ModuleInner {
     exports: HashMap<String, EntityIndex>,
     /// Where the bodies are in a module whose code was found in the cache: see [`ModuleInner::body`].
     found_bodies: OnceLock<IndexVec<DefinedFuncIndex, Range<usize>>>,
+    /// For profilers: empty without.
+    profiled_names: FuncNames,
 }
 
 /// The bytes that a shape was decoded from.
@@ -144,8 +147,21 @@ impl ModuleInner {
         };
         let exports = shape.exports.iter().map(|export| (export.name.clone(), export.entity)).collect();
         let engine = engine.clone();
-        let found_bodies = OnceLock::new();
-        Self { engine, shape, layout, wasm, code, types, tables, globals, code_slots, exports, found_bodies }
+        let (found_bodies, profiled_names) = (OnceLock::new(), FuncNames::new());
+        Self {
+            engine,
+            shape,
+            layout,
+            wasm,
+            code,
+            types,
+            tables,
+            globals,
+            code_slots,
+            exports,
+            found_bodies,
+            profiled_names,
+        }
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -176,6 +192,10 @@ impl ModuleInner {
             }
             _ => &self.shape.bodies,
         }
+    }
+    /// The names of its functions, once somebody who profiles asked for them.
+    pub(crate) fn profiled_names(&self) -> &FuncNames {
+        &self.profiled_names
     }
     /// The engine's number for each type of the module.
     pub(crate) fn type_ids(&self) -> &[u32] {

@@ -18,12 +18,14 @@
 
 use crate::append::AppendList;
 use crate::compile;
-use crate::lazy::{LazyCode, Reason};
+use crate::explain::CompileReason;
+use crate::lazy::{LazyCode, Made};
 use crate::module::ModuleInner;
 use anyhow::{Error, Result};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 use waft_core::budget::{WHOLE_BODY_COST, func_budget};
 use waft_core::index::{DefinedFuncIndex, TypedIndex};
 use waft_core::tier::Entry;
@@ -135,7 +137,7 @@ impl ModuleInner {
         let Some(loop_at) = loop_at else {
             // Code that still counts asks once more when it has called itself for the whole day.
             left.calls.store(if optimizer.is_stress() { calls } else { i32::MAX }, Ordering::Relaxed);
-            self.promote(lazy, tier_up, optimizer, (func, Entry::Start), Reason::Calls);
+            self.promote(lazy, tier_up, optimizer, (func, Entry::Start), CompileReason::Calls);
             return None;
         };
         left.loops.store(if optimizer.is_stress() { loops } else { loops / AGAIN }, Ordering::Relaxed);
@@ -148,9 +150,9 @@ impl ModuleInner {
         let called_often = calls.saturating_sub(left.calls.load(Ordering::Relaxed)) > OFTEN
             || tier_up.promotions().contains_key(&(func, Entry::Start));
         if called_often && !tier_up.is_settled(func) {
-            self.promote(lazy, tier_up, optimizer, (func, Entry::Start), Reason::Loops);
+            self.promote(lazy, tier_up, optimizer, (func, Entry::Start), CompileReason::Loops);
         } else if !known {
-            self.promote(lazy, tier_up, optimizer, at_loop, Reason::Loops);
+            self.promote(lazy, tier_up, optimizer, at_loop, CompileReason::Loops);
             // It may have been made here and now.
             if let Some(Promotion::Ready(code)) = tier_up.promotions().get(&at_loop) {
                 return Some(code.load(Ordering::Relaxed));
@@ -166,7 +168,7 @@ impl ModuleInner {
         tier_up: &TierUp,
         optimizer: &Optimizer,
         (func, entry): (DefinedFuncIndex, Entry),
-        reason: Reason,
+        reason: CompileReason,
     ) {
         if optimizer.skips() {
             return;
@@ -216,10 +218,12 @@ impl ModuleInner {
         lazy: &LazyCode,
         func: DefinedFuncIndex,
         entry: Entry,
-        reason: Reason,
+        reason: CompileReason,
     ) -> Result<*mut u8> {
+        let begun = Instant::now();
         let compiled = compile::optimized(self, func, entry).map_err(Error::msg)?;
-        lazy.add(self, func, entry, &compiled, reason)
+        let (tier, took) = (self.engine().tier().name(), begun.elapsed());
+        lazy.add(self, &compiled, Made { func, entry, reason, tier, begun, took })
     }
 
     /// Does a job of the optimizer's.

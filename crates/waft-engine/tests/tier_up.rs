@@ -179,7 +179,10 @@ fn traps_in_a_loop_that_was_left_have_the_same_backtrace() {
         (trap(&error), names(&error), format!("{error:?}"))
     };
     let wanted = stop(&eager);
-    assert_eq!((wanted.0, &wanted.1[..]), (Trap::MemoryOutOfBounds, &["inner".to_owned(), "outer".to_owned()][..]));
+    assert_eq!(
+        (wanted.0, &wanted.1[..]),
+        (Trap::MemoryOutOfBounds, &["inner".to_owned(), "outer".to_owned()][..])
+    );
     for seed in 0..20 {
         assert_eq!(stop(&switching(seed)), wanted, "seed {seed}");
     }
@@ -208,7 +211,10 @@ fn a_loop_that_is_entered_once_is_left_for_better_code() {
     instance.get_typed_func::<(), i64>(&mut store, "f").unwrap().call(&mut store, ()).unwrap();
     let code: Vec<_> = module.compiled_code().collect();
     assert!(code.iter().any(|code| code.loop_offset().is_some() && code.tier() == "cranelift"), "{code:?}");
-    assert_eq!((code[0].tier(), code[0].function_index(), code[0].reason()), ("baseline", 1, CompileReason::FirstCall));
+    assert_eq!(
+        (code[0].tier(), code[0].function_index(), code[0].reason()),
+        ("baseline", 1, CompileReason::FirstCall)
+    );
 }
 
 #[test]
@@ -227,7 +233,10 @@ fn what_is_called_often_gets_better_code_and_so_do_references_to_it() {
     while module.compiled_code().filter(|code| code.tier() == "cranelift").count() < 3 {
         assert!(start.elapsed() < SOON, "{:?}", module.compiled_code().collect::<Vec<_>>());
         for _ in 0..1000 {
-            assert_eq!((direct.call(&mut store, ()).unwrap(), indirect.call(&mut store, ()).unwrap()), (7, 7));
+            assert_eq!(
+                (direct.call(&mut store, ()).unwrap(), indirect.call(&mut store, ()).unwrap()),
+                (7, 7)
+            );
         }
     }
     assert!(module.compiled_code().all(|code| code.loop_offset().is_none()));
@@ -297,7 +306,9 @@ const KEPT: &str = r#"(module (memory 1) (type $t (func (param i32) (result i32)
 
 #[test]
 fn a_second_process_starts_with_what_was_compiled() {
-    for (mut config, hot) in [(Config::new(), false), (Config::new(), true), (Config::new().tier_stress(Some(3)).clone(), true)] {
+    for (mut config, hot) in
+        [(Config::new(), false), (Config::new(), true), (Config::new().tier_stress(Some(3)).clone(), true)]
+    {
         let cache = TestCache::new(if hot { "kept-hot" } else { "kept" });
         let engine = Engine::new(config.cache(Some(cache.cache.clone()))).unwrap();
         let turns = if hot { 20_000 } else { 10 };
@@ -309,18 +320,25 @@ fn a_second_process_starts_with_what_was_compiled() {
             let start = Instant::now();
             loop {
                 assert_eq!(f.call(&mut store, turns).unwrap(), turns * 6);
-                let settled = module.compiled_code().any(|code| code.tier() == "cranelift" && code.loop_offset().is_none());
+                let settled = module
+                    .compiled_code()
+                    .any(|code| code.tier() == "cranelift" && code.loop_offset().is_none());
                 if settled || !hot || start.elapsed() > SOON {
                     assert_eq!(settled, hot);
                     break;
                 }
             }
             let error = run(&mut store, instance, "bad").unwrap_err();
-            assert_eq!((trap(&error), names(&error)), (Trap::MemoryOutOfBounds, ["load", "hot", "bad"].map(str::to_owned).to_vec()));
+            assert_eq!(
+                (trap(&error), names(&error)),
+                (Trap::MemoryOutOfBounds, ["load", "hot", "bad"].map(str::to_owned).to_vec())
+            );
             compiled = 4;
             assert_eq!(module.compiled_functions(), compiled);
             if round == 2 {
-                let wanted = Module::new(&Engine::new(Config::new().tier(TierChoice::Optimized)).unwrap(), KEPT).unwrap();
+                let wanted =
+                    Module::new(&Engine::new(Config::new().tier(TierChoice::Optimized)).unwrap(), KEPT)
+                        .unwrap();
                 assert!(module.serialize().unwrap() == wanted.serialize().unwrap(), "it has its bodies");
             }
         }

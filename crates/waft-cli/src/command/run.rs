@@ -21,8 +21,8 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 use waft::{
-    Engine, Error, ExternType, Instance, InstancePre, Linker, Module, Result, Store, ThrownException,
-    TierChoice, Trap, Val, bail,
+    Engine, Error, ExternType, Instance, InstancePre, Linker, Module, ProfilingStrategy, Result, Store,
+    ThrownException, TierChoice, Trap, Val, bail,
 };
 use waft_wasi::{Access, I32Exit, WasiCtx};
 
@@ -41,6 +41,7 @@ Examples:
   waft run --tier optimized --compile lazy python.wasm script.py
   waft run --proposal -relaxed-simd,-tail-call --deterministic model.wasm
   waft run --no-cache app.wasm
+  perf record waft run --profile perfmap app.wasm
   cat app.wasm | waft run - argument")]
 pub(crate) struct Run {
     /// Grant a directory, under its own name or as GUEST; `:ro` to be read only
@@ -71,6 +72,10 @@ pub(crate) struct Run {
     /// them alone
     #[arg(long, value_name = "TIER", value_enum, default_value_t, help_heading = "WebAssembly")]
     tier: Tier,
+
+    /// Describe the program's functions to Linux's `perf`, which then tells them by name
+    #[arg(long, value_name = "FORM", value_enum)]
+    profile: Option<Profile>,
 
     /// When functions are compiled by one compiler alone: all before the program starts, or each when it is first called
     #[arg(long, value_name = "WHEN", value_enum, default_value_t = When::Eager, help_heading = "WebAssembly")]
@@ -121,6 +126,24 @@ impl From<Tier> for TierChoice {
     }
 }
 
+/// For which tool functions are described.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum Profile {
+    /// Names, for `perf report`: in `/tmp/perf-PID.map`
+    Perfmap,
+    /// Names and code, for `perf inject --jit`: in `jit-PID.dump`, in the current directory
+    Jitdump,
+}
+
+impl Profile {
+    fn strategy(self) -> ProfilingStrategy {
+        match self {
+            Self::Perfmap => ProfilingStrategy::PerfMap,
+            Self::Jitdump => ProfilingStrategy::JitDump,
+        }
+    }
+}
+
 /// What a store of ours carries.
 struct Host {
     wasi: WasiCtx,
@@ -132,6 +155,7 @@ impl Run {
     pub(crate) fn execute(self) -> Result<ExitCode> {
         let mut config = self.setup.config();
         config.cache(self.cache.open()).tier(self.tier).lazy_compilation(self.compile == When::Lazy);
+        config.profiler(self.profile.map_or(ProfilingStrategy::None, Profile::strategy));
         let engine = Engine::new(&config)?;
         let input = Input::read(self.file())?;
         let module = match input.source_bytes() {

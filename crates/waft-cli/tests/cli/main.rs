@@ -7,5 +7,6 @@ mod command;
 mod common;
 mod compile;
 mod inspect;
+mod profile;
 mod run;
 mod setup;

@@ -1,8 +1,9 @@
 //! The name section: read when a name is asked for, since nearly no run asks.
 
 use crate::module::ModuleInner;
+use std::fmt;
 use waft_core::index::{FuncIndex, TypedIndex};
-use wasmparser::{BinaryReader, Name, NameSectionReader};
+use wasmparser::{BinaryReader, Name, NameSectionReader, Naming};
 
 fn names(module: &ModuleInner) -> Option<NameSectionReader<'_>> {
     let section = module.shape().custom(module.wasm().bytes(), "name")?;
@@ -17,18 +18,47 @@ pub(crate) fn module_name(module: &ModuleInner) -> Option<&str> {
     })
 }
 
-/// The name of a function, if the section has one.
+/// The names of functions, by their indices, demangled where they are mangled.
+pub(crate) fn func_names(module: &ModuleInner) -> impl Iterator<Item = (u32, String)> {
+    namings(module).map(|naming| (naming.index, demangle(naming.name)))
+}
+
+/// The name of a function, if the section has one, demangled where it is mangled.
 pub(super) fn func_name(module: &ModuleInner, func: FuncIndex) -> Option<String> {
     let index = func.index() as u32;
-    let from_section = names(module).and_then(|mut names| {
-        names.find_map(|part| match part {
-            Ok(Name::Function(map)) => map
-                .into_iter()
-                .map_while(Result::ok)
-                .find(|naming| naming.index == index)
-                .map(|naming| naming.name),
-            _ => None,
-        })
+    namings(module).find(|naming| naming.index == index).map(|naming| demangle(naming.name))
+}
+
+fn namings(module: &ModuleInner) -> impl Iterator<Item = Naming<'_>> {
+    let maps = names(module).into_iter().flatten().filter_map(|part| match part {
+        Ok(Name::Function(map)) => Some(map),
+        _ => None,
     });
-    from_section.map(str::to_owned)
+    maps.flat_map(|map| map.into_iter().map_while(Result::ok))
+}
+
+pub(super) fn demangle(name: &str) -> String {
+    match rustc_demangle::try_demangle(name) {
+        Ok(demangled) => format!("{demangled:#}"),
+        Err(_) => name.into(),
+    }
+}
+
+/// A function as people are shown it.
+pub(crate) struct FuncLabel<'n> {
+    /// The module's own name.
+    pub(crate) module: Option<&'n str>,
+    /// The function's.
+    pub(crate) func: Option<&'n str>,
+    pub(crate) index: u32,
+}
+
+impl fmt::Display for FuncLabel<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}!", self.module.unwrap_or("<unknown>"))?;
+        match self.func {
+            Some(name) => write!(f, "{name}"),
+            None => write!(f, "<wasm function {}>", self.index),
+        }
+    }
 }

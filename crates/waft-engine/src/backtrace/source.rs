@@ -33,8 +33,7 @@ impl<'a> SourceMap<'a> {
         let Some(context) = &self.0 else { return symbols };
         let Ok(mut frames) = context.find_frames(address).skip_all_loads() else { return symbols };
         while let Ok(Some(frame)) = frames.next() {
-            let name =
-                frame.function.and_then(|name| Some(super::demangle(&name.raw_name().ok()?).into_owned()));
+            let name = frame.function.and_then(|name| Some(super::names::demangle(&name.raw_name().ok()?)));
             let location = frame.location;
             symbols.push(FrameSymbol {
                 name,

@@ -2,11 +2,10 @@
 //!
 //! Signal handlers look here, at faults of guest code: nothing on the way locks, allocates or panics.
 
-use super::Reason;
+use super::Made;
 use crate::append::AppendList;
 use crate::code::{CodeOrigin, CodeTables, TablesBuilder, search};
-use waft_core::index::DefinedFuncIndex;
-use waft_core::tier::{CompiledFunc, Entry, Reloc};
+use waft_core::tier::{CompiledFunc, Reloc};
 use waft_core::trap::TrapCode;
 
 /// A function in a chunk.
@@ -14,9 +13,7 @@ pub(crate) struct FuncCode {
     /// Where it starts, from the start of the chunk.
     pub(super) start: u32,
     pub(super) len: u32,
-    pub(super) func: DefinedFuncIndex,
-    pub(super) entry: Entry,
-    pub(super) reason: Reason,
+    pub(super) made: Made,
     /// Its calls to code that stays where it is.
     pub(super) relocs: Box<[Reloc]>,
     /// What is known about it, by offsets from its start.
@@ -24,18 +21,12 @@ pub(crate) struct FuncCode {
 }
 
 impl FuncCode {
-    pub(super) fn new(
-        start: u32,
-        func: DefinedFuncIndex,
-        entry: Entry,
-        compiled: &CompiledFunc,
-        reason: Reason,
-    ) -> Self {
+    pub(super) fn new(start: u32, compiled: &CompiledFunc, made: Made) -> Self {
         let mut tables = TablesBuilder::default();
         tables.add(0, compiled);
         let len = compiled.code.len() as u32;
         let relocs = compiled.relocs.clone().into();
-        Self { start, len, func, entry, reason, relocs, tables: tables.finish_packed() }
+        Self { start, len, made, relocs, tables: tables.finish_packed() }
     }
 }
 
@@ -70,15 +61,17 @@ impl ChunkFuncs {
     pub(crate) fn origin(&self, offset: u32) -> Option<CodeOrigin> {
         let func = self.find(offset)?;
         let origin = func.tables.origin(offset - func.start)?;
-        Some(CodeOrigin { func: func.func, ..origin })
+        Some(CodeOrigin { func: func.made.func, ..origin })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use waft_core::index::TypedIndex;
-    use waft_core::tier::{CodePosition, TrapSite};
+    use crate::explain::CompileReason;
+    use std::time::{Duration, Instant};
+    use waft_core::index::{DefinedFuncIndex, TypedIndex};
+    use waft_core::tier::{CodePosition, Entry, TrapSite};
 
     #[test]
     fn functions_are_found_by_any_of_their_bytes() {
@@ -90,13 +83,15 @@ mod tests {
                 positions: vec![CodePosition { code: 1, wasm: 100 * func }],
                 ..CompiledFunc::default()
             };
-            funcs.push(FuncCode::new(
-                start,
-                DefinedFuncIndex::new(func as usize),
-                Entry::Start,
-                &compiled,
-                Reason::FirstCall,
-            ));
+            let made = Made {
+                func: DefinedFuncIndex::new(func as usize),
+                entry: Entry::Start,
+                reason: CompileReason::FirstCall,
+                tier: "test",
+                begun: Instant::now(),
+                took: Duration::ZERO,
+            };
+            funcs.push(FuncCode::new(start, &compiled, made));
         }
         let origin = |offset| funcs.origin(offset).map(|it| (it.func.index(), it.module_offset));
         let wanted = [

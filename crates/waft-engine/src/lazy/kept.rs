@@ -3,9 +3,10 @@
 //! It is put into one piece, as the code of a whole module is; functions that were not compiled have no bytes there. For each function it
 //! says whether its code is the last that it gets, so the next process starts with what was found to be hot.
 
-use super::{LazyCode, Reason};
+use super::LazyCode;
 use crate::artifact::Section;
 use crate::code::{CodeTables, CompiledCode, LinkedCode, between};
+use crate::explain::CompileReason;
 use crate::module::ModuleInner;
 use anyhow::{Context as _, Result, ensure};
 use waft_core::index::{DefinedFuncIndex, FuncIndex, TypedIndex};
@@ -130,12 +131,13 @@ impl LazyCode {
         }
         for chunk in self.chunks.iter() {
             for func in chunk.funcs.iter() {
-                let settled = module.is_settled(func.func);
+                let made = func.made;
+                let settled = module.is_settled(made.func);
                 // Better code may be there and not in use yet.
-                if func.entry != Entry::Start || (func.reason != Reason::FirstCall && !settled) {
+                if made.entry != Entry::Start || (made.reason != CompileReason::FirstCall && !settled) {
                     continue;
                 }
-                let at = func.func.index();
+                let at = made.func.index();
                 let code =
                     chunk.memory.code(func.start, func.len).context("code has no place in its chunk")?;
                 funcs[at] = func.tables.extract(0, code, func.relocs.to_vec());

@@ -5,7 +5,7 @@
 //! passed over.
 
 use super::{CALLS, LOOPS, Random};
-use crate::lazy::Reason;
+use crate::explain::CompileReason;
 use crate::module::ModuleInner;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -35,7 +35,7 @@ pub(crate) struct Job {
     pub(super) module: Weak<ModuleInner>,
     pub(super) func: DefinedFuncIndex,
     pub(super) entry: Entry,
-    pub(super) reason: Reason,
+    pub(super) reason: CompileReason,
 }
 
 /// When somebody wants it.

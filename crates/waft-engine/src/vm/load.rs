@@ -173,7 +173,7 @@ impl Module {
     unsafe fn deserialize_open_file(engine: &Engine, file: &File) -> Result<Self> {
         verify_file(file, None)?;
         // SAFETY: passed on.
-        let artifact = unsafe { map_artifact(file, &engine.fingerprint()) }?;
+        let artifact = unsafe { map_artifact(engine, file, &engine.fingerprint()) }?;
         Ok(Self::registered(artifact.into_module(engine)?))
     }
 
@@ -198,7 +198,7 @@ impl Module {
             let same = verify_file(file, Some(source))?;
             // SAFETY: nobody but this user can have written the file. Of the user's processes, those that use it as a
             // cache keep P1; any other could as well write into this process.
-            (same, unsafe { map_artifact(file, identity) }?)
+            (same, unsafe { map_artifact(engine, file, identity) }?)
         } else {
             let mut bytes = Vec::new();
             let mut file = file;
@@ -217,12 +217,13 @@ impl Module {
 /// # Safety
 ///
 /// * As [`Module::deserialize_file`].
-unsafe fn map_artifact(file: &File, identity: &str) -> Result<Artifact> {
+unsafe fn map_artifact(engine: &Engine, file: &File, identity: &str) -> Result<Artifact> {
     // SAFETY: passed on.
     let mapped = unsafe { MappedFile::new(file) }?;
     let mut artifact = Artifact::open(Arc::new(mapped), identity)?;
     let code = artifact.code_range();
-    if !code.is_empty() {
+    // A profiler looks for the names of code in a file's mapping in that file, and finds none.
+    if !code.is_empty() && engine.profiler().is_none() {
         // SAFETY: passed on.
         let mapped = unsafe { CodeMemory::map(file.as_fd(), code.start as u64, code.len()) };
         match mapped {

@@ -75,6 +75,11 @@ pub(crate) fn first_call(func: DefinedFuncIndex) -> *mut u8 {
     entry(func).wrapping_add(FIRST_CALL_AT)
 }
 
+/// The code of all thunks that there are, block by block; more come behind these.
+pub(crate) fn blocks() -> impl Iterator<Item = &'static [u8]> {
+    BLOCKS.iter().map_while(|block| Some(&**block.get()?))
+}
+
 /// Whether `pc` lies in a thunk. Async-signal-safe.
 pub(super) fn contains(pc: usize) -> bool {
     BLOCKS.iter().map_while(OnceLock::get).any(|block| block.range().contains(&pc))

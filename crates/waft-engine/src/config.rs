@@ -51,6 +51,12 @@ impl std::fmt::Debug for TierChoice {
     }
 }
 
+impl<T: Tier + 'static> From<Arc<T>> for TierChoice {
+    fn from(tier: Arc<T>) -> Self {
+        Self::Only(tier)
+    }
+}
+
 impl From<Arc<dyn Tier>> for TierChoice {
     fn from(tier: Arc<dyn Tier>) -> Self {
         Self::Only(tier)
@@ -306,7 +312,7 @@ impl Config {
     ///
     /// ```
     /// # use waft::*;
-    /// let engine = Engine::new(Config::new().profiler(ProfilingStrategy::PerfMap))?;
+    /// let engine = Engine::new(Config::new().profiler(ProfilingStrategy::PerfMap).tier(TierChoice::Optimized))?;
     /// Module::new(&engine, "(module $app (func $main))")?;
     /// let path = format!("/tmp/perf-{}.map", std::process::id());
     /// assert!(std::fs::read_to_string(&path)?.contains(" app!main ["));

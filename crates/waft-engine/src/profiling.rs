@@ -17,6 +17,7 @@
 
 use crate::backtrace::{FuncLabel, func_names, module_name};
 use crate::code::ModuleCode;
+use crate::lazy::FuncState;
 use crate::module::ModuleInner;
 use crate::vm::{mark_mapped, thunk};
 use anyhow::{Context as _, Result};
@@ -190,17 +191,25 @@ impl ModuleInner {
     /// Describes the code that there is, if somebody profiles.
     pub(crate) fn profile_code(&self) {
         let Some(profiler) = self.engine().profiler() else { return };
-        match self.code() {
-            ModuleCode::Whole(code) => {
-                let (text, tier) = (code.text(), self.engine().tier().name());
-                let funcs = (0..).map_while(|at| Some((at, code.tables().func(at)?)));
-                profiler.write(funcs.filter_map(|(at, (start, len))| {
-                    let code = text.get(start as usize..)?.get(..len as usize)?;
-                    Some(self.record(DefinedFuncIndex::new(at), code.as_ptr().addr(), code, tier))
-                }));
+        let (whole, kept) = match self.code() {
+            ModuleCode::Whole(code) => (code, None),
+            ModuleCode::Lazy(lazy) => {
+                profiler.write_thunks();
+                let Some(kept) = lazy.kept() else { return };
+                (kept.code(), Some(kept))
             }
-            ModuleCode::Lazy(_) => profiler.write_thunks(),
-        }
+        };
+        let text = whole.text();
+        let funcs = (0..).map_while(|at| Some((DefinedFuncIndex::new(at), whole.tables().func(at)?)));
+        profiler.write(funcs.filter_map(|(func, (start, len))| {
+            let code = text.get(start as usize..)?.get(..len as usize)?;
+            let tier = match kept.map(|kept| kept.state(func)) {
+                Some(FuncState::Missing) => return None,
+                Some(FuncState::First) => self.engine().first_tier(),
+                Some(FuncState::Settled) | None => self.engine().tier(),
+            };
+            Some(self.record(func, code.as_ptr().addr(), code, tier.name()))
+        }));
     }
 
     /// Describes the code of one function, which was compiled by this tier and is at `address`, if somebody profiles.

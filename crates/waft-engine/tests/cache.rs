@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::scratch::{Scratch, TestCache};
+use common::scratch::{Scratch, TestCache, whole};
 use common::{Dice, run};
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, symlink};
@@ -112,14 +112,14 @@ fn invalid_modules_leave_nothing() {
     // An engine that does not allow a module does not find what another one left.
     let text = "(module (func (drop (v128.const i64x2 0 0))))";
     Module::new(&test.engine(), text).unwrap();
-    assert!(Module::new(&test.engine_with(Config::new().wasm_simd(false)), text).is_err());
+    assert!(Module::new(&test.engine_with(whole().wasm_simd(false)), text).is_err());
 }
 
 #[test]
 fn engines_of_different_setups_do_not_share_code() {
     let test = TestCache::new("setups");
     for round in 0..2 {
-        for (at, mut config) in [Config::new(), Config::new(), Config::new()].into_iter().enumerate() {
+        for (at, mut config) in [whole(), whole(), whole()].into_iter().enumerate() {
             match at {
                 0 => {}
                 1 => drop(config.deterministic(true)),
@@ -130,7 +130,7 @@ fn engines_of_different_setups_do_not_share_code() {
         assert_eq!(test.counts(), (round * 3, 3));
     }
     // What code does not depend on does not matter.
-    use_module(&test.engine_with(Config::new().max_wasm_stack(1 << 20).parallel_compilation(false)), 5);
+    use_module(&test.engine_with(whole().max_wasm_stack(1 << 20).parallel_compilation(false)), 5);
     assert_eq!(test.counts(), (4, 3));
     assert_eq!(test.files().len(), 3);
     test.is_silent();
@@ -172,7 +172,7 @@ fn a_module_that_was_found_is_the_one_that_was_compiled() {
         (func $throw (export "throw") (throw $tag (i32.const 7)))
         (func $cast (export "cast") (drop (struct.get $pair 0 (ref.cast (ref $pair) (ref.i31 (i32.const 1)))))))"#;
     let test = TestCache::new("same");
-    let plain = Module::new(&Engine::default(), text).unwrap();
+    let plain = Module::new(&Engine::new(&whole()).unwrap(), text).unwrap();
     let expected = appearance(&plain);
     for part in ["divide: Some(\"app\") Some(\"inner\") (", "\"gc\"", "note", "exception"] {
         assert!(expected.contains(part), "{part} is not in {expected}");
@@ -579,6 +579,6 @@ fn processes_need_no_reporter() {
     set_mode(&scratch.0, 0o700);
     let cache = Cache::new(config).unwrap();
     set_mode(&scratch.0, 0o777);
-    use_module(&Engine::new(Config::new().cache(Some(cache.clone()))).unwrap(), 1);
+    use_module(&Engine::new(whole().cache(Some(cache.clone()))).unwrap(), 1);
     assert_eq!((cache.cache_hits(), cache.cache_misses()), (0, 0));
 }

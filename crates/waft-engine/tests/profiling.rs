@@ -43,7 +43,7 @@ fn recorded(inner: Arc<dyn Tier>) -> Arc<Recorded> {
 }
 
 fn tiers() -> [Arc<dyn Tier>; 2] {
-    [waft_tiers::default_tier().unwrap(), waft_tiers::baseline_tier().unwrap()]
+    [waft_tiers::optimized_tier().unwrap(), waft_tiers::baseline_tier().unwrap()]
 }
 
 /// What is described: the function's name, and its code, which is at this address now.

@@ -68,13 +68,12 @@ impl TestCache {
 
     /// An engine that uses it.
     pub(crate) fn engine(&self) -> Engine {
-        self.engine_with(&mut Config::new())
+        self.engine_with(&mut whole())
     }
 
-    /// An engine of this setup that uses it, and compiles modules as a whole.
+    /// An engine of this setup that uses it.
     pub(crate) fn engine_with(&self, config: &mut Config) -> Engine {
-        let whole = config.tier(TierChoice::Optimized).cache(Some(self.cache.clone()));
-        Engine::new(whole).unwrap()
+        Engine::new(config.cache(Some(self.cache.clone()))).unwrap()
     }
 
     /// Hits and misses so far.
@@ -103,4 +102,9 @@ impl TestCache {
         }
         assert!(!notes[0].contains('\n'), "{}", notes[0]);
     }
+}
+
+/// A setup that compiles modules as a whole.
+pub(crate) fn whole() -> Config {
+    Config::new().tier(TierChoice::Optimized).clone()
 }

@@ -21,6 +21,7 @@ use crate::compile;
 use crate::explain::CompileReason;
 use crate::lazy::{LazyCode, Made};
 use crate::module::ModuleInner;
+use crate::vm::{Instances, VmContext};
 use anyhow::{Error, Result};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64, Ordering};
@@ -32,8 +33,8 @@ use waft_core::tier::Entry;
 
 mod optimizer;
 
+use optimizer::Job;
 pub(crate) use optimizer::Optimizer;
-use optimizer::{Job, Urgency};
 
 /// So often a function is called before it is compiled anew.
 const CALLS: i32 = 1_500;
@@ -65,6 +66,7 @@ pub(crate) struct TierUp {
     is_settled: Box<[AtomicBool]>,
     /// The settled functions, in the order in which they were.
     settled: AppendList<DefinedFuncIndex>,
+    instances: Instances,
 }
 
 /// What became of a request for better code.
@@ -89,6 +91,7 @@ impl TierUp {
             promotions: Mutex::default(),
             is_settled: (0..funcs).map(|at| AtomicBool::new(is_settled(at))).collect(),
             settled: AppendList::default(),
+            instances: Instances::default(),
         }
     }
 
@@ -100,6 +103,21 @@ impl TierUp {
     /// Whether a function has the code that it will keep (T1).
     pub(crate) fn is_settled(&self, func: DefinedFuncIndex) -> bool {
         self.is_settled[func.index()].load(Ordering::Acquire)
+    }
+
+    /// How many functions were settled in this process.
+    pub(crate) fn settled_count(&self) -> usize {
+        self.settled.len()
+    }
+
+    /// Has an instance's references be told of better code from now on.
+    pub(crate) fn add_instance(&self, context: *mut VmContext) {
+        self.instances.add(context);
+    }
+
+    /// Forgets an instance, before it goes.
+    pub(crate) fn remove_instance(&self, context: *mut VmContext) {
+        self.instances.remove(context);
     }
 
     /// The functions that were settled after the first `known` ones.
@@ -147,6 +165,7 @@ impl ModuleInner {
             Some(_) => true,
             None => false,
         };
+        // A function that was entered at one of its loops before is one that is called again.
         let called_often = calls.saturating_sub(left.calls.load(Ordering::Relaxed)) > OFTEN
             || tier_up.promotions().contains_key(&(func, Entry::Start));
         if called_often && !tier_up.is_settled(func) {
@@ -189,9 +208,7 @@ impl ModuleInner {
             }
             return;
         }
-        // Who is in a loop waits for the code; who calls has the old one.
-        let urgency = if entry == Entry::Start { Urgency::Later } else { Urgency::Now };
-        if let Err(why) = optimizer.ask(job, urgency) {
+        if let Err(why) = optimizer.ask(job) {
             tier_up.promotions().insert((func, entry), Promotion::Refused(why));
         }
     }
@@ -205,6 +222,7 @@ impl ModuleInner {
                     self.code_slots()[func.index()].store(code, Ordering::Release);
                     tier_up.is_settled[func.index()].store(true, Ordering::Release);
                     tier_up.settled.push(func);
+                    tier_up.instances.use_code(self, func, code);
                 }
                 Promotion::Ready(AtomicPtr::new(code))
             }

@@ -38,12 +38,6 @@ pub(crate) struct Job {
     pub(super) reason: CompileReason,
 }
 
-/// When somebody wants it.
-pub(crate) enum Urgency {
-    Now,
-    Later,
-}
-
 #[derive(Default)]
 struct Queue {
     jobs: Mutex<Jobs>,
@@ -53,8 +47,7 @@ struct Queue {
 
 #[derive(Default)]
 struct Jobs {
-    now: VecDeque<Job>,
-    later: VecDeque<Job>,
+    waiting: VecDeque<Job>,
     workers: usize,
     idle: usize,
     closed: bool,
@@ -88,12 +81,9 @@ impl Optimizer {
     /// # Errors
     ///
     /// If no thread can be started to do it.
-    pub(super) fn ask(&self, job: Job, urgency: Urgency) -> Result<(), String> {
+    pub(super) fn ask(&self, job: Job) -> Result<(), String> {
         let mut jobs = self.queue.jobs();
-        match urgency {
-            Urgency::Now => jobs.now.push_back(job),
-            Urgency::Later => jobs.later.push_back(job),
-        }
+        jobs.waiting.push_back(job);
         if jobs.idle > 0 {
             self.queue.changed.notify_one();
         } else if jobs.workers < workers_max() {
@@ -103,7 +93,7 @@ impl Optimizer {
                 Ok(_) => jobs.workers += 1,
                 // Without a thread nobody would ever come for it.
                 Err(error) if jobs.workers == 0 => {
-                    (jobs.now, jobs.later) = Default::default();
+                    jobs.waiting.clear();
                     return Err(format!("no thread to compile on: {error}"));
                 }
                 // Those that are there will.
@@ -155,8 +145,7 @@ impl Queue {
                 jobs.workers -= 1;
                 return None;
             }
-            let found = jobs.now.pop_front();
-            if let Some(job) = found.or_else(|| jobs.later.pop_front()) {
+            if let Some(job) = jobs.waiting.pop_front() {
                 return Some(job);
             }
             jobs.idle += 1;
@@ -164,7 +153,7 @@ impl Queue {
                 self.changed.wait_timeout(jobs, IDLE).unwrap_or_else(PoisonError::into_inner);
             jobs = woken;
             jobs.idle -= 1;
-            if timeout.timed_out() && jobs.now.is_empty() && jobs.later.is_empty() {
+            if timeout.timed_out() && jobs.waiting.is_empty() {
                 jobs.workers -= 1;
                 return None;
             }

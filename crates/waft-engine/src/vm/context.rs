@@ -17,7 +17,7 @@ use crate::tier_up::FuncBudget;
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::mem::offset_of;
 use std::ptr::NonNull;
-use std::sync::atomic::AtomicPtr;
+use std::sync::atomic::{AtomicPtr, Ordering};
 use waft_core::layout::{self, VmLayout};
 
 /// The fixed head of an instance's context; the arrays of the layout follow.
@@ -64,14 +64,29 @@ pub(crate) struct VmFuncImport {
 
 /// What a `funcref` points to.
 #[repr(C)]
-#[derive(Clone, Copy)]
 pub(crate) struct VmFuncRef {
-    pub(super) code: *const u8,
+    /// Set anew, by any thread, when the function gets better code: see `tier_up.rs`.
+    pub(super) code: AtomicPtr<u8>,
     pub(super) context: *mut VmContext,
     /// The engine's number of its type.
     pub(super) ty: u32,
     /// Its number among the functions that the store's GC heap may refer to; 0 as long as none does.
     pub(super) id: u32,
+}
+
+impl VmFuncRef {
+    /// Where to call it now.
+    pub(super) fn code(&self) -> *const u8 {
+        // What the code is made of was there before any address of it was given to anybody (H1 in `code_chunk.rs`, L1 in
+        // `src/lazy.rs`); machine code follows the pointer likewise.
+        self.code.load(Ordering::Acquire)
+    }
+}
+
+impl Clone for VmFuncRef {
+    fn clone(&self) -> Self {
+        Self { code: AtomicPtr::new(self.code().cast_mut()), ..*self }
+    }
 }
 
 // Machine code trusts the table of offsets; so the structures are held against it here.

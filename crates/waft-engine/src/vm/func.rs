@@ -57,10 +57,11 @@ impl Callee {
         write: impl FnOnce(&mut StoreOpaque, &mut ArgWriter<'_>) -> Result<()>,
         read: impl FnOnce(&mut StoreOpaque, &mut ResultReader<'_>) -> R,
     ) -> Result<R> {
-        let func = *store.at(self.func);
+        let func = store.at(self.func);
+        let (code, context) = (func.code(), func.context);
         let mut call = OutgoingCall::new(self.shape);
         write(store, &mut call.args())?;
-        call.frame.ints[0] = func.context as u64;
+        call.frame.ints[0] = context as u64;
         let caller = caller.map_or(std::ptr::null_mut(), |caller| store.at(caller).context());
         let stack_bytes_max = store.engine().config().max_wasm_stack;
         // SAFETY: the function belongs to this store, which nobody else uses (`&mut`), and the frame is of the shape
@@ -69,7 +70,7 @@ impl Callee {
             enter_guest(
                 store.context(),
                 caller,
-                func.code,
+                code,
                 &mut call.frame,
                 stack_bytes_max,
                 self.shape.uses_floats,

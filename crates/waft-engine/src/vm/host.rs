@@ -26,6 +26,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::sync::Arc;
+use std::sync::atomic::AtomicPtr;
 use waft_core::gc;
 use waft_core::types::FuncSig;
 
@@ -105,7 +106,7 @@ impl StoreOpaque {
             vm: VmHostFunc::new(func.enter, self.context(), shape.stack_bytes),
             store: self,
             func_ref: VmFuncRef {
-                code: exit_stub(shape.uses_floats),
+                code: AtomicPtr::new(exit_stub(shape.uses_floats).cast_mut()),
                 context: std::ptr::null_mut(),
                 ty: func.ty.id(),
                 id: 0,

@@ -20,11 +20,12 @@ use super::shared_memory::SharedMemoryObject;
 use super::store::StoreOpaque;
 use super::table::TableObject;
 use crate::module::ModuleInner;
+use crate::tier_up::TierUp;
 use anyhow::Result;
 use std::num::NonZeroU32;
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicPtr, Ordering};
 use waft_core::index::{
     DataIndex, DefinedFuncIndex, DefinedGlobalIndex, DefinedMemoryIndex, DefinedTableIndex, ElemIndex,
     FuncIndex, GlobalIndex, IndexVec, MemoryIndex, TableIndex, TagIndex, TypedIndex,
@@ -77,8 +78,6 @@ impl ElemValues {
 pub(crate) struct InstanceRecord {
     pub(super) store: *mut StoreOpaque,
     me: Option<StorePtr<Self>>,
-    /// How many of the settled functions of its module its references lead straight to, or need not.
-    settled_known: usize,
     module: Arc<ModuleInner>,
     context: ContextAllocation,
     pub(super) memories: IndexVec<DefinedMemoryIndex, MemoryObject>,
@@ -138,7 +137,6 @@ impl InstanceRecord {
         let mut record = Box::new(Self {
             store,
             me: None,
-            settled_known: 0,
             context: ContextAllocation::new(module.layout()),
             memories,
             tables,
@@ -217,7 +215,7 @@ impl InstanceRecord {
         for (at, func) in self.imported_funcs.iter().enumerate() {
             // SAFETY: function references live as long as the store (S1).
             let func = unsafe { &*func.as_ptr() };
-            let import = VmFuncImport { code: func.code, context: func.context };
+            let import = VmFuncImport { code: func.code(), context: func.context };
             // SAFETY: the layout has a place of this type for each imported function.
             unsafe { self.write(layout.func_import(FuncIndex::new(at)), import) };
         }
@@ -239,20 +237,29 @@ impl InstanceRecord {
             // SAFETY: the layout has a pointer for each imported global.
             unsafe { self.write(layout.global_ref(GlobalIndex::new(at)), global) };
         }
+        let tier_up = module.code().lazy().and_then(|code| code.tier_up());
+        let known = tier_up.map_or(0, TierUp::settled_count);
         for (func, declared) in shape.funcs.iter() {
             let Some(at) = declared.func_ref else { continue };
             let func_ref = match shape.defined_func(func) {
                 Some(defined) => VmFuncRef {
-                    code: module.reference_code(defined),
+                    code: AtomicPtr::new(module.reference_code(defined).cast_mut()),
                     context: self.context.as_ptr(),
                     ty: module.type_id(declared.ty),
                     id: 0,
                 },
                 // SAFETY: function references live as long as the store (S1).
-                None => unsafe { *self.imported_funcs[func.index()].as_ptr() },
+                None => unsafe { (*self.imported_funcs[func.index()].as_ptr()).clone() },
             };
             // SAFETY: the layout has a place for each function with a reference.
             unsafe { self.write(layout.func_ref(at), func_ref) };
+        }
+        if let Some(tier_up) = tier_up {
+            // From here on it is told; what was settled between is caught up with.
+            tier_up.add_instance(self.context.as_ptr());
+            for func in tier_up.settled_since(known) {
+                self.use_code(func, module.code_slots()[func.index()].load(Ordering::Acquire));
+            }
         }
         for (tag, number) in self.tags.iter() {
             // SAFETY: the layout has a number for each tag.
@@ -392,23 +399,11 @@ impl InstanceRecord {
         let place = NonNull::new(self.place(self.module.layout().func_ref(at)))?;
         Some(StorePtr::new(self.me().store(), place))
     }
-    /// Has the references of functions that were settled meanwhile lead straight to their code.
-    pub(super) fn use_settled(&mut self) {
-        let module = self.module.clone();
-        let Some(tier_up) = module.code().lazy().and_then(|code| code.tier_up()) else { return };
-        for func in tier_up.settled_since(self.settled_known) {
-            self.settled_known += 1;
-            self.use_code(func, module.code_slots()[func.index()].load(Ordering::Acquire));
-        }
-    }
-    /// Has the reference of a function that was just compiled lead straight to its code. Copies of the reference go on by
-    /// way of the slot. Nobody else reads it now: the instance's guest waits for this thread.
-    pub(super) fn use_code(&self, func: DefinedFuncIndex, code: *const u8) {
-        let shape = self.shape();
-        let Some(at) = shape.funcs[shape.func(func)].func_ref else { return };
-        let place = self.place::<VmFuncRef>(self.module.layout().func_ref(at));
-        // SAFETY: the layout has a `VmFuncRef` there, which `fill_context` has written (I1).
-        unsafe { (&raw mut (*place).code).write(code) };
+    /// Has the reference of a function lead straight to its code, which it will keep. Copies of the reference go on by way of
+    /// the slot.
+    pub(super) fn use_code(&self, func: DefinedFuncIndex, code: *mut u8) {
+        // SAFETY: the context is filled in.
+        unsafe { use_code(self.context.as_ptr(), &self.module, func, code) };
     }
     /// The object of a memory that it defines.
     pub(crate) fn memory_object(&self, index: DefinedMemoryIndex) -> &MemoryObject {
@@ -442,4 +437,31 @@ impl InstanceRecord {
         // SAFETY: as above, for tables.
         unsafe { self.defined_table(index).write(vm) };
     }
+}
+
+impl Drop for InstanceRecord {
+    fn drop(&mut self) {
+        // Nobody sets references in the context any more after this.
+        if let Some(tier_up) = self.module.code().lazy().and_then(|code| code.tier_up()) {
+            tier_up.remove_instance(self.context.as_ptr());
+        }
+    }
+}
+
+/// Sets the reference of a function, if it has one, in the context of an instance of a module.
+///
+/// # Safety
+///
+/// * The context is filled in, and stays until this returns.
+pub(crate) unsafe fn use_code(
+    context: *mut VmContext,
+    module: &ModuleInner,
+    func: DefinedFuncIndex,
+    code: *mut u8,
+) {
+    let shape = module.shape();
+    let Some(at) = shape.funcs[shape.func(func)].func_ref else { return };
+    let place = context.cast::<u8>().wrapping_add(module.layout().func_ref(at) as usize).cast::<VmFuncRef>();
+    // SAFETY: the layout has a `VmFuncRef` there (I1), and its code is written and read as a whole by whoever does.
+    unsafe { (*place).code.store(code, Ordering::Release) };
 }

@@ -9,11 +9,14 @@
 //!
 //! What is hot, and what is compiled: `src/tier_up.rs`. The form of the state: `waft_core::budget`.
 
-use super::context::StorePtr;
-use super::instance::InstanceRecord;
+use super::context::{StorePtr, VmContext};
+use super::instance::{InstanceRecord, use_code};
 use super::store::StoreOpaque;
+use crate::module::ModuleInner;
 use anyhow::Result;
-use std::ptr::NonNull;
+use std::collections::HashSet;
+use std::ptr::{self, NonNull};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use waft_core::budget::NO_LOOP;
 use waft_core::index::DefinedFuncIndex;
 
@@ -31,13 +34,40 @@ impl StoreOpaque {
         loop_at: u32,
         state: *const [u8],
     ) -> Result<Option<NonNull<u8>>> {
-        let record = self.at_mut(instance);
-        let module = record.module().clone();
+        let module = self.at(instance).module();
         let code = module.used_up(func, (loop_at != NO_LOOP).then_some(loop_at));
-        record.use_settled();
         let Some(code) = code.and_then(|code| NonNull::new(code.cast_mut())) else { return Ok(None) };
         // SAFETY: the guest's code passes a piece of its frame, in which it waits for this call, of initialised bytes.
         let state = unsafe { &*state };
         Ok(self.hand_over(state).then_some(code))
+    }
+}
+
+/// The instances whose references are to be told of better code. An instance is in here from when its context is filled in until
+/// before that is freed.
+#[derive(Default)]
+pub(crate) struct Instances(Mutex<HashSet<usize>>);
+
+impl Instances {
+    fn lock(&self) -> MutexGuard<'_, HashSet<usize>> {
+        // Whole whenever it is unlocked: every change to it is one call.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn add(&self, context: *mut VmContext) {
+        self.lock().insert(context.expose_provenance());
+    }
+
+    pub(crate) fn remove(&self, context: *mut VmContext) {
+        self.lock().remove(&context.addr());
+    }
+
+    /// Has the references of a function lead to its code.
+    pub(crate) fn use_code(&self, module: &ModuleInner, func: DefinedFuncIndex, code: *mut u8) {
+        for context in self.lock().iter() {
+            let context = ptr::with_exposed_provenance_mut(*context);
+            // SAFETY: whoever frees a context takes it out first, for which the lock is needed.
+            unsafe { use_code(context, module, func, code) };
+        }
     }
 }

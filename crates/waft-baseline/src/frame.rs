@@ -13,7 +13,7 @@
 //!
 //! How large it is is known at the end: the prologue is patched.
 
-use crate::compiler::{CompileResult, Compiler};
+use crate::compiler::{CompileResult, Compiler, unreadable};
 use crate::value::{Loc, Local, Operand, Ty};
 use crate::x64::{
     ARG_GPRS, Alu, Cond, Gpr, LOCAL_XMMS, Mem, R11, R14, RAX, RBP, RCX, RDI, RSP, Rm, SAVED_GPRS,
@@ -72,7 +72,6 @@ impl Compiler<'_> {
     pub(crate) fn declare_locals(&mut self, body: &FunctionBody<'_>) -> CompileResult {
         let local = |ty| Local { ty, reg: None, unsaved: false, home: 0, pending: 0 };
         self.locals.extend(self.sig.params().iter().map(|ty| local(Ty::from(*ty))));
-        let unreadable = |error: wasmparser::BinaryReaderError| error.to_string();
         let mut groups = body.get_locals_reader().map_err(unreadable)?;
         for _ in 0..groups.get_count() {
             let (count, ty) = groups.read().map_err(unreadable)?;

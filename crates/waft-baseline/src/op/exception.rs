@@ -211,9 +211,9 @@ impl<'a> Compiler<'a> {
 
     /// As `load_field`, but never into a local: the next operator is none that takes the value.
     fn load_payload(&mut self, place: Mem, storage: StorageTy) {
-        let next = std::mem::replace(&mut self.next, self.body.len());
+        let next = std::mem::take(&mut self.code);
         self.load_field(place, storage, Extension::Unsigned);
-        self.next = next;
+        self.code = next;
     }
 
     /// Fills the landing of the innermost block, a `try_table` or a `try` without clauses.

@@ -239,14 +239,20 @@ impl Compiler<'_> {
     /// Brings parameters from where they arrive to where locals are (S3).
     fn place_params(&mut self, way: Results) {
         let mut places = ArgPlaces::new(way);
-        let mut moves = crate::call::Moves::default();
+        let mut moves = crate::call::Moves::NONE;
         let sig = self.sig;
         for (at, ty) in sig.params().iter().enumerate() {
             let Local { ty: local_ty, reg, home, .. } = self.locals[at];
             let home = Mem::at(RBP, home);
             match (places.next(*ty), reg) {
+                // It stays where it is, but for an upper half that nobody defined.
+                (Place::Int(n), Some(reg)) if ARG_GPRS[n as usize] == Gpr(reg) => {
+                    if local_ty.width() == Width::W32 {
+                        self.asm.mov(Width::W32, Gpr(reg), Gpr(reg));
+                    }
+                }
                 (Place::Int(n), Some(reg)) => {
-                    moves.push_gpr(Gpr(reg), ARG_GPRS[n as usize], local_ty.width())
+                    moves.push(reg, ARG_GPRS[n as usize].0, local_ty.width());
                 }
                 (Place::Int(n), None) => self.asm.store(local_ty.width(), home, ARG_GPRS[n as usize]),
                 // Registers of hot locals carry no arguments.
@@ -256,7 +262,7 @@ impl Compiler<'_> {
                 (Place::Area(_), _) => unreachable!("arguments have no area"),
             }
         }
-        self.move_gprs(&mut moves);
+        self.move_gprs(moves);
         let mut places = ArgPlaces::new(way);
         for (at, ty) in sig.params().iter().enumerate() {
             self.asm.reserve();

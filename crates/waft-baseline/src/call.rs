@@ -41,86 +41,64 @@ enum Callee {
     Reference(Gpr, TrapCode),
 }
 
-/// Copies between registers that happen at once.
-#[derive(Default)]
+/// Copies between registers of one kind that happen at once, by their numbers.
 pub(crate) struct Moves {
-    gprs: [Option<(Gpr, Gpr, Width)>; 8],
-    gpr_count: usize,
-    xmms: [Option<(Xmm, Xmm)>; 8],
-    xmm_count: usize,
+    /// Target, source, and how much of it if the registers are general ones.
+    list: [(u8, u8, Width); 8],
+    len: usize,
+    /// How many copies are still to be made from each register.
+    readers: [u8; 16],
 }
 
 impl Moves {
-    pub(crate) fn push_gpr(&mut self, dst: Gpr, src: Gpr, width: Width) {
-        self.gprs[self.gpr_count] = Some((dst, src, width));
-        self.gpr_count += 1;
+    pub(crate) const NONE: Self = Self { list: [(0, 0, Width::W64); 8], len: 0, readers: [0; 16] };
+
+    pub(crate) fn push(&mut self, dst: u8, src: u8, width: Width) {
+        if dst != src {
+            self.list[self.len] = (dst, src, width);
+            self.len += 1;
+            self.readers[usize::from(src)] += 1;
+        }
     }
-    fn push_xmm(&mut self, dst: Xmm, src: Xmm) {
-        self.xmms[self.xmm_count] = Some((dst, src));
-        self.xmm_count += 1;
+
+    /// Makes the copies with `copy`; cycles go through a scratch register.
+    fn make(mut self, scratch: u8, mut copy: impl FnMut(u8, u8, Width)) {
+        while self.len > 0 {
+            let (before, mut at) = (self.len, 0);
+            while at < self.len {
+                let (dst, src, width) = self.list[at];
+                if self.readers[usize::from(dst)] > 0 {
+                    at += 1;
+                    continue;
+                }
+                copy(dst, src, width);
+                self.readers[usize::from(src)] -= 1;
+                self.len -= 1;
+                self.list[at] = self.list[self.len];
+            }
+            if self.len == before {
+                // Each target is still a source.
+                let blocked = self.list[0].0;
+                copy(scratch, blocked, Width::W64);
+                for (_, src, _) in &mut self.list[..self.len] {
+                    if *src == blocked {
+                        *src = scratch;
+                    }
+                }
+                self.readers.swap(usize::from(blocked), usize::from(scratch));
+            }
+        }
     }
 }
 
 impl Compiler<'_> {
-    /// Makes the copies; cycles go through the scratch register.
-    pub(crate) fn move_gprs(&mut self, moves: &mut Moves) {
-        let list = &mut moves.gprs[..moves.gpr_count];
-        loop {
-            let mut progress = false;
-            for at in 0..list.len() {
-                let Some((dst, src, width)) = list[at] else { continue };
-                let blocked = list
-                    .iter()
-                    .enumerate()
-                    .any(|(other, pending)| other != at && pending.is_some_and(|(_, src, _)| src == dst));
-                if !blocked {
-                    if dst != src {
-                        self.asm.mov(width, dst, src);
-                    }
-                    list[at] = None;
-                    progress = true;
-                }
-            }
-            if progress {
-                continue;
-            }
-            let Some((dst, ..)) = list.iter().flatten().next().copied() else { return };
-            self.asm.mov(Width::W64, R11, dst);
-            for (_, src, _) in list.iter_mut().flatten() {
-                if *src == dst {
-                    *src = R11;
-                }
-            }
-        }
+    /// Makes copies between general registers.
+    pub(crate) fn move_gprs(&mut self, moves: Moves) {
+        moves.make(R11.0, |dst, src, width| self.asm.mov(width, Gpr(dst), Gpr(src)));
     }
 
-    fn move_xmms(&mut self, moves: &mut Moves) {
-        let list = &mut moves.xmms[..moves.xmm_count];
-        loop {
-            let mut progress = false;
-            for at in 0..list.len() {
-                let Some((dst, src)) = list[at] else { continue };
-                let blocked = list
-                    .iter()
-                    .enumerate()
-                    .any(|(other, pending)| other != at && pending.is_some_and(|(_, src)| src == dst));
-                if !blocked {
-                    self.asm.movaps(dst, src);
-                    list[at] = None;
-                    progress = true;
-                }
-            }
-            if progress {
-                continue;
-            }
-            let Some((dst, _)) = list.iter().flatten().next().copied() else { return };
-            self.asm.movaps(XMM15, dst);
-            for (_, src) in list.iter_mut().flatten() {
-                if *src == dst {
-                    *src = XMM15;
-                }
-            }
-        }
+    fn move_xmms(&mut self, moves: Moves) {
+        moves.make(XMM15.0, |dst, src, _| self.asm.movaps(Xmm(dst), Xmm(src)));
     }
 
     /// `call` and `return_call`.
@@ -191,7 +169,7 @@ impl Compiler<'_> {
         let count = sig.params().len();
         let first = self.stack.len() - count;
         let mut places = ArgPlaces::new(way);
-        let mut moves = Moves::default();
+        let (mut gprs, mut xmms) = (Moves::NONE, Moves::NONE);
         for (at, ty) in sig.params().iter().enumerate() {
             let operand = self.stack[first + at];
             match places.next(*ty) {
@@ -201,22 +179,22 @@ impl Compiler<'_> {
                 }
                 Place::Int(n) => {
                     if let Some(src) = self.gpr_now(&operand) {
-                        moves.push_gpr(ARG_GPRS[n as usize], src, operand.ty.width());
+                        gprs.push(ARG_GPRS[n as usize].0, src.0, operand.ty.width());
                     }
                 }
                 Place::Float(n) => {
                     if let Some(src) = self.xmm_of(&operand) {
-                        moves.push_xmm(Xmm(n), src);
+                        xmms.push(n, src.0, Width::W64);
                     }
                 }
                 Place::Area(_) => unreachable!("arguments have no area"),
             }
         }
         if let Callee::Reference(reference, _) = callee {
-            moves.push_gpr(RAX, reference, Width::W64);
+            gprs.push(RAX.0, reference.0, Width::W64);
         }
-        self.move_gprs(&mut moves);
-        self.move_xmms(&mut moves);
+        self.move_gprs(gprs);
+        self.move_xmms(xmms);
         // What is in no register comes last: its register is free by now.
         let mut places = ArgPlaces::new(way);
         for (at, ty) in sig.params().iter().enumerate() {
@@ -455,19 +433,19 @@ impl Compiler<'_> {
     /// Brings arguments to where they travel and calls; operands are in their slots.
     fn emit_libcall(&mut self, call: Libcall, args: &[LibcallArg]) {
         self.save_locals();
-        let mut moves = Moves::default();
+        let mut moves = Moves::NONE;
         for (arg, dst) in args.iter().zip(&ARG_GPRS[1..]) {
             match arg {
                 LibcallArg::Operand(operand) => {
                     if let Some(src) = self.gpr_now(operand) {
-                        moves.push_gpr(*dst, src, operand.ty.width());
+                        moves.push(dst.0, src.0, operand.ty.width());
                     }
                 }
-                LibcallArg::Reg(src) => moves.push_gpr(*dst, *src, Width::W64),
+                LibcallArg::Reg(src) => moves.push(dst.0, src.0, Width::W64),
                 LibcallArg::Number(_) | LibcallArg::Type(_) => {}
             }
         }
-        self.move_gprs(&mut moves);
+        self.move_gprs(moves);
         self.load_context(RDI);
         for (arg, dst) in args.iter().zip(&ARG_GPRS[1..]) {
             match arg {

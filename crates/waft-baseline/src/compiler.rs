@@ -5,6 +5,7 @@
 //! * The body is valid: nothing is checked that validation checked.
 //! * No recursion: nesting lives in [`Compiler::blocks`], so depth costs heap, not host stack.
 
+use crate::code::Code;
 use crate::control::Block;
 use crate::count::Count;
 use crate::op::exception::TryScope;
@@ -12,7 +13,6 @@ use crate::scan::Scan;
 use crate::tier::Machine;
 use crate::trap::PendingTrap;
 use crate::value::{Local, Operand, Ty};
-use crate::visit::Visitor;
 use crate::x64::{Asm, Gpr, RegSet};
 use std::mem::take;
 use waft_core::layout::VmLayout;
@@ -21,10 +21,15 @@ use waft_core::tier::{
     CodePosition, CompileRequest, CompiledFunc, ExceptionHandler, Reloc, StackMap, TrapSite,
 };
 use waft_core::types::{FuncSig, ValType};
-use wasmparser::{BinaryReader, FunctionBody, Operator};
+use wasmparser::{BinaryReader, FunctionBody};
 
 /// Nothing but code, or why the tier cannot.
 pub(crate) type CompileResult<T = ()> = Result<T, String>;
+
+/// What is valid was not to be read: the tier says so instead of compiling something else.
+pub(crate) fn unreadable(error: wasmparser::Error) -> String {
+    error.to_string()
+}
 
 /// Allocations, kept from one function to the next.
 #[derive(Default)]
@@ -53,9 +58,8 @@ pub(crate) struct Compiler<'a> {
     pub(crate) shape: &'a Shape,
     pub(crate) layout: &'a VmLayout,
     pub(crate) sig: &'a FuncSig,
-    /// The body, and where the next operator starts in it.
-    pub(crate) body: &'a [u8],
-    pub(crate) next: usize,
+    /// The body, read up to the next operator.
+    pub(crate) code: Code<'a>,
     /// Where the operator at work starts in the module.
     pub(crate) at: u32,
     pub(crate) scan: Scan,
@@ -130,8 +134,7 @@ impl<'a> Compiler<'a> {
             shape,
             layout: request.layout,
             sig: shape.func_sig(shape.func(request.func)),
-            body: request.body,
-            next: 0,
+            code: Code::new(request.body, 0),
             at: request.body_offset as u32,
             scan: take(&mut workshop.scan),
             locals: take(&mut workshop.locals),
@@ -214,22 +217,21 @@ impl<'a> Compiler<'a> {
     }
 
     fn function(&mut self) -> CompileResult {
-        let unreadable = |error: wasmparser::BinaryReaderError| error.to_string();
         let offset = self.request.body_offset;
         let body = FunctionBody::new(BinaryReader::new(self.request.body, offset as u64));
         self.declare_locals(&body)?;
-        let mut operators = body.get_operators_reader().map_err(unreadable)?;
-        let start = operators.original_position() as usize - offset;
-        self.scan.count(&self.body[start..], self.locals.len());
+        let operators = body.get_operators_reader().map_err(unreadable)?;
+        self.code.set_at(operators.original_position() as usize - offset);
+        self.scan.count(&self.code, self.locals.len());
         self.prologue();
         self.enter_function();
-        self.next = start;
-        let mut op = Operator::Nop;
-        while !operators.eof() {
-            self.at = (offset + self.next) as u32;
-            operators.visit_operator(&mut Visitor(&mut op)).map_err(unreadable)?;
-            self.next = operators.original_position() as usize - offset;
-            self.step(&op)?;
+        #[cfg(debug_assertions)]
+        let mut operators = operators;
+        while !self.code.is_at_end() {
+            self.at = (offset + self.code.at()) as u32;
+            self.step()?;
+            #[cfg(debug_assertions)]
+            self.check_reading(&mut operators);
         }
         self.epilogue();
         self.finish_frame();
@@ -243,20 +245,28 @@ impl<'a> Compiler<'a> {
 
     /// Compiles one operator.
     #[inline]
-    fn step(&mut self, op: &Operator<'_>) -> CompileResult {
+    fn step(&mut self) -> CompileResult {
         self.asm.reserve();
+        let opcode = self.code.byte();
         if !self.reachable {
-            self.dead_operator(op);
-            return Ok(());
+            return self.dead_operator(opcode);
         }
         let before = self.asm.pos();
-        self.operator(op)?;
+        self.operator(opcode)?;
         #[cfg(debug_assertions)]
-        self.check_state(op);
+        self.check_state(opcode);
         if self.asm.pos() != before {
             self.positions.push(CodePosition { code: before, wasm: self.at });
         }
         Ok(())
+    }
+
+    /// Checks that as many bytes were read as the operator has.
+    #[cfg(debug_assertions)]
+    fn check_reading(&self, operators: &mut wasmparser::OperatorsReader<'_>) {
+        let op = operators.read().expect("the body is valid");
+        let end = operators.original_position() as usize - self.request.body_offset;
+        assert_eq!(self.code.at(), end, "{op:?} ends elsewhere");
     }
 
     /// Waft's word for the type of a local, a block or `select`.

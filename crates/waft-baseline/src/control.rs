@@ -7,13 +7,14 @@
 //! * **B2** One value that a branch carries travels in `rax` or `xmm0`; several travel in the slots that they have as operands of the
 //!   target.
 
-use crate::compiler::{CompileResult, Compiler};
+use crate::compiler::{CompileResult, Compiler, unreadable};
+use crate::opcode as op;
 use crate::value::{Loc, Operand, Ty};
 use crate::x64::{Alu, Cond, Gpr, Label, Mem, R11, RAX, RBP, RESULT_GPRS, Rm, Width, XMM0, XMM15, Xmm};
 use waft_core::convention::{Place, ResultPlaces, Results};
 use waft_core::index::TypeIndex;
 use waft_core::types::ValType;
-use wasmparser::{BlockType, BrTable, Operator};
+use wasmparser::{BlockType, BrTable};
 
 /// An open block.
 #[derive(Clone, Copy)]
@@ -360,7 +361,6 @@ impl<'a> Compiler<'a> {
 
     /// `br_table`.
     pub(crate) fn br_table(&mut self, targets: &BrTable<'_>) -> CompileResult {
-        let unreadable = |error: wasmparser::BinaryReaderError| error.to_string();
         let index = self.pop();
         let count = targets.len();
         if count == 0 {
@@ -427,7 +427,6 @@ impl<'a> Compiler<'a> {
         depths: impl Iterator<Item = wasmparser::Result<u32>>,
         count: u32,
     ) -> CompileResult {
-        let unreadable = |error: wasmparser::BinaryReaderError| error.to_string();
         for _ in 0..count {
             self.asm.imm32(0);
         }
@@ -453,22 +452,26 @@ impl<'a> Compiler<'a> {
     }
 
     /// An operator that cannot be reached: only blocks are counted.
-    pub(crate) fn dead_operator(&mut self, op: &Operator<'_>) {
-        match op {
-            Operator::Block { .. }
-            | Operator::Loop { .. }
-            | Operator::If { .. }
-            | Operator::TryTable { .. }
-            | Operator::Try { .. } => self.dead_depth += 1,
-            Operator::Else if self.dead_depth == 0 => self.else_(),
-            Operator::Catch { tag_index } if self.dead_depth == 0 => self.catch(*tag_index),
-            Operator::CatchAll if self.dead_depth == 0 => self.catch_all(),
-            Operator::Delegate { relative_depth } if self.dead_depth == 0 => self.delegate(*relative_depth),
-            Operator::Delegate { .. } => self.dead_depth -= 1,
-            Operator::End if self.dead_depth == 0 => self.end(),
-            Operator::End => self.dead_depth -= 1,
-            _ => {}
+    pub(crate) fn dead_operator(&mut self, opcode: u8) -> CompileResult {
+        let is_outer = self.dead_depth == 0;
+        match opcode {
+            op::ELSE if is_outer => self.else_(),
+            op::CATCH if is_outer => self.catch(self.code.number()),
+            op::CATCH_ALL if is_outer => self.catch_all(),
+            op::DELEGATE if is_outer => self.delegate(self.code.number()),
+            op::END if is_outer => self.end(),
+            _ => {
+                match opcode {
+                    op::BLOCK | op::LOOP | op::IF | op::TRY_TABLE | op::TRY => self.dead_depth += 1,
+                    op::END | op::DELEGATE => self.dead_depth -= 1,
+                    _ => {}
+                }
+                if !self.code.skip_immediates(opcode) {
+                    self.read_operator()?;
+                }
+            }
         }
+        Ok(())
     }
 
     /// The code after the body: results go where the convention wants them.

@@ -13,7 +13,7 @@
 //!
 //! How large it is is known at the end: the prologue is patched.
 
-use crate::compiler::{CompileResult, Compiler};
+use crate::compiler::{CompileResult, Compiler, unreadable};
 use crate::value::{Loc, Local, Operand, Ty};
 use crate::x64::{
     ARG_GPRS, Alu, Cond, Gpr, LOCAL_XMMS, Mem, R11, R14, RAX, RBP, RCX, RDI, RSP, Rm, SAVED_GPRS,
@@ -72,7 +72,6 @@ impl Compiler<'_> {
     pub(crate) fn declare_locals(&mut self, body: &FunctionBody<'_>) -> CompileResult {
         let local = |ty| Local { ty, reg: None, unsaved: false, home: 0, pending: 0 };
         self.locals.extend(self.sig.params().iter().map(|ty| local(Ty::from(*ty))));
-        let unreadable = |error: wasmparser::BinaryReaderError| error.to_string();
         let mut groups = body.get_locals_reader().map_err(unreadable)?;
         for _ in 0..groups.get_count() {
             let (count, ty) = groups.read().map_err(unreadable)?;
@@ -246,14 +245,20 @@ impl Compiler<'_> {
     /// Brings parameters from where they arrive to where locals are (S3).
     fn place_params(&mut self, way: Results) {
         let mut places = ArgPlaces::new(way);
-        let mut moves = crate::call::Moves::default();
+        let mut moves = crate::call::Moves::NONE;
         let sig = self.sig;
         for (at, ty) in sig.params().iter().enumerate() {
             let Local { ty: local_ty, reg, home, .. } = self.locals[at];
             let home = Mem::at(RBP, home);
             match (places.next(*ty), reg) {
+                // It stays where it is, but for an upper half that nobody defined.
+                (Place::Int(n), Some(reg)) if ARG_GPRS[n as usize] == Gpr(reg) => {
+                    if local_ty.width() == Width::W32 {
+                        self.asm.mov(Width::W32, Gpr(reg), Gpr(reg));
+                    }
+                }
                 (Place::Int(n), Some(reg)) => {
-                    moves.push_gpr(Gpr(reg), ARG_GPRS[n as usize], local_ty.width())
+                    moves.push(reg, ARG_GPRS[n as usize].0, local_ty.width());
                 }
                 (Place::Int(n), None) => self.asm.store(local_ty.width(), home, ARG_GPRS[n as usize]),
                 // Registers of hot locals carry no arguments.
@@ -263,7 +268,7 @@ impl Compiler<'_> {
                 (Place::Area(_), _) => unreachable!("arguments have no area"),
             }
         }
-        self.move_gprs(&mut moves);
+        self.move_gprs(moves);
         let mut places = ArgPlaces::new(way);
         for (at, ty) in sig.params().iter().enumerate() {
             self.asm.reserve();

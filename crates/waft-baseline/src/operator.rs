@@ -1,70 +1,260 @@
-//! The table of operators: which method compiles which.
+//! The tables of operators: which method compiles which. One is of operators whose opcodes are one byte, nearly all that
+//! there are in a body: they are compiled straight from their bytes. The others `wasmparser` reads first.
 
 use crate::call::CallKind;
-use crate::compiler::{CompileResult, Compiler};
+use crate::compiler::{CompileResult, Compiler, unreadable};
 use crate::op::float::{FloatOp, Round};
 use crate::op::gc::Extension;
 use crate::op::memory::Load;
+use crate::opcode as op;
 use crate::value::Ty::{F32, F64, I32, I64};
+use crate::visit::Visitor;
 use crate::x64::{Alu, Cond, Shift};
 use waft_core::libcall::Libcall;
-use wasmparser::Operator;
+use wasmparser::{BinaryReader, Operator, OperatorsReader};
 
-impl Compiler<'_> {
-    /// Compiles an operator that can be reached.
+impl<'a> Compiler<'a> {
+    /// Compiles the operator that begins with `opcode`, which was read, and can be reached.
     ///
     /// One flat `match`: an operator is a row.
-    pub(crate) fn operator(&mut self, op: &Operator<'_>) -> CompileResult {
-        use Operator as Op;
-        match *op {
+    pub(crate) fn operator(&mut self, opcode: u8) -> CompileResult {
+        match opcode {
             // Control.
-            Op::Nop => {}
-            Op::Unreachable => self.unreachable(),
-            Op::Block { blockty } => self.block(blockty)?,
-            Op::Loop { blockty } => self.loop_(blockty)?,
-            Op::If { blockty } => self.if_(blockty)?,
-            Op::Else => self.else_(),
-            Op::End => self.end(),
-            Op::Br { relative_depth } => self.br(relative_depth),
-            Op::BrIf { relative_depth } => self.br_if(relative_depth),
-            Op::BrTable { ref targets } => self.br_table(targets)?,
-            Op::Return => self.return_(),
-            Op::Call { function_index } => self.call(function_index, CallKind::Returning),
-            Op::CallIndirect { type_index, table_index } => {
-                self.call_indirect(type_index, table_index, CallKind::Returning);
+            op::NOP => {}
+            op::UNREACHABLE => self.unreachable(),
+            op::BLOCK => self.block(self.code.block_type().map_err(unreadable)?)?,
+            op::LOOP => self.loop_(self.code.block_type().map_err(unreadable)?)?,
+            op::IF => self.if_(self.code.block_type().map_err(unreadable)?)?,
+            op::ELSE => self.else_(),
+            op::END => self.end(),
+            op::BR => self.br(self.code.number()),
+            op::BR_IF => self.br_if(self.code.number()),
+            op::RETURN => self.return_(),
+            op::CALL => self.call(self.code.number(), CallKind::Returning),
+            op::CALL_INDIRECT => {
+                let (ty, table) = (self.code.number(), self.code.number());
+                self.call_indirect(ty, table, CallKind::Returning);
             }
-            Op::ReturnCall { function_index } => self.call(function_index, CallKind::Tail),
-            Op::ReturnCallIndirect { type_index, table_index } => {
-                self.call_indirect(type_index, table_index, CallKind::Tail);
+            op::RETURN_CALL => self.call(self.code.number(), CallKind::Tail),
+            op::RETURN_CALL_INDIRECT => {
+                let (ty, table) = (self.code.number(), self.code.number());
+                self.call_indirect(ty, table, CallKind::Tail);
             }
-            Op::CallRef { type_index } => self.call_ref(type_index, CallKind::Returning),
-            Op::ReturnCallRef { type_index } => self.call_ref(type_index, CallKind::Tail),
-            Op::BrOnNull { relative_depth } => self.br_on_null(relative_depth),
-            Op::BrOnNonNull { relative_depth } => self.br_on_non_null(relative_depth),
-            Op::TryTable { ref try_table } => self.try_table(try_table)?,
-            Op::Throw { tag_index } => self.throw(tag_index),
-            Op::ThrowRef => self.throw_ref(),
-            Op::Try { blockty } => self.try_(blockty)?,
-            Op::Catch { tag_index } => self.catch(tag_index),
-            Op::CatchAll => self.catch_all(),
-            Op::Delegate { relative_depth } => self.delegate(relative_depth),
-            Op::Rethrow { relative_depth } => self.rethrow(relative_depth),
+            op::CALL_REF => self.call_ref(self.code.number(), CallKind::Returning),
+            op::RETURN_CALL_REF => self.call_ref(self.code.number(), CallKind::Tail),
+            op::BR_ON_NULL => self.br_on_null(self.code.number()),
+            op::BR_ON_NON_NULL => self.br_on_non_null(self.code.number()),
+            op::THROW => self.throw(self.code.number()),
+            op::THROW_REF => self.throw_ref(),
+            op::TRY => self.try_(self.code.block_type().map_err(unreadable)?)?,
+            op::CATCH => self.catch(self.code.number()),
+            op::CATCH_ALL => self.catch_all(),
+            op::DELEGATE => self.delegate(self.code.number()),
+            op::RETHROW => self.rethrow(self.code.number()),
             // Parametric, variables, references.
-            Op::Drop => {
+            op::SELECT => self.select(),
+            op::DROP => {
                 let operand = self.pop();
                 self.free(&operand);
             }
-            Op::Select | Op::TypedSelect { .. } => self.select(),
-            Op::LocalGet { local_index } => self.local_get(local_index),
-            Op::LocalSet { local_index } => self.local_set(local_index),
-            Op::LocalTee { local_index } => self.local_tee(local_index),
-            Op::GlobalGet { global_index } => self.global_get(global_index),
-            Op::GlobalSet { global_index } => self.global_set(global_index),
+            op::LOCAL_GET => self.local_get(self.code.number()),
+            op::LOCAL_SET => self.local_set(self.code.number()),
+            op::LOCAL_TEE => self.local_tee(self.code.number()),
+            op::GLOBAL_GET => self.global_get(self.code.number()),
+            op::GLOBAL_SET => self.global_set(self.code.number()),
+            op::REF_IS_NULL => self.ref_is_null(),
+            op::REF_AS_NON_NULL => self.ref_as_non_null(),
+            op::REF_FUNC => self.ref_func(self.code.number())?,
+            op::REF_EQ => self.ref_eq(),
+            // Tables.
+            op::TABLE_GET => self.table_get(self.code.number()),
+            op::TABLE_SET => self.table_set(self.code.number()),
+            // Memories.
+            op::I32_LOAD => self.load_int(&self.code.memarg(), Load::Whole, I32),
+            op::I64_LOAD => self.load_int(&self.code.memarg(), Load::Whole, I64),
+            op::F32_LOAD => self.load_float_op(&self.code.memarg(), F32),
+            op::F64_LOAD => self.load_float_op(&self.code.memarg(), F64),
+            op::I32_LOAD8_S => self.load_int(&self.code.memarg(), Load::S8, I32),
+            op::I32_LOAD8_U => self.load_int(&self.code.memarg(), Load::U8, I32),
+            op::I32_LOAD16_S => self.load_int(&self.code.memarg(), Load::S16, I32),
+            op::I32_LOAD16_U => self.load_int(&self.code.memarg(), Load::U16, I32),
+            op::I64_LOAD8_S => self.load_int(&self.code.memarg(), Load::S8, I64),
+            op::I64_LOAD8_U => self.load_int(&self.code.memarg(), Load::U8, I64),
+            op::I64_LOAD16_S => self.load_int(&self.code.memarg(), Load::S16, I64),
+            op::I64_LOAD16_U => self.load_int(&self.code.memarg(), Load::U16, I64),
+            op::I64_LOAD32_S => self.load_int(&self.code.memarg(), Load::S32, I64),
+            op::I64_LOAD32_U => self.load_int(&self.code.memarg(), Load::U32, I64),
+            op::I32_STORE | op::I64_STORE32 => self.store_int(&self.code.memarg(), 4),
+            op::I64_STORE => self.store_int(&self.code.memarg(), 8),
+            op::F32_STORE => self.store_float_op(&self.code.memarg(), F32),
+            op::F64_STORE => self.store_float_op(&self.code.memarg(), F64),
+            op::I32_STORE8 | op::I64_STORE8 => self.store_int(&self.code.memarg(), 1),
+            op::I32_STORE16 | op::I64_STORE16 => self.store_int(&self.code.memarg(), 2),
+            op::MEMORY_SIZE => self.memory_size(self.code.number()),
+            op::MEMORY_GROW => self.memory_grow(self.code.number()),
+            // Constants.
+            op::I32_CONST => self.push_i32(self.code.signed() as u32),
+            op::I64_CONST => self.push_const(I64, self.code.signed().cast_unsigned()),
+            op::F32_CONST => self.push_const(F32, u32::from_le_bytes(self.code.bytes()).into()),
+            op::F64_CONST => self.push_const(F64, u64::from_le_bytes(self.code.bytes())),
+            // Comparisons.
+            op::I32_EQZ => self.eqz(I32),
+            op::I64_EQZ => self.eqz(I64),
+            op::I32_EQ => self.int_compare(Cond::E, I32),
+            op::I64_EQ => self.int_compare(Cond::E, I64),
+            op::I32_NE => self.int_compare(Cond::Ne, I32),
+            op::I64_NE => self.int_compare(Cond::Ne, I64),
+            op::I32_LT_S => self.int_compare(Cond::L, I32),
+            op::I64_LT_S => self.int_compare(Cond::L, I64),
+            op::I32_LT_U => self.int_compare(Cond::B, I32),
+            op::I64_LT_U => self.int_compare(Cond::B, I64),
+            op::I32_GT_S => self.int_compare(Cond::G, I32),
+            op::I64_GT_S => self.int_compare(Cond::G, I64),
+            op::I32_GT_U => self.int_compare(Cond::A, I32),
+            op::I64_GT_U => self.int_compare(Cond::A, I64),
+            op::I32_LE_S => self.int_compare(Cond::Le, I32),
+            op::I64_LE_S => self.int_compare(Cond::Le, I64),
+            op::I32_LE_U => self.int_compare(Cond::Be, I32),
+            op::I64_LE_U => self.int_compare(Cond::Be, I64),
+            op::I32_GE_S => self.int_compare(Cond::Ge, I32),
+            op::I64_GE_S => self.int_compare(Cond::Ge, I64),
+            op::I32_GE_U => self.int_compare(Cond::Ae, I32),
+            op::I64_GE_U => self.int_compare(Cond::Ae, I64),
+            op::F32_EQ => self.float_compare(Cond::FloatE, F32),
+            op::F64_EQ => self.float_compare(Cond::FloatE, F64),
+            op::F32_NE => self.float_compare(Cond::FloatNe, F32),
+            op::F64_NE => self.float_compare(Cond::FloatNe, F64),
+            op::F32_LT => self.float_compare(Cond::B, F32),
+            op::F64_LT => self.float_compare(Cond::B, F64),
+            op::F32_GT => self.float_compare(Cond::A, F32),
+            op::F64_GT => self.float_compare(Cond::A, F64),
+            op::F32_LE => self.float_compare(Cond::Be, F32),
+            op::F64_LE => self.float_compare(Cond::Be, F64),
+            op::F32_GE => self.float_compare(Cond::Ae, F32),
+            op::F64_GE => self.float_compare(Cond::Ae, F64),
+            // Integers.
+            op::I32_CLZ => self.clz(I32),
+            op::I64_CLZ => self.clz(I64),
+            op::I32_CTZ => self.ctz(I32),
+            op::I64_CTZ => self.ctz(I64),
+            op::I32_POPCNT => self.popcnt(I32),
+            op::I64_POPCNT => self.popcnt(I64),
+            op::I32_ADD => self.int_binary(Alu::Add, I32),
+            op::I64_ADD => self.int_binary(Alu::Add, I64),
+            op::I32_SUB => self.int_binary(Alu::Sub, I32),
+            op::I64_SUB => self.int_binary(Alu::Sub, I64),
+            op::I32_MUL => self.int_mul(I32),
+            op::I64_MUL => self.int_mul(I64),
+            op::I32_DIV_S => self.int_div(true, false, I32),
+            op::I64_DIV_S => self.int_div(true, false, I64),
+            op::I32_DIV_U => self.int_div(false, false, I32),
+            op::I64_DIV_U => self.int_div(false, false, I64),
+            op::I32_REM_S => self.int_div(true, true, I32),
+            op::I64_REM_S => self.int_div(true, true, I64),
+            op::I32_REM_U => self.int_div(false, true, I32),
+            op::I64_REM_U => self.int_div(false, true, I64),
+            op::I32_AND => self.int_binary(Alu::And, I32),
+            op::I64_AND => self.int_binary(Alu::And, I64),
+            op::I32_OR => self.int_binary(Alu::Or, I32),
+            op::I64_OR => self.int_binary(Alu::Or, I64),
+            op::I32_XOR => self.int_binary(Alu::Xor, I32),
+            op::I64_XOR => self.int_binary(Alu::Xor, I64),
+            op::I32_SHL => self.int_shift(Shift::Shl, I32),
+            op::I64_SHL => self.int_shift(Shift::Shl, I64),
+            op::I32_SHR_S => self.int_shift(Shift::Sar, I32),
+            op::I64_SHR_S => self.int_shift(Shift::Sar, I64),
+            op::I32_SHR_U => self.int_shift(Shift::Shr, I32),
+            op::I64_SHR_U => self.int_shift(Shift::Shr, I64),
+            op::I32_ROTL => self.int_shift(Shift::Rol, I32),
+            op::I64_ROTL => self.int_shift(Shift::Rol, I64),
+            op::I32_ROTR => self.int_shift(Shift::Ror, I32),
+            op::I64_ROTR => self.int_shift(Shift::Ror, I64),
+            // Floats.
+            op::F32_ABS => self.float_abs(F32),
+            op::F64_ABS => self.float_abs(F64),
+            op::F32_NEG => self.float_neg(F32),
+            op::F64_NEG => self.float_neg(F64),
+            op::F32_CEIL => self.float_round(Round::Ceil, F32),
+            op::F64_CEIL => self.float_round(Round::Ceil, F64),
+            op::F32_FLOOR => self.float_round(Round::Floor, F32),
+            op::F64_FLOOR => self.float_round(Round::Floor, F64),
+            op::F32_TRUNC => self.float_round(Round::Trunc, F32),
+            op::F64_TRUNC => self.float_round(Round::Trunc, F64),
+            op::F32_NEAREST => self.float_round(Round::Nearest, F32),
+            op::F64_NEAREST => self.float_round(Round::Nearest, F64),
+            op::F32_SQRT => self.float_sqrt(F32),
+            op::F64_SQRT => self.float_sqrt(F64),
+            op::F32_ADD => self.float_binary(FloatOp::Add, F32),
+            op::F64_ADD => self.float_binary(FloatOp::Add, F64),
+            op::F32_SUB => self.float_binary(FloatOp::Sub, F32),
+            op::F64_SUB => self.float_binary(FloatOp::Sub, F64),
+            op::F32_MUL => self.float_binary(FloatOp::Mul, F32),
+            op::F64_MUL => self.float_binary(FloatOp::Mul, F64),
+            op::F32_DIV => self.float_binary(FloatOp::Div, F32),
+            op::F64_DIV => self.float_binary(FloatOp::Div, F64),
+            op::F32_MIN => self.float_min_max(true, F32),
+            op::F64_MIN => self.float_min_max(true, F64),
+            op::F32_MAX => self.float_min_max(false, F32),
+            op::F64_MAX => self.float_min_max(false, F64),
+            op::F32_COPYSIGN => self.float_copysign(F32),
+            op::F64_COPYSIGN => self.float_copysign(F64),
+            // Conversions.
+            op::I32_WRAP_I64 => self.wrap(),
+            op::I64_EXTEND_I32_S => self.extend_s32(),
+            op::I64_EXTEND_I32_U => self.extend_u32(),
+            op::I32_EXTEND8_S => self.extend_low(8, I32),
+            op::I32_EXTEND16_S => self.extend_low(16, I32),
+            op::I64_EXTEND8_S => self.extend_low(8, I64),
+            op::I64_EXTEND16_S => self.extend_low(16, I64),
+            op::I64_EXTEND32_S => self.extend_low(32, I64),
+            op::I32_TRUNC_F32_S => self.trunc(F32, true, I32),
+            op::I32_TRUNC_F64_S => self.trunc(F64, true, I32),
+            op::I32_TRUNC_F32_U => self.trunc(F32, false, I32),
+            op::I32_TRUNC_F64_U => self.trunc(F64, false, I32),
+            op::I64_TRUNC_F32_S => self.trunc(F32, true, I64),
+            op::I64_TRUNC_F64_S => self.trunc(F64, true, I64),
+            op::I64_TRUNC_F32_U => self.trunc(F32, false, I64),
+            op::I64_TRUNC_F64_U => self.trunc(F64, false, I64),
+            op::F32_CONVERT_I32_S => self.convert_int(I32, true, F32),
+            op::F32_CONVERT_I64_S => self.convert_int(I64, true, F32),
+            op::F32_CONVERT_I32_U => self.convert_int(I32, false, F32),
+            op::F32_CONVERT_I64_U => self.convert_int(I64, false, F32),
+            op::F64_CONVERT_I32_S => self.convert_int(I32, true, F64),
+            op::F64_CONVERT_I64_S => self.convert_int(I64, true, F64),
+            op::F64_CONVERT_I32_U => self.convert_int(I32, false, F64),
+            op::F64_CONVERT_I64_U => self.convert_int(I64, false, F64),
+            op::F32_DEMOTE_F64 => self.float_to_float(F64, F32),
+            op::F64_PROMOTE_F32 => self.float_to_float(F32, F64),
+            op::I32_REINTERPRET_F32 => self.reinterpret(I32),
+            op::I64_REINTERPRET_F64 => self.reinterpret(I64),
+            op::F32_REINTERPRET_I32 => self.reinterpret(F32),
+            op::F64_REINTERPRET_I64 => self.reinterpret(F64),
+            _ => return self.other_operator(),
+        }
+        Ok(())
+    }
+
+    /// Reads the operator whose opcode was read.
+    pub(crate) fn read_operator(&mut self) -> CompileResult<Operator<'a>> {
+        let start = self.code.at() - 1;
+        self.code.set_at(start);
+        let mut reader = OperatorsReader::new(BinaryReader::new(self.code.rest(), start as u64));
+        let mut op = Operator::Nop;
+        reader.visit_operator(&mut Visitor(&mut op)).map_err(unreadable)?;
+        self.code.set_at(reader.original_position() as usize);
+        Ok(op)
+    }
+
+    fn other_operator(&mut self) -> CompileResult {
+        use Operator as Op;
+        let op = self.read_operator()?;
+        match op {
+            // Control.
+            Op::BrTable { ref targets } => self.br_table(targets)?,
+            Op::TryTable { ref try_table } => self.try_table(try_table)?,
+            // Parametric, variables, references.
+            Op::TypedSelect { .. } => self.select(),
             Op::RefNull { hty } => self.ref_null(hty)?,
-            Op::RefIsNull => self.ref_is_null(),
-            Op::RefAsNonNull => self.ref_as_non_null(),
-            Op::RefFunc { function_index } => self.ref_func(function_index)?,
-            Op::RefEq => self.ref_eq(),
             // Both are references of the same form.
             Op::AnyConvertExtern | Op::ExternConvertAny => {}
             Op::RefI31 => self.ref_i31(),
@@ -115,8 +305,6 @@ impl Compiler<'_> {
                 self.array_init_segment(Libcall::ArrayInitElem, array_elem_index);
             }
             // Tables.
-            Op::TableGet { table } => self.table_get(table),
-            Op::TableSet { table } => self.table_set(table),
             Op::TableSize { table } => self.table_size(table),
             Op::TableGrow { table } => self.table_grow(table),
             Op::TableFill { table } => self.table_fill(table),
@@ -124,159 +312,16 @@ impl Compiler<'_> {
             Op::TableInit { elem_index, table } => self.table_init(table, elem_index),
             Op::ElemDrop { elem_index } => self.elem_drop(elem_index),
             // Memories.
-            Op::I32Load { ref memarg } => self.load_int(memarg, Load::Whole, I32),
-            Op::I64Load { ref memarg } => self.load_int(memarg, Load::Whole, I64),
-            Op::F32Load { ref memarg } => self.load_float_op(memarg, F32),
-            Op::F64Load { ref memarg } => self.load_float_op(memarg, F64),
-            Op::I32Load8S { ref memarg } => self.load_int(memarg, Load::S8, I32),
-            Op::I32Load8U { ref memarg } => self.load_int(memarg, Load::U8, I32),
-            Op::I32Load16S { ref memarg } => self.load_int(memarg, Load::S16, I32),
-            Op::I32Load16U { ref memarg } => self.load_int(memarg, Load::U16, I32),
-            Op::I64Load8S { ref memarg } => self.load_int(memarg, Load::S8, I64),
-            Op::I64Load8U { ref memarg } => self.load_int(memarg, Load::U8, I64),
-            Op::I64Load16S { ref memarg } => self.load_int(memarg, Load::S16, I64),
-            Op::I64Load16U { ref memarg } => self.load_int(memarg, Load::U16, I64),
-            Op::I64Load32S { ref memarg } => self.load_int(memarg, Load::S32, I64),
-            Op::I64Load32U { ref memarg } => self.load_int(memarg, Load::U32, I64),
-            Op::I32Store { ref memarg } | Op::I64Store32 { ref memarg } => self.store_int(memarg, 4),
-            Op::I64Store { ref memarg } => self.store_int(memarg, 8),
-            Op::F32Store { ref memarg } => self.store_float_op(memarg, F32),
-            Op::F64Store { ref memarg } => self.store_float_op(memarg, F64),
-            Op::I32Store8 { ref memarg } | Op::I64Store8 { ref memarg } => self.store_int(memarg, 1),
-            Op::I32Store16 { ref memarg } | Op::I64Store16 { ref memarg } => self.store_int(memarg, 2),
-            Op::MemorySize { mem } => self.memory_size(mem),
-            Op::MemoryGrow { mem } => self.memory_grow(mem),
             Op::MemoryFill { mem } => self.memory_fill(mem),
             Op::MemoryCopy { dst_mem, src_mem } => self.memory_copy(dst_mem, src_mem),
             Op::MemoryInit { data_index, mem } => self.memory_init(mem, data_index),
             Op::DataDrop { data_index } => self.data_drop(data_index),
-            // Constants.
-            Op::I32Const { value } => self.push_i32(value.cast_unsigned()),
-            Op::I64Const { value } => self.push_const(I64, value.cast_unsigned()),
-            Op::F32Const { value } => self.push_const(F32, value.bits().into()),
-            Op::F64Const { value } => self.push_const(F64, value.bits()),
-            // Comparisons.
-            Op::I32Eqz => self.eqz(I32),
-            Op::I64Eqz => self.eqz(I64),
-            Op::I32Eq => self.int_compare(Cond::E, I32),
-            Op::I64Eq => self.int_compare(Cond::E, I64),
-            Op::I32Ne => self.int_compare(Cond::Ne, I32),
-            Op::I64Ne => self.int_compare(Cond::Ne, I64),
-            Op::I32LtS => self.int_compare(Cond::L, I32),
-            Op::I64LtS => self.int_compare(Cond::L, I64),
-            Op::I32LtU => self.int_compare(Cond::B, I32),
-            Op::I64LtU => self.int_compare(Cond::B, I64),
-            Op::I32GtS => self.int_compare(Cond::G, I32),
-            Op::I64GtS => self.int_compare(Cond::G, I64),
-            Op::I32GtU => self.int_compare(Cond::A, I32),
-            Op::I64GtU => self.int_compare(Cond::A, I64),
-            Op::I32LeS => self.int_compare(Cond::Le, I32),
-            Op::I64LeS => self.int_compare(Cond::Le, I64),
-            Op::I32LeU => self.int_compare(Cond::Be, I32),
-            Op::I64LeU => self.int_compare(Cond::Be, I64),
-            Op::I32GeS => self.int_compare(Cond::Ge, I32),
-            Op::I64GeS => self.int_compare(Cond::Ge, I64),
-            Op::I32GeU => self.int_compare(Cond::Ae, I32),
-            Op::I64GeU => self.int_compare(Cond::Ae, I64),
-            Op::F32Eq => self.float_compare(Cond::FloatE, F32),
-            Op::F64Eq => self.float_compare(Cond::FloatE, F64),
-            Op::F32Ne => self.float_compare(Cond::FloatNe, F32),
-            Op::F64Ne => self.float_compare(Cond::FloatNe, F64),
-            Op::F32Lt => self.float_compare(Cond::B, F32),
-            Op::F64Lt => self.float_compare(Cond::B, F64),
-            Op::F32Gt => self.float_compare(Cond::A, F32),
-            Op::F64Gt => self.float_compare(Cond::A, F64),
-            Op::F32Le => self.float_compare(Cond::Be, F32),
-            Op::F64Le => self.float_compare(Cond::Be, F64),
-            Op::F32Ge => self.float_compare(Cond::Ae, F32),
-            Op::F64Ge => self.float_compare(Cond::Ae, F64),
             // Integers.
-            Op::I32Clz => self.clz(I32),
-            Op::I64Clz => self.clz(I64),
-            Op::I32Ctz => self.ctz(I32),
-            Op::I64Ctz => self.ctz(I64),
-            Op::I32Popcnt => self.popcnt(I32),
-            Op::I64Popcnt => self.popcnt(I64),
-            Op::I32Add => self.int_binary(Alu::Add, I32),
-            Op::I64Add => self.int_binary(Alu::Add, I64),
-            Op::I32Sub => self.int_binary(Alu::Sub, I32),
-            Op::I64Sub => self.int_binary(Alu::Sub, I64),
-            Op::I32Mul => self.int_mul(I32),
-            Op::I64Mul => self.int_mul(I64),
-            Op::I32DivS => self.int_div(true, false, I32),
-            Op::I64DivS => self.int_div(true, false, I64),
-            Op::I32DivU => self.int_div(false, false, I32),
-            Op::I64DivU => self.int_div(false, false, I64),
-            Op::I32RemS => self.int_div(true, true, I32),
-            Op::I64RemS => self.int_div(true, true, I64),
-            Op::I32RemU => self.int_div(false, true, I32),
-            Op::I64RemU => self.int_div(false, true, I64),
-            Op::I32And => self.int_binary(Alu::And, I32),
-            Op::I64And => self.int_binary(Alu::And, I64),
-            Op::I32Or => self.int_binary(Alu::Or, I32),
-            Op::I64Or => self.int_binary(Alu::Or, I64),
-            Op::I32Xor => self.int_binary(Alu::Xor, I32),
-            Op::I64Xor => self.int_binary(Alu::Xor, I64),
-            Op::I32Shl => self.int_shift(Shift::Shl, I32),
-            Op::I64Shl => self.int_shift(Shift::Shl, I64),
-            Op::I32ShrS => self.int_shift(Shift::Sar, I32),
-            Op::I64ShrS => self.int_shift(Shift::Sar, I64),
-            Op::I32ShrU => self.int_shift(Shift::Shr, I32),
-            Op::I64ShrU => self.int_shift(Shift::Shr, I64),
-            Op::I32Rotl => self.int_shift(Shift::Rol, I32),
-            Op::I64Rotl => self.int_shift(Shift::Rol, I64),
-            Op::I32Rotr => self.int_shift(Shift::Ror, I32),
-            Op::I64Rotr => self.int_shift(Shift::Ror, I64),
             Op::I64Add128 => self.binary128(Alu::Add, Alu::Adc),
             Op::I64Sub128 => self.binary128(Alu::Sub, Alu::Sbb),
             Op::I64MulWideS => self.mul_wide(true),
             Op::I64MulWideU => self.mul_wide(false),
-            // Floats.
-            Op::F32Abs => self.float_abs(F32),
-            Op::F64Abs => self.float_abs(F64),
-            Op::F32Neg => self.float_neg(F32),
-            Op::F64Neg => self.float_neg(F64),
-            Op::F32Ceil => self.float_round(Round::Ceil, F32),
-            Op::F64Ceil => self.float_round(Round::Ceil, F64),
-            Op::F32Floor => self.float_round(Round::Floor, F32),
-            Op::F64Floor => self.float_round(Round::Floor, F64),
-            Op::F32Trunc => self.float_round(Round::Trunc, F32),
-            Op::F64Trunc => self.float_round(Round::Trunc, F64),
-            Op::F32Nearest => self.float_round(Round::Nearest, F32),
-            Op::F64Nearest => self.float_round(Round::Nearest, F64),
-            Op::F32Sqrt => self.float_sqrt(F32),
-            Op::F64Sqrt => self.float_sqrt(F64),
-            Op::F32Add => self.float_binary(FloatOp::Add, F32),
-            Op::F64Add => self.float_binary(FloatOp::Add, F64),
-            Op::F32Sub => self.float_binary(FloatOp::Sub, F32),
-            Op::F64Sub => self.float_binary(FloatOp::Sub, F64),
-            Op::F32Mul => self.float_binary(FloatOp::Mul, F32),
-            Op::F64Mul => self.float_binary(FloatOp::Mul, F64),
-            Op::F32Div => self.float_binary(FloatOp::Div, F32),
-            Op::F64Div => self.float_binary(FloatOp::Div, F64),
-            Op::F32Min => self.float_min_max(true, F32),
-            Op::F64Min => self.float_min_max(true, F64),
-            Op::F32Max => self.float_min_max(false, F32),
-            Op::F64Max => self.float_min_max(false, F64),
-            Op::F32Copysign => self.float_copysign(F32),
-            Op::F64Copysign => self.float_copysign(F64),
             // Conversions.
-            Op::I32WrapI64 => self.wrap(),
-            Op::I64ExtendI32S => self.extend_s32(),
-            Op::I64ExtendI32U => self.extend_u32(),
-            Op::I32Extend8S => self.extend_low(8, I32),
-            Op::I32Extend16S => self.extend_low(16, I32),
-            Op::I64Extend8S => self.extend_low(8, I64),
-            Op::I64Extend16S => self.extend_low(16, I64),
-            Op::I64Extend32S => self.extend_low(32, I64),
-            Op::I32TruncF32S => self.trunc(F32, true, I32),
-            Op::I32TruncF64S => self.trunc(F64, true, I32),
-            Op::I32TruncF32U => self.trunc(F32, false, I32),
-            Op::I32TruncF64U => self.trunc(F64, false, I32),
-            Op::I64TruncF32S => self.trunc(F32, true, I64),
-            Op::I64TruncF64S => self.trunc(F64, true, I64),
-            Op::I64TruncF32U => self.trunc(F32, false, I64),
-            Op::I64TruncF64U => self.trunc(F64, false, I64),
             Op::I32TruncSatF32S => self.trunc_sat(F32, true, I32),
             Op::I32TruncSatF64S => self.trunc_sat(F64, true, I32),
             Op::I32TruncSatF32U => self.trunc_sat(F32, false, I32),
@@ -285,29 +330,12 @@ impl Compiler<'_> {
             Op::I64TruncSatF64S => self.trunc_sat(F64, true, I64),
             Op::I64TruncSatF32U => self.trunc_sat(F32, false, I64),
             Op::I64TruncSatF64U => self.trunc_sat(F64, false, I64),
-            Op::F32ConvertI32S => self.convert_int(I32, true, F32),
-            Op::F32ConvertI64S => self.convert_int(I64, true, F32),
-            Op::F32ConvertI32U => self.convert_int(I32, false, F32),
-            Op::F32ConvertI64U => self.convert_int(I64, false, F32),
-            Op::F64ConvertI32S => self.convert_int(I32, true, F64),
-            Op::F64ConvertI64S => self.convert_int(I64, true, F64),
-            Op::F64ConvertI32U => self.convert_int(I32, false, F64),
-            Op::F64ConvertI64U => self.convert_int(I64, false, F64),
-            Op::F32DemoteF64 => self.float_to_float(F64, F32),
-            Op::F64PromoteF32 => self.float_to_float(F32, F64),
-            Op::I32ReinterpretF32 => self.reinterpret(I32),
-            Op::I64ReinterpretF64 => self.reinterpret(I64),
-            Op::F32ReinterpretI32 => self.reinterpret(F32),
-            Op::F64ReinterpretI64 => self.reinterpret(F64),
-            ref other => return self.other_operator(other),
+            ref other => {
+                if !self.simd(other) && !self.atomic(other)? {
+                    return Err(format!("operator {other:?} belongs to a proposal that is missing"));
+                }
+            }
         }
         Ok(())
-    }
-
-    fn other_operator(&mut self, op: &Operator<'_>) -> CompileResult {
-        if self.simd(op) || self.atomic(op)? {
-            return Ok(());
-        }
-        Err(format!("operator {op:?} belongs to a proposal that is missing"))
     }
 }

@@ -3,6 +3,9 @@
 //! It counts and does not check: what it finds decides which registers hold what, never what code means. So it knows of
 //! each operator no more than how many bytes it has, and stops at one it does not know.
 
+use crate::code::Code;
+use crate::opcode::{self, self as op, Immediates};
+
 /// A loop counts as if it ran so often, binary logarithm.
 const LOOP_LOG2: u32 = 3;
 /// The most that nesting counts for.
@@ -10,8 +13,14 @@ const LOOPS_MAX: u32 = 4;
 /// Locals past these are never hot: what has more of them was not made for speed.
 pub(crate) const COUNTED_LOCALS: usize = 1024;
 
+/// Locals whose numbers are one byte.
+const SHORT_LOCALS: usize = 0x80;
+/// The places of [`Scan::counts`] after those of short locals: for what does not count, for accesses and for calls.
+const NOTHING: u8 = 0x80;
+const ACCESSES: u8 = 0x81;
+const CALLS: u8 = 0x82;
+
 /// What was counted.
-#[derive(Default)]
 pub(crate) struct Scan {
     /// Uses of each local, weighed.
     pub(crate) uses: Vec<u32>,
@@ -21,162 +30,236 @@ pub(crate) struct Scan {
     pub(crate) accesses: u32,
     /// Whether any block catches exceptions, or the look ended before the body did.
     pub(crate) catches: bool,
-    /// For each open block, whether it is a loop.
-    blocks: Vec<bool>,
+    /// What is counted by one byte. As many places as a byte has values: none is outside.
+    counts: [u32; 256],
+    /// What a use counts for here.
+    weight: u32,
+    /// For each open block, whether it is a loop; the innermost one's is the lowest bit. What is more than 64 blocks out is
+    /// forgotten, and a loop there counts for the rest of the body.
+    blocks: u64,
+    /// How many loops are open.
+    loops: u32,
 }
 
-/// The bytes of a body, read forwards. Past the end there are zeros.
-struct Cursor<'a> {
-    bytes: &'a [u8],
-    at: usize,
+impl Default for Scan {
+    fn default() -> Self {
+        Self {
+            uses: Vec::new(),
+            calls: 0,
+            accesses: 0,
+            catches: false,
+            counts: [0; 256],
+            weight: 1,
+            blocks: 0,
+            loops: 0,
+        }
+    }
 }
 
-impl Cursor<'_> {
-    #[inline]
-    fn byte(&mut self) -> u8 {
-        let byte = self.bytes.get(self.at).copied().unwrap_or(0);
-        self.at += 1;
-        byte
-    }
-    #[inline]
-    fn skip(&mut self) {
-        while self.byte() & 0x80 != 0 {}
-    }
-    #[inline]
-    fn number(&mut self) -> u32 {
-        let (mut value, mut shift) = (0, 0);
-        loop {
-            let byte = self.byte();
-            value |= u32::from(byte & 0x7f).wrapping_shl(shift);
-            shift += 7;
-            if byte & 0x80 == 0 || shift > 35 {
-                return value;
+/// How an operator is counted.
+#[derive(Clone, Copy)]
+struct Row {
+    kind: Kind,
+    /// How many numbers follow its opcode, at most two.
+    numbers: u8,
+    /// Bits of them that are set if they have more than a byte each.
+    longer: u16,
+    /// Bits of the first number's first byte that it usually has not.
+    unusual: u8,
+    /// Its place in [`Scan::counts`]: these bits of the number, and these.
+    number_bits: u8,
+    place: u8,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Neither of these.
+    Usual,
+    /// It opens a block, and the number is the block's type.
+    Open,
+    /// It closes a block.
+    Close,
+    /// [`Scan::other`] looks at it.
+    Other,
+}
+
+impl Row {
+    const fn of(opcode: u8) -> Self {
+        let (kind, numbers) = match opcode::IMMEDIATES[opcode as usize] {
+            _ if opcode == op::TRY => (Kind::Other, 0),
+            Immediates::None => (Kind::Usual, 0),
+            Immediates::Number => (Kind::Usual, 1),
+            Immediates::Numbers | Immediates::MemArg => (Kind::Usual, 2),
+            Immediates::Block => (Kind::Open, 1),
+            _ => (Kind::Other, 0),
+        };
+        let longer = [0, 0x80, 0x8080][numbers as usize];
+        let usual = Self { kind, numbers, longer, unusual: 0, number_bits: 0, place: NOTHING };
+        match opcode {
+            op::END | op::DELEGATE => Self { kind: Kind::Close, ..usual },
+            // A longer number.
+            op::LOCAL_GET | op::LOCAL_SET | op::LOCAL_TEE => {
+                Self { unusual: 0x80, number_bits: 0x7f, place: 0, ..usual }
             }
+            // A third number, which says what memory is accessed.
+            op::I32_LOAD..=op::I64_STORE32 => Self { unusual: 0x40, place: ACCESSES, ..usual },
+            op::CALL | op::CALL_REF | op::CALL_INDIRECT | op::THROW | op::MEMORY_GROW => {
+                Self { place: CALLS, ..usual }
+            }
+            _ => usual,
         }
-    }
-    fn val_type(&mut self) {
-        // The types of references that say what they refer to.
-        if matches!(self.byte(), 0x63 | 0x64) {
-            self.skip();
-        }
-    }
-    fn block_type(&mut self) {
-        match self.bytes.get(self.at) {
-            Some(0x40..0x80) => self.val_type(),
-            _ => self.skip(),
-        }
-    }
-    fn memarg(&mut self) {
-        if self.number() & 0x40 != 0 {
-            self.skip();
-        }
-        self.skip();
     }
 }
+
+static ROWS: [Row; 256] = {
+    let mut rows = [Row::of(0); 256];
+    let mut opcode = 1;
+    while opcode < 256 {
+        rows[opcode] = Row::of(opcode as u8);
+        opcode += 1;
+    }
+    rows
+};
 
 impl Scan {
-    /// Counts in the operators of a body with so many locals.
-    pub(crate) fn count(&mut self, operators: &[u8], locals: usize) {
+    /// Counts in the operators from here on of a body with so many locals.
+    pub(crate) fn count(&mut self, operators: &Code<'_>, locals: usize) {
         self.uses.clear();
         self.uses.resize(locals.min(COUNTED_LOCALS), 0);
-        self.blocks.clear();
-        (self.calls, self.accesses) = (0, 0);
-        // Until the end is reached.
-        self.catches = true;
-        let mut catches = false;
-        let mut loops = 0;
-        let mut weight: u32 = 1;
-        let mut cursor = Cursor { bytes: operators, at: 0 };
-        while cursor.at < operators.len() {
-            let op = cursor.byte();
-            match op {
-                0x20..=0x22 => {
-                    let local = cursor.number();
-                    if let Some(uses) = self.uses.get_mut(local as usize) {
-                        *uses = uses.saturating_add(weight);
-                    }
-                }
-                0x41 | 0x42 => cursor.skip(),
-                0x28..=0x3e => {
-                    cursor.memarg();
-                    self.accesses = self.accesses.saturating_add(weight);
-                }
-                0x45..=0xc4 | 0x00 | 0x01 | 0x05 | 0x0a | 0x0f | 0x19 | 0x1a | 0x1b | 0xd1 | 0xd3 | 0xd4 => {}
-                0x02 | 0x03 | 0x04 | 0x06 => {
-                    cursor.block_type();
-                    catches |= op == 0x06;
-                    let is_loop = op == 0x03;
-                    self.blocks.push(is_loop);
-                    loops += u32::from(is_loop);
-                    weight = 1 << (LOOP_LOG2 * loops.min(LOOPS_MAX));
-                }
-                0x0b => {
-                    loops -= u32::from(self.blocks.pop().unwrap_or(false));
-                    weight = 1 << (LOOP_LOG2 * loops.min(LOOPS_MAX));
-                }
-                0x0c | 0x0d | 0x07 | 0x09 | 0x23..=0x26 | 0x3f | 0xd0 | 0xd2 | 0xd5 | 0xd6 => cursor.skip(),
-                0x18 => {
-                    cursor.skip();
-                    loops -= u32::from(self.blocks.pop().unwrap_or(false));
-                }
-                0x40 | 0x10 | 0x14 | 0x08 => {
-                    cursor.skip();
-                    self.calls = self.calls.saturating_add(weight);
-                }
-                0x12 | 0x15 => cursor.skip(),
-                0x11 | 0x13 => {
-                    cursor.skip();
-                    cursor.skip();
-                    self.calls = self.calls.saturating_add(weight * u32::from(op == 0x11));
-                }
-                0x0e => {
-                    for _ in 0..=cursor.number() {
-                        cursor.skip();
-                        if cursor.at >= operators.len() {
-                            return;
-                        }
-                    }
-                }
-                0x1c => {
-                    for _ in 0..cursor.number().min(1) {
-                        cursor.val_type();
-                    }
-                }
-                0x43 => cursor.at += 4,
-                0x44 => cursor.at += 8,
-                0xfb..=0xfe => {
-                    let sub = cursor.number();
-                    let known = match op {
-                        0xfb => self.gc(&mut cursor, sub, weight),
-                        0xfc => self.bulk(&mut cursor, sub, weight),
-                        0xfd => self.simd(&mut cursor, sub, weight),
-                        _ => self.atomic(&mut cursor, sub, weight),
-                    };
-                    if !known {
-                        return;
-                    }
-                }
-                0x1f => {
-                    cursor.block_type();
-                    catches = true;
-                    for _ in 0..cursor.number() {
-                        if cursor.byte() < 2 {
-                            cursor.skip();
-                        }
-                        cursor.skip();
-                        if cursor.at >= operators.len() {
-                            return;
-                        }
-                    }
-                    self.blocks.push(false);
-                }
-                _ => return,
+        self.counts = [0; 256];
+        (self.weight, self.blocks, self.loops) = (1, 0, 0);
+        self.catches = false;
+        let code = operators.clone();
+        loop {
+            self.usual(&code);
+            if code.is_at_end() {
+                break;
+            }
+            if !self.other(&code) {
+                self.catches = true;
+                break;
             }
         }
-        self.catches = catches;
+        self.accesses = self.counts[usize::from(ACCESSES)];
+        self.calls = self.counts[usize::from(CALLS)];
+        for (uses, count) in self.uses.iter_mut().zip(&self.counts[..SHORT_LOCALS]) {
+            *uses = *count;
+        }
     }
 
-    fn gc(&mut self, cursor: &mut Cursor<'_>, sub: u32, weight: u32) -> bool {
+    /// Counts in operators that are usual, up to one that is not.
+    ///
+    /// PERF: which operator comes next is hardly to be foreseen, so only blocks branch on it; a `match` took a fifth longer for
+    /// clang (`examples/speed.rs`).
+    fn usual(&mut self, code: &Code<'_>) {
+        let bytes = code.rest();
+        let mut at = 0;
+        while let Some([opcode, numbers @ ..]) = bytes.get(at..).and_then(|rest| rest.first_chunk::<9>()) {
+            let row = &ROWS[usize::from(*opcode)];
+            let first = numbers[0];
+            let numbers = u64::from_le_bytes(*numbers);
+            let mut len = usize::from(row.numbers);
+            if numbers as u16 & row.longer != 0 {
+                len = length(numbers, len);
+            }
+            if len > 8 || first & row.unusual != 0 {
+                break;
+            }
+            if row.kind != Kind::Usual && !self.nest(row.kind, *opcode, first) {
+                break;
+            }
+            self.count_at(first & row.number_bits | row.place);
+            at += 1 + len;
+        }
+        code.skip_bytes(at);
+    }
+
+    /// Counts in an operator that opens or closes a block, unless it is unusual.
+    #[inline(never)]
+    fn nest(&mut self, kind: Kind, opcode: u8, ty: u8) -> bool {
+        match kind {
+            Kind::Close => self.close(),
+            // Not the types of references that say what they refer to.
+            Kind::Open if ty & 0xfe != 0x62 => self.open(opcode == op::LOOP),
+            _ => return false,
+        }
+        true
+    }
+
+    #[inline]
+    fn count_at(&mut self, place: u8) {
+        let count = &mut self.counts[usize::from(place)];
+        *count = count.saturating_add(self.weight);
+    }
+
+    /// Counts in one operator; whether it is known.
+    #[inline(never)]
+    fn other(&mut self, code: &Code<'_>) -> bool {
+        let opcode = code.byte();
+        match opcode {
+            op::LOCAL_GET | op::LOCAL_SET | op::LOCAL_TEE => {
+                let local = code.number();
+                match u8::try_from(local) {
+                    Ok(local @ ..NOTHING) => self.count_at(local),
+                    _ => {
+                        if let Some(uses) = self.uses.get_mut(local as usize) {
+                            *uses = uses.saturating_add(self.weight);
+                        }
+                    }
+                }
+                return true;
+            }
+            op::BLOCK | op::LOOP | op::IF => self.open(opcode == op::LOOP),
+            op::TRY => {
+                self.catches = true;
+                self.open(false);
+            }
+            op::END | op::DELEGATE => self.close(),
+            op::BR_TABLE => return many(code, code.number().saturating_add(1), |code| code.skip_number()),
+            op::TYPED_SELECT => return many(code, code.number(), |code| code.skip_val_type()),
+            op::REF_NULL => {
+                code.skip_number();
+                return true;
+            }
+            op::TRY_TABLE => {
+                self.catches = true;
+                self.open(false);
+                let clause = |code: &Code<'_>| {
+                    if code.byte() < 2 {
+                        code.skip_number();
+                    }
+                    code.skip_number();
+                };
+                return code.block_type().is_ok() && many(code, code.number(), clause);
+            }
+            op::PREFIX_GC => return self.gc(code, code.number()),
+            op::PREFIX_BULK => return self.bulk(code, code.number()),
+            op::PREFIX_SIMD => return self.simd(code, code.number()),
+            op::PREFIX_ATOMIC => return self.atomic(code, code.number()),
+            _ => self.count_at(ROWS[usize::from(opcode)].place),
+        }
+        code.skip_immediates(opcode)
+    }
+
+    /// A block begins.
+    fn open(&mut self, is_loop: bool) {
+        self.blocks = self.blocks << 1 | u64::from(is_loop);
+        self.loops += u32::from(is_loop);
+        self.weigh();
+    }
+
+    /// A block ends.
+    fn close(&mut self) {
+        self.loops -= (self.blocks & 1) as u32;
+        self.blocks >>= 1;
+        self.weigh();
+    }
+
+    fn weigh(&mut self) {
+        self.weight = 1 << (self.loops.min(LOOPS_MAX) * LOOP_LOG2);
+    }
+
+    fn gc(&mut self, code: &Code<'_>, sub: u32) -> bool {
         let numbers = match sub {
             15 | 26..=30 => 0,
             0 | 1 | 6 | 7 | 11..=14 | 16 | 20..=23 => 1,
@@ -184,50 +267,69 @@ impl Scan {
             24 | 25 => 4,
             _ => return false,
         };
-        (0..numbers).for_each(|_| cursor.skip());
+        (0..numbers).for_each(|_| code.skip_number());
         if matches!(sub, 0 | 1 | 6..=10 | 16..=19) {
-            self.calls = self.calls.saturating_add(weight);
+            self.count_at(CALLS);
         }
         true
     }
 
-    fn bulk(&mut self, cursor: &mut Cursor<'_>, sub: u32, weight: u32) -> bool {
+    fn bulk(&mut self, code: &Code<'_>, sub: u32) -> bool {
         let numbers = match sub {
             0..=7 | 19..=22 => 0,
             9 | 11 | 13 | 15..=17 => 1,
             8 | 10 | 12 | 14 => 2,
             _ => return false,
         };
-        (0..numbers).for_each(|_| cursor.skip());
+        (0..numbers).for_each(|_| code.skip_number());
         if (8..16).contains(&sub) || sub == 17 {
-            self.calls = self.calls.saturating_add(weight);
+            self.count_at(CALLS);
         }
         true
     }
 
-    fn simd(&mut self, cursor: &mut Cursor<'_>, sub: u32, weight: u32) -> bool {
+    fn simd(&mut self, code: &Code<'_>, sub: u32) -> bool {
         match sub {
             0..=11 | 92 | 93 | 84..=91 => {
-                cursor.memarg();
-                cursor.at += usize::from((84..=91).contains(&sub));
-                self.accesses = self.accesses.saturating_add(weight);
+                code.memarg();
+                code.skip_bytes(usize::from((84..=91).contains(&sub)));
+                self.count_at(ACCESSES);
             }
-            12 | 13 => cursor.at += 16,
-            21..=34 => cursor.at += 1,
+            12 | 13 => code.skip_bytes(16),
+            21..=34 => code.skip_bytes(1),
             _ => {}
         }
         true
     }
 
-    fn atomic(&mut self, cursor: &mut Cursor<'_>, sub: u32, weight: u32) -> bool {
+    fn atomic(&mut self, code: &Code<'_>, sub: u32) -> bool {
         match sub {
-            3 => cursor.at += 1,
+            3 => code.skip_bytes(1),
             _ => {
-                cursor.memarg();
-                self.accesses = self.accesses.saturating_add(weight);
-                self.calls = self.calls.saturating_add(weight * u32::from(sub < 3));
+                code.memarg();
+                self.count_at(ACCESSES);
+                if sub < 3 {
+                    self.count_at(CALLS);
+                }
             }
         }
         true
     }
+}
+
+/// Skips what comes so many times; whether there is more after it, as there is in a body.
+fn many(code: &Code<'_>, count: u32, each: impl Fn(&Code<'_>)) -> bool {
+    (0..count).all(|_| {
+        each(code);
+        !code.is_at_end()
+    })
+}
+
+/// How many bytes so many numbers have, one or two, of which these are the first eight; more than that if not all of them.
+#[inline(never)]
+fn length(bytes: u64, numbers: usize) -> usize {
+    // The highest bit of the last byte of each.
+    let ends = !bytes & 0x8080_8080_8080_8080;
+    let end = if numbers == 2 { ends & ends.wrapping_sub(1) } else { ends };
+    end.trailing_zeros() as usize / 8 + 1
 }

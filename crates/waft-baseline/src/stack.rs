@@ -11,6 +11,7 @@
 //!   Slots and homes of such values are read with 32 bits.
 
 use crate::compiler::Compiler;
+use crate::opcode as op;
 use crate::value::{Loc, Operand, Ty};
 use crate::x64::{Cond, Gpr, Mem, PREFERRED_GPRS, R11, RBP, Rm, VecRm, Width, XMM15, Xmm};
 
@@ -441,23 +442,15 @@ impl Compiler<'_> {
         }
     }
 
-    /// The byte of the next operator's opcode.
-    #[inline]
-    pub(crate) fn next_opcode(&self) -> u8 {
-        self.body.get(self.next).copied().unwrap_or(0)
-    }
-
     /// The local that the next operator sets, if its number is short and no operand is that local.
     #[inline]
     fn next_local_set(&self) -> Option<&crate::value::Local> {
-        if !matches!(self.next_opcode(), 0x21 | 0x22) {
-            return None;
+        match self.code.peek() {
+            Some([op::LOCAL_SET | op::LOCAL_TEE, local @ ..0x80]) => {
+                self.locals.get(usize::from(*local)).filter(|local| local.pending == 0)
+            }
+            _ => None,
         }
-        let local = self
-            .locals
-            .get(usize::from(*self.body.get(self.next + 1)?))
-            .filter(|_| self.body[self.next + 1] < 0x80)?;
-        (local.pending == 0).then_some(local)
     }
 
     /// The register of the local that the next operator sets: where a result goes at once.
@@ -492,8 +485,7 @@ impl Compiler<'_> {
 
     /// Pushes 1 if the condition holds, else 0; if the next operator asks only whether it does, it stays in the flags.
     pub(crate) fn push_cond(&mut self, cond: Cond) {
-        // `br_if`, `if`, `select`, `i32.eqz`.
-        if matches!(self.next_opcode(), 0x0d | 0x04 | 0x1b | 0x45) {
+        if let Some([op::BR_IF | op::IF | op::SELECT | op::I32_EQZ]) = self.code.peek() {
             return self.push(Ty::I32, Loc::Flags(cond));
         }
         let reg = self.result_gpr();
@@ -549,23 +541,26 @@ impl Compiler<'_> {
 #[cfg(debug_assertions)]
 impl Compiler<'_> {
     /// Checks S1 and S2 between two operators: no register is lost, and none belongs to two.
-    pub(crate) fn check_state(&self, op: &wasmparser::Operator<'_>) {
+    pub(crate) fn check_state(&self, opcode: u8) {
         if !self.reachable {
             return;
         }
         let (mut gprs, mut xmms) = (self.free_gprs.0, self.free_xmms.0);
         let take = |set: &mut u16, pool: u16, number: u8| {
             let bit = 1 << number;
-            assert!(*set & bit == 0, "after {op:?}: register {number} belongs to two");
+            assert!(*set & bit == 0, "after opcode {opcode:#x}: register {number} belongs to two");
             *set |= bit & pool;
         };
-        assert!(self.settled <= self.stack.len(), "after {op:?}: more operands are settled than there are");
+        assert!(
+            self.settled <= self.stack.len(),
+            "after opcode {opcode:#x}: more operands are settled than there are"
+        );
         // A few of those that are settled stand for all.
         for (at, operand) in self.stack.iter().enumerate().skip(self.settled.saturating_sub(4)) {
             let is_settled = matches!(operand.loc, Loc::Slot | Loc::Const(_));
             assert!(
                 is_settled || at >= self.settled,
-                "after {op:?}: operand {at} is not settled: {operand:?}"
+                "after opcode {opcode:#x}: operand {at} is not settled: {operand:?}"
             );
             match operand.loc {
                 Loc::Gpr(reg) => take(&mut gprs, self.operand_gprs.0, reg.0),
@@ -573,11 +568,16 @@ impl Compiler<'_> {
                 _ => {}
             }
         }
-        assert_eq!(gprs, self.operand_gprs.0, "after {op:?}: a register is lost: {:?}", self.stack.last());
+        assert_eq!(
+            gprs,
+            self.operand_gprs.0,
+            "after opcode {opcode:#x}: a register is lost: {:?}",
+            self.stack.last()
+        );
         assert_eq!(
             xmms,
             self.operand_xmms.0,
-            "after {op:?}: a vector register is lost: {:?}",
+            "after opcode {opcode:#x}: a vector register is lost: {:?}",
             self.stack.last()
         );
     }

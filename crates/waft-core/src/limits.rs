@@ -22,5 +22,5 @@ pub const STRUCT_FIELDS_MAX: usize = 10_000;
 pub const SUBTYPING_DEPTH_MAX: u32 = crate::gc::row::DEPTH_MAX;
 
 /// The most scopes that catch exceptions (`try_table` or `try`), one in another, in a function. What their landings hand on
-/// to each other takes the optimising tier time in the square of their number.
+/// to each other takes the optimising tier time in the square of their number. Validation refuses more.
 pub const TRY_DEPTH_MAX: usize = 1_000;

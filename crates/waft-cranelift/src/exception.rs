@@ -141,9 +141,7 @@ impl<'a> FuncTranslator<'a, '_> {
     }
 
     fn open_scope(&mut self, ty: BlockType, scope: TryScope) -> TranslateResult {
-        if self.tries.len() == TRY_DEPTH_MAX {
-            return Err(format!("more than {TRY_DEPTH_MAX} scopes that catch exceptions, one in another"));
-        }
+        debug_assert!(self.tries.len() < TRY_DEPTH_MAX, "validation bounds how deep scopes are nested");
         let types = self.block_types(ty)?;
         self.tries.push(scope);
         self.push_frame(FrameKind::Try, types, None);

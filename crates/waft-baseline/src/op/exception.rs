@@ -24,7 +24,6 @@ use waft_core::gc::{StructLayout, object};
 use waft_core::index::{MemoryIndex, TagIndex};
 use waft_core::layout::VmLayout;
 use waft_core::libcall::Libcall;
-use waft_core::limits::TRY_DEPTH_MAX;
 use waft_core::tier::ExceptionHandler;
 use waft_core::trap::TrapCode;
 use waft_core::types::{StorageTy, ValType};
@@ -65,9 +64,6 @@ impl<'a> Compiler<'a> {
             return Err(
                 "a block that catches was overlooked: locals are not where exceptions leave them".to_owned()
             );
-        }
-        if self.tries.len() == TRY_DEPTH_MAX {
-            return Err(format!("more than {TRY_DEPTH_MAX} scopes that catch exceptions, one in another"));
         }
         let ty: BlockTy = self.block_ty(ty)?;
         self.settle_below(0);
@@ -211,9 +207,9 @@ impl<'a> Compiler<'a> {
 
     /// As `load_field`, but never into a local: the next operator is none that takes the value.
     fn load_payload(&mut self, place: Mem, storage: StorageTy) {
-        let next = std::mem::replace(&mut self.next, self.body.len());
+        let next = std::mem::take(&mut self.code);
         self.load_field(place, storage, Extension::Unsigned);
-        self.next = next;
+        self.code = next;
     }
 
     /// Fills the landing of the innermost block, a `try_table` or a `try` without clauses.

@@ -38,33 +38,40 @@ impl Label {
     }
 }
 
-/// An instruction without its operands: opcode, map of opcodes, mandatory prefix, width.
+/// An instruction without its operands: escape and opcode in the lowest three bytes, first byte lowest; how many bytes those
+/// are; mandatory prefix; flags.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Op(u32);
+pub(crate) struct Op(u64);
 
-const WIDE: u32 = 1 << 24;
-const BYTE: u32 = 1 << 25;
+const OP_BYTES: u64 = 0xff_ffff;
+const OP_BYTES_LEN_AT: u32 = 24;
+const PREFIX_AT: u32 = 32;
+const WIDE: u64 = 1 << 40;
+const BYTE: u64 = 1 << 41;
 
 impl Op {
+    const fn new(bytes: u64, len: u64, prefix: u8) -> Self {
+        Self(bytes | len << OP_BYTES_LEN_AT).prefixed(prefix)
+    }
     /// One byte, without an escape.
     pub(crate) const fn legacy(op: u8) -> Self {
-        Self(op as u32)
+        Self::new(op as u64, 1, 0)
     }
     /// After `0F`.
     pub(crate) const fn of(prefix: u8, op: u8) -> Self {
-        Self(op as u32 | 1 << 8 | (prefix as u32) << 16)
+        Self::new(0x0f | (op as u64) << 8, 2, prefix)
     }
     /// After `0F 38`.
     pub(crate) const fn of38(prefix: u8, op: u8) -> Self {
-        Self(op as u32 | 2 << 8 | (prefix as u32) << 16)
+        Self::new(0x380f | (op as u64) << 16, 3, prefix)
     }
     /// After `0F 3A`.
     pub(crate) const fn of3a(prefix: u8, op: u8) -> Self {
-        Self(op as u32 | 3 << 8 | (prefix as u32) << 16)
+        Self::new(0x3a0f | (op as u64) << 16, 3, prefix)
     }
     /// With a prefix.
     pub(crate) const fn prefixed(self, prefix: u8) -> Self {
-        Self(self.0 | (prefix as u32) << 16)
+        Self(self.0 | (prefix as u64) << PREFIX_AT)
     }
     /// On 64 bits, if `wide`.
     pub(crate) const fn wide(self, wide: bool) -> Self {
@@ -73,6 +80,24 @@ impl Op {
     /// On the low bytes of registers: those of `rsp` to `rdi` need a prefix to be named.
     pub(crate) const fn byte(self) -> Self {
         Self(self.0 | BYTE)
+    }
+
+    /// Prefix, REX, escape and opcode, and how many bits they are: `rex` has the bits of the registers' numbers.
+    #[inline]
+    fn head(self, rex: u8, names_byte: bool) -> (u64, u32) {
+        let (mut word, mut bits) = (self.0 & OP_BYTES, (self.0 >> OP_BYTES_LEN_AT & 0xff) as u32 * 8);
+        let rex = rex | if self.0 & WIDE != 0 { 0x48 } else { 0x40 };
+        let has_rex = rex != 0x40 || names_byte;
+        // PERF: no branch, for whether there is one is hardly to be foreseen.
+        let shift = u32::from(has_rex) * 8;
+        word = word << shift | u64::from(if has_rex { rex } else { 0 });
+        bits += shift;
+        let prefix = self.0 >> PREFIX_AT & 0xff;
+        if prefix != 0 {
+            word = word << 8 | prefix;
+            bits += 8;
+        }
+        (word, bits)
     }
 }
 
@@ -131,44 +156,11 @@ impl Asm {
         self.put(value.cast_unsigned().into(), 4);
     }
 
-    /// Prefix, REX, escape and opcode: `rex` has the bits of the registers' numbers.
-    #[inline]
-    fn head(op: Op, rex: u8, names_byte: bool) -> (u64, u32) {
-        let (mut word, mut bits) = (0, 0);
-        let prefix = (op.0 >> 16) as u8;
-        if prefix != 0 {
-            word = u64::from(prefix);
-            bits = 8;
-        }
-        let rex = rex | if op.0 & WIDE != 0 { 0x48 } else { 0x40 };
-        if rex != 0x40 || names_byte {
-            word |= u64::from(rex) << bits;
-            bits += 8;
-        }
-        match op.0 >> 8 & 3 {
-            0 => {}
-            1 => {
-                word |= 0x0f << bits;
-                bits += 8;
-            }
-            2 => {
-                word |= 0x380f << bits;
-                bits += 16;
-            }
-            _ => {
-                word |= 0x3a0f << bits;
-                bits += 16;
-            }
-        }
-        word |= u64::from(op.0 as u8) << bits;
-        (word, bits + 8)
-    }
-
     /// An instruction on two registers, by their numbers: the one in the `reg` field, the one in `rm`.
     #[inline]
     pub(crate) fn rr(&mut self, op: Op, reg: u8, rm: u8) {
         let names_byte = op.0 & BYTE != 0 && (reg >= 4 || rm >= 4);
-        let (mut word, bits) = Self::head(op, (reg >> 3) << 2 | rm >> 3, names_byte);
+        let (mut word, bits) = op.head((reg >> 3) << 2 | rm >> 3, names_byte);
         word |= u64::from(0xc0 | (reg & 7) << 3 | rm & 7) << bits;
         self.put(word, bits as usize / 8 + 1);
     }
@@ -180,14 +172,14 @@ impl Asm {
         let index = mem.index.map_or(0, |(index, _)| index.0);
         let names_byte = op.0 & BYTE != 0 && reg >= 4;
         let rex = (reg >> 3) << 2 | (index >> 3) << 1 | base >> 3;
-        let (mut word, mut bits) = Self::head(op, rex, names_byte);
+        let (mut word, mut bits) = op.head(rex, names_byte);
         let reg = (reg & 7) << 3;
         let small = i8::try_from(mem.disp).is_ok();
         // `rbp` and `r13` as bases always have a displacement.
-        let mode = match mem.disp {
-            0 if base & 7 != 5 => 0x00,
-            _ if small => 0x40,
-            _ => 0x80,
+        let (mode, disp_bytes) = match mem.disp {
+            0 if base & 7 != 5 => (0x00, 0),
+            _ if small => (0x40, 1),
+            _ => (0x80, 4),
         };
         match mem.index {
             Some((index, scale)) => {
@@ -205,11 +197,12 @@ impl Asm {
                 bits += 8;
             }
         }
-        self.put(word, bits as usize / 8);
-        match mode {
-            0x40 => self.byte(mem.disp as u8),
-            0x80 => self.imm32(mem.disp),
-            _ => {}
+        let (len, disp) = (bits as usize / 8, u64::from(mem.disp.cast_unsigned()));
+        if len <= 4 {
+            self.put(word | disp << bits, len + disp_bytes);
+        } else {
+            self.put(word, len);
+            self.put(disp, disp_bytes);
         }
     }
 

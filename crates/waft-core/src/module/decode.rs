@@ -1,8 +1,8 @@
 //! From bytes to a [`Shape`], driving `wasmparser`.
 
 use super::{
-    BranchHints, ConstExpr, CustomSection, DataMode, DataSegment, ElemItems, ElemMode, ElemSegment,
-    EntityIndex, Export, Func, Import, Shape, hints,
+    BodyToValidate, BranchHints, ConstExpr, CustomSection, DataMode, DataSegment, ElemItems, ElemMode,
+    ElemSegment, EntityIndex, Export, Func, Import, Shape, hints,
 };
 use crate::index::{
     DefinedFuncIndex, FuncIndex, FuncRefIndex, GlobalIndex, IndexVec, MemoryIndex, TableIndex, TagIndex,
@@ -18,8 +18,8 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Range;
 use wasmparser::{
-    Chunk, CompositeInnerType, DataKind, ElementItems, ElementKind, ExternalKind, FuncValidatorAllocations,
-    Parser, Payload, TableInit, TypeRef, ValidPayload, Validator,
+    Chunk, CompositeInnerType, DataKind, ElementItems, ElementKind, ExternalKind, Parser, Payload, TableInit,
+    TypeRef, ValidPayload, Validator,
 };
 
 /// Why bytes are not a module that Waft runs.
@@ -30,8 +30,11 @@ pub struct DecodeError {
 }
 
 impl DecodeError {
+    pub(super) fn new(message: String, offset: u64) -> Self {
+        Self { message, offset: offset as usize }
+    }
     pub(super) fn unsupported(what: String, offset: u64) -> Self {
-        Self { message: alloc::format!("not supported: {what}"), offset: offset as usize }
+        Self::new(alloc::format!("not supported: {what}"), offset)
     }
     /// What is wrong.
     pub fn message(&self) -> &str {
@@ -53,7 +56,7 @@ impl core::error::Error for DecodeError {}
 
 impl From<wasmparser::BinaryReaderError> for DecodeError {
     fn from(error: wasmparser::BinaryReaderError) -> Self {
-        Self { message: error.message().to_string(), offset: error.offset() as usize }
+        Self::new(error.message().to_string(), error.offset())
     }
 }
 
@@ -63,42 +66,6 @@ pub struct Decoded<'a> {
     pub shape: Shape,
     /// The bodies, each of which can be validated by itself, on any thread.
     pub bodies: Vec<BodyToValidate<'a>>,
-}
-
-/// A body still to be validated.
-pub struct BodyToValidate<'a> {
-    func: wasmparser::FuncToValidate<wasmparser::ValidatorResources>,
-    body: wasmparser::FunctionBody<'a>,
-}
-
-impl BodyToValidate<'_> {
-    /// How many bytes the body has: the work that it is.
-    pub fn len(&self) -> usize {
-        let range = self.body.range();
-        (range.end - range.start) as usize
-    }
-    /// Whether it has no bytes, which no valid body has.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
-
-/// Validates bodies one after the other, keeping its allocations between them.
-#[derive(Default)]
-pub struct BodyValidator(FuncValidatorAllocations);
-
-impl BodyValidator {
-    /// Validates one body.
-    ///
-    /// # Errors
-    ///
-    /// The first rule that it breaks, and where.
-    pub fn validate(&mut self, body: BodyToValidate<'_>) -> Result<(), DecodeError> {
-        let mut validator = body.func.into_validator(core::mem::take(&mut self.0));
-        let outcome = validator.validate(&body.body);
-        self.0 = validator.into_allocations();
-        Ok(outcome?)
-    }
 }
 
 /// Decodes `module` and validates all but its bodies.
@@ -115,7 +82,7 @@ pub fn decode(module: &[u8], proposals: ProposalSet) -> Result<Decoded<'_>, Deco
     for payload in parser.parse_all(module) {
         let payload = payload?;
         if let ValidPayload::Func(func, body) = validator.payload(&payload)? {
-            bodies.push(BodyToValidate { func, body });
+            bodies.push(BodyToValidate::new(func, body));
         }
         decoder.payload(payload)?;
     }

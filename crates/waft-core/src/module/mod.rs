@@ -5,15 +5,15 @@
 //! * A [`Shape`] comes from bytes that `wasmparser` accepted with the proposals given; indices in it are in bounds.
 //! * It borrows nothing: byte ranges refer to the bytes that it was decoded from, kept by whoever keeps the shape.
 
+mod body;
 mod const_expr;
 mod decode;
 mod hints;
 mod segment;
 
+pub use body::{BodyToValidate, BodyValidator};
 pub use const_expr::{ConstExpr, ConstOp};
-pub use decode::{
-    BodyToValidate, BodyValidator, DecodeError, Decoded, decode, decode_bodies, decode_trusted,
-};
+pub use decode::{DecodeError, Decoded, decode, decode_bodies, decode_trusted};
 pub use hints::{BranchHint, BranchHints};
 pub use segment::{DataMode, DataSegment, ElemItems, ElemMode, ElemSegment};
 

@@ -3,7 +3,8 @@
 use crate::{SOON, assert_trap, call_on, on_thread, soon};
 use std::fmt::Write;
 use std::time::Instant;
-use waft::{Config, Engine, Instance, Module, Result, Store, ThrownException, Trap};
+use waft::{Config, Engine, Error, Instance, Module, Result, Store, ThrownException, Trap};
+use waft_testkit::matrix::MATRIX;
 use waft_testkit::watchdog::Watchdog;
 
 fn engine() -> Engine {
@@ -49,13 +50,26 @@ fn deeply_nested_scopes_compile_and_are_passed() {
 }
 
 #[test]
-fn more_nested_scopes_than_that_are_refused() {
-    for (open, depth) in [("try_table ", 1_001), ("try_table ", 1_000_000), ("try ", 1_001)] {
-        let text =
-            format!(r#"(module (func (export "f") {} {}))"#, repeat(open, depth), repeat("end ", depth));
-        let error = run(&text).unwrap_err();
-        assert!(format!("{error:?}").contains("more than 1000 scopes that catch exceptions"), "{error:?}");
+fn more_nested_scopes_than_that_are_refused_whoever_compiles_and_when() {
+    let module = |open: &str, depth| {
+        format!(r#"(module (func) (func (export "f") {} {}))"#, repeat(open, depth), repeat("end ", depth))
+    };
+    let check = |error: Error| {
+        let error = format!("{error:?}");
+        let message = "function 1: more than 1000 scopes that catch exceptions, one in another (at offset 0x";
+        assert!(error.contains(message), "{error}");
+    };
+    for open in ["try_table ", "try "] {
+        let text = module(open, 1_001);
+        let bytes = on_thread(256 << 20, move || encode(&text));
+        for row in MATRIX {
+            let mut config = Config::new();
+            config.wasm_legacy_exceptions(true);
+            let engine = (row.engine)(config).unwrap();
+            check(soon(|| Module::new(&engine, &bytes)).expect_err("the module is refused"));
+        }
     }
+    check(run(&module("try_table ", 1_000_000)).unwrap_err());
 }
 
 #[test]

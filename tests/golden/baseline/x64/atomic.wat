@@ -1,0 +1,18 @@
+;; Atomic accesses: the check of alignment, loads and stores, reads that write, waiting.
+(module
+  (memory 1 1 shared)
+  (func (param i32) (result i32)
+    (i32.atomic.load offset=4 (local.get 0)))
+  (func (param i32 i64)
+    (i64.atomic.store (local.get 0) (local.get 1)))
+  (func (param i32 i32) (result i32)
+    (i32.atomic.rmw16.sub_u (local.get 0) (local.get 1)))
+  (func (param i32 i64) (result i64)
+    (i64.atomic.rmw.xor (local.get 0) (local.get 1)))
+  (func (param i32 i32 i32) (result i32)
+    (i32.atomic.rmw8.cmpxchg_u (local.get 0) (local.get 1) (local.get 2)))
+  (func (param i32) (result i32)
+    (atomic.fence)
+    (memory.atomic.notify (local.get 0) (i32.const 1)))
+  (func (param i32) (result i32)
+    (memory.atomic.wait32 (local.get 0) (i32.const 1) (i64.const -1))))

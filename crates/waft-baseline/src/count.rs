@@ -66,7 +66,7 @@ impl Compiler<'_> {
             return;
         }
         let Count { wasm, cost_at, .. } = self.counts[count as usize];
-        self.asm.patch32(cost_at, turn_cost(self.at - wasm, self.body.len()) as i32);
+        self.asm.patch32(cost_at, turn_cost(self.at - wasm, self.request.body.len()) as i32);
     }
 
     fn count(&mut self, budget: u32, loop_at: u32, param: Option<Ty>) {

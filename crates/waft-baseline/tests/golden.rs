@@ -12,7 +12,7 @@ use waft_baseline::Baseline;
 use waft_core::layout::VmLayout;
 use waft_core::module::{BodyValidator, Shape, decode};
 use waft_core::proposal::ProposalSet;
-use waft_core::tier::{CompileRequest, Linkage, Tier, Tunables};
+use waft_core::tier::{CompileRequest, Entry, Linkage, Tier, Tunables};
 
 #[test]
 fn listings_are_as_they_were() {
@@ -63,6 +63,9 @@ fn list_module(source: &Path) -> String {
             layout: &layout,
             tunables: &tunables,
             linkage: Linkage::Direct,
+            settled: &|_| false,
+            entry: Entry::Start,
+            counts: false,
             func,
             body: &module[body.clone()],
             body_offset: body.start,

@@ -1,5 +1,6 @@
 //! From bytes to compiled code: decode, validate and compile every body in parallel, link.
 
+use crate::artifact::Section;
 use crate::code::{LinkedCode, ModuleCode};
 use crate::engine::Engine;
 use crate::lazy::LazyCode;
@@ -15,16 +16,18 @@ use waft_core::module::{BodyToValidate, BodyValidator, Shape, decode};
 use waft_core::tier::{CompileRequest, CompiledFunc, Entry, Linkage, Tier};
 
 /// Compiles a module, or makes it ready to be compiled as it is called.
-pub(crate) fn module(engine: &Engine, wasm: Arc<[u8]>) -> Result<ModuleInner> {
-    let shape = validate(engine, &wasm)?;
+pub(crate) fn module(engine: &Engine, wasm: Section) -> Result<ModuleInner> {
+    let shape = validate(engine, wasm.bytes())?;
     let code = if engine.is_lazy() {
         ModuleCode::Lazy(Arc::new(LazyCode::new(engine, &shape, None)?))
     } else {
         let layout = VmLayout::new(&shape);
         let bodies = &shape.bodies;
-        ModuleCode::Whole(linked(engine, &shape, &layout, Bodies { wasm: &wasm, ranges: bodies })?.publish()?)
+        ModuleCode::Whole(
+            linked(engine, &shape, &layout, Bodies { wasm: wasm.bytes(), ranges: bodies })?.publish()?,
+        )
     };
-    ModuleInner::new(engine, shape, WasmBytes::Whole(wasm.into()), code)
+    ModuleInner::new(engine, shape, WasmBytes::Whole(wasm), code)
 }
 
 /// The bodies of a module's functions, by where they are in it.

@@ -1,6 +1,6 @@
 //! Modules: compiled code and the shape that it belongs to.
 
-use crate::artifact::{self, ArtifactWriter, Source};
+use crate::artifact::{self, ArtifactWriter, Section, Source};
 use crate::cache::Cache;
 use crate::code::{CompiledCode, ModuleCode};
 use crate::compile;
@@ -285,7 +285,7 @@ impl Module {
         refuse_precompiled(bytes)?;
         match wat::parse_bytes(bytes)? {
             Cow::Borrowed(bytes) => Self::from_binary(engine, bytes),
-            Cow::Owned(bytes) => Self::cached_or_compiled(engine, &bytes),
+            Cow::Owned(bytes) => Self::cached_or_compiled(engine, bytes.into()),
         }
     }
 
@@ -304,7 +304,7 @@ impl Module {
     /// ```
     pub fn from_binary(engine: &Engine, binary: &[u8]) -> Result<Self> {
         refuse_precompiled(binary)?;
-        Self::cached_or_compiled(engine, binary)
+        Self::cached_or_compiled(engine, binary.to_vec().into())
     }
 
     /// Compiles a module from a file in either format.
@@ -338,7 +338,13 @@ impl Module {
             }
         }
         file.read_to_end(&mut bytes).with_context(failed)?;
-        Self::new(engine, bytes).with_context(|| format!("module {}", path.display()))
+        // A copy of a large module would be felt.
+        let module = if bytes.starts_with(&BINARY_MAGIC) {
+            Self::cached_or_compiled(engine, bytes.into())
+        } else {
+            Self::new(engine, bytes)
+        };
+        module.with_context(|| format!("module {}", path.display()))
     }
 
     /// Decodes and validates a module from the binary or the text format, and compiles nothing: to look at it. It cannot
@@ -369,10 +375,10 @@ impl Module {
         Ok(Self(Arc::new(inner)))
     }
 
-    fn cached_or_compiled(engine: &Engine, wasm: &[u8]) -> Result<Self> {
-        let compile = || compile::module(engine, wasm.into()).map(Self::registered);
+    fn cached_or_compiled(engine: &Engine, wasm: Section) -> Result<Self> {
+        let compile = || compile::module(engine, wasm.clone()).map(Self::registered);
         match &engine.config().cache {
-            Some(cache) => cache.get_or_compile(engine, &Source::Bytes(wasm), compile),
+            Some(cache) => cache.get_or_compile(engine, &Source::Bytes(wasm.bytes()), compile),
             None => compile(),
         }
     }

@@ -24,7 +24,7 @@ fn loop_over(code: fn(DefinedFuncIndex) -> *mut u8) -> (Store<()>, Instance) {
     let callee = Instance::new(&mut store, &callee, &[]).unwrap().get_func(&mut store, "f").unwrap();
     callee.call(&mut store, &[], &mut []).unwrap();
     let func_ref = callee.func_ref();
-    store.as_context_mut().0.opaque.at_mut(func_ref).code = code(DefinedFuncIndex::new(0));
+    store.as_context_mut().0.opaque.at_mut(func_ref).code = code(DefinedFuncIndex::new(0)).into();
     let text = r#"(module (import "" "f" (func $callee)) (global $calls (export "calls") (mut i64) (i64.const 0))
         (func $caller (export "f") (loop (call $callee)
             (global.set $calls (i64.add (global.get $calls) (i64.const 1))) (br 0))))"#;

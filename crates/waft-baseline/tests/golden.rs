@@ -54,7 +54,8 @@ fn list_module(source: &Path) -> String {
     let module = wat::parse_file(source).expect("golden modules are well-formed");
     let shape = validated(&module);
     let (layout, tunables) = (VmLayout::new(&shape), Tunables::default());
-    let extent = if source.ends_with("frame.wat") { Extent::Whole } else { Extent::Body };
+    let counts = source.ends_with("count.wat");
+    let extent = if source.ends_with("frame.wat") || counts { Extent::Whole } else { Extent::Body };
     let tier = Baseline::portable();
     let mut listing = String::new();
     for (func, body) in shape.bodies.iter() {
@@ -65,7 +66,7 @@ fn list_module(source: &Path) -> String {
             linkage: Linkage::Direct,
             settled: &|_| false,
             entry: Entry::Start,
-            counts: false,
+            counts,
             func,
             body: &module[body.clone()],
             body_offset: body.start,

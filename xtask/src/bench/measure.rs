@@ -1,5 +1,6 @@
 //! Running one workload under every runtime, in turn, and what each run cost.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -67,7 +68,8 @@ impl Costs {
 
 /// A command line that was tried once, and what it printed then.
 struct Prepared {
-    words: Vec<std::ffi::OsString>,
+    words: Vec<OsString>,
+    env: Vec<(OsString, OsString)>,
     output: Vec<u8>,
 }
 
@@ -84,7 +86,15 @@ fn prepare_or_note(workload: &Workload, runtime: &Runtime, costs: &mut Costs) ->
 /// Compiles if need be, and runs once to warm the machine's file cache and to keep what is printed.
 fn prepare(workload: &Workload, runtime: &Runtime) -> Result<Option<Prepared>> {
     let artifact = artifact_path(workload, runtime.kind);
-    if runtime.kind == Kind::Native && workload.native.as_os_str().is_empty() {
+    let has_part = match runtime.kind {
+        Kind::Native => !workload.native.as_os_str().is_empty(),
+        // Elsewhere Waft itself has its code from ahead of time.
+        Kind::Eager => matches!(workload.group, Group::Long | Group::Bytes | Group::Again),
+        // An interpreter takes minutes for what others compute in a second.
+        Kind::Wasmi => matches!(workload.group, Group::Bytes | Group::Start),
+        _ => true,
+    };
+    if !has_part {
         return Ok(None);
     }
     let compile = runtime.compile(&workload.module, &artifact);
@@ -94,15 +104,25 @@ fn prepare(workload: &Workload, runtime: &Runtime) -> Result<Option<Prepared>> {
             None => return Ok(None),
         },
         (_, Form::Module) => runtime.run(&workload.module, &workload.native),
-        (_, Form::Compiled) => {
+        (_, Form::Kept) if runtime.kind != Kind::Eager => {
+            let cache = workspace::guests().join("bench/cache");
+            match runtime.run_again(&workload.module, &cache) {
+                Some(command) => command,
+                None => return Ok(None),
+            }
+        }
+        (_, Form::Compiled | Form::Kept) => {
             if let Some(mut compile) = compile {
                 step::capture(&mut compile)?;
             }
             runtime.run_compiled(&workload.module, &artifact, &workload.native)
         }
     };
-    let words = std::iter::once(command.get_program()).chain(command.get_args()).map(Into::into).collect();
-    let mut prepared = Prepared { words, output: Vec::new() };
+    let words = std::iter::once(command.get_program()).chain(command.get_args()).map(Into::into);
+    let words = words.chain(workload.args.iter().map(Into::into)).collect();
+    let env =
+        command.get_envs().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))).collect();
+    let mut prepared = Prepared { words, env, output: Vec::new() };
     let printed = workspace::guests().join("bench/printed");
     prepared.start_once(workload, &printed)?;
     if workload.stdout.is_none() && workload.group != Group::Compile {
@@ -144,7 +164,7 @@ impl Prepared {
 
     fn start_once(&self, workload: &Workload, stdout: &Path) -> Result<Cost> {
         let mut command = Command::new(&self.words[0]);
-        command.args(&self.words[1..]);
+        command.args(&self.words[1..]).envs(self.env.iter().map(|(name, value)| (name, value)));
         command.stdin(File::open(&workload.stdin)?);
         let sink = workload.stdout.as_deref().unwrap_or(stdout);
         command.stdout(File::create(sink).with_context(|| format!("writing {}", sink.display()))?);

@@ -20,10 +20,14 @@ use record::Record;
 use workload::{Group, Workload};
 
 pub(crate) const HELP: &str = "\
-Measures Waft against the peers that are found on PATH (wasmtime, wasmer, node) and against
+Measures Waft against the peers that are found on PATH (wasmtime, wasmer, wasmi, node), against
+its own code compiled ahead of time (\"eager\"), and against
 native code, and writes the ratios to bench/records/YYYY-MM-DD.md:
 
   compute    programs in C, compiled ahead of time (node compiles as it runs)
+  long       the same from bytes, compiling counted
+  bytes      large programs from bytes to the end of a short run
+  again      the same once more, with what a cache keeps
   compile    whole modules: CPython, Ruby, a Go program
   start      from process start to exit of a small program, compiled or not
   calls      one million small writes, one million reads of 8 bytes

@@ -21,8 +21,11 @@ pub(super) struct Runtime {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Waft,
+    /// Waft with all code compiled by the optimizing tier, before the program starts.
+    Eager,
     Wasmtime,
     Wasmer,
+    Wasmi,
     Node,
     Native,
 }
@@ -31,8 +34,10 @@ impl Kind {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Waft => "waft",
+            Self::Eager => "eager",
             Self::Wasmtime => "wasmtime",
             Self::Wasmer => "wasmer",
+            Self::Wasmi => "wasmi",
             Self::Node => "node",
             Self::Native => "native",
         }
@@ -49,10 +54,10 @@ impl Runtime {
         let mut command = Command::new(&self.program);
         command.arg("compile");
         match self.kind {
-            Kind::Waft => {}
+            Kind::Waft | Kind::Eager => {}
             Kind::Wasmtime => drop(command.args(WASMTIME_FEATURES)),
             Kind::Wasmer => drop(command.arg("--cranelift")),
-            Kind::Node | Kind::Native => return None,
+            Kind::Wasmi | Kind::Node | Kind::Native => return None,
         }
         command.arg("-o").arg(artifact).arg(module);
         Some(command)
@@ -61,12 +66,12 @@ impl Runtime {
     /// Runs what [`Self::compile`] made, or the module itself where nothing is compiled ahead.
     pub(super) fn run_compiled(&self, module: &Path, artifact: &Path, native: &Path) -> Command {
         match self.kind {
-            Kind::Waft => self.with(&["run"], artifact),
+            Kind::Waft | Kind::Eager => self.with(&["run"], artifact),
             Kind::Wasmtime => {
                 self.with(&[&["run", "--allow-precompiled"], WASMTIME_FEATURES].concat(), artifact)
             }
             Kind::Wasmer => self.with(&["run"], artifact),
-            Kind::Node | Kind::Native => self.run(module, native),
+            Kind::Wasmi | Kind::Node | Kind::Native => self.run(module, native),
         }
     }
 
@@ -74,8 +79,10 @@ impl Runtime {
     pub(super) fn run(&self, module: &Path, native: &Path) -> Command {
         match self.kind {
             Kind::Waft => self.with(&["run", "--no-cache"], module),
+            Kind::Eager => self.with(&["run", "--no-cache", "--tier", "optimized"], module),
             Kind::Wasmtime => self.with(&["run", "-C", "cache=n"], module),
             Kind::Wasmer => self.with(&["run", "--cranelift", "--disable-cache"], module),
+            Kind::Wasmi => self.with(&[], module),
             Kind::Node => {
                 let mut command = Command::new(&self.program);
                 command
@@ -86,6 +93,17 @@ impl Runtime {
             }
             Kind::Native => Command::new(native),
         }
+    }
+
+    /// Runs a module with what is kept in a cache of its own, in this folder; `None` where there is no such thing.
+    pub(super) fn run_again(&self, module: &Path, cache: &Path) -> Option<Command> {
+        let mut command = match self.kind {
+            Kind::Waft => self.with(&["run"], module),
+            Kind::Wasmtime => self.with(&["run", "-C", "cache=y"], module),
+            _ => return None,
+        };
+        command.env("XDG_CACHE_HOME", cache);
+        Some(command)
     }
 
     /// What the collector of Waft did while it ran an artifact.
@@ -104,8 +122,14 @@ impl Runtime {
 
 /// Waft, every peer that is there, and native code.
 pub(super) fn find(waft: PathBuf, peers: Option<&Path>) -> Result<Vec<Runtime>> {
-    let mut runtimes = vec![ask(Kind::Waft, waft).context("the waft command does not tell its version")?];
-    for kind in [Kind::Wasmtime, Kind::Wasmer, Kind::Node] {
+    let ours = ask(Kind::Waft, waft).context("the waft command does not tell its version")?;
+    let eager = Runtime {
+        kind: Kind::Eager,
+        version: "eager: the same, all compiled before the program starts, by the optimizing tier".to_owned(),
+        program: ours.program.clone(),
+    };
+    let mut runtimes = vec![ours, eager];
+    for kind in [Kind::Wasmtime, Kind::Wasmer, Kind::Wasmi, Kind::Node] {
         match look_for(kind.name(), peers).map(|program| ask(kind, program)) {
             Some(Ok(runtime)) => runtimes.push(runtime),
             Some(Err(error)) => step::heading(&format!("bench: left out {}: {error:#}", kind.name())),

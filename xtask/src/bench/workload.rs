@@ -13,6 +13,12 @@ use crate::workspace;
 pub(super) enum Group {
     /// Run ahead-of-time compiled programs.
     Compute,
+    /// The same from bytes.
+    Long,
+    /// Large programs from bytes, which do little.
+    Bytes,
+    /// The same once more.
+    Again,
     /// Compile whole modules.
     Compile,
     /// Start and end a small program.
@@ -26,12 +32,24 @@ pub(super) enum Group {
 }
 
 impl Group {
-    pub(super) const ALL: [Self; 6] =
-        [Self::Compute, Self::Compile, Self::Start, Self::Calls, Self::Control, Self::Gc];
+    pub(super) const ALL: [Self; 9] = [
+        Self::Compute,
+        Self::Long,
+        Self::Bytes,
+        Self::Again,
+        Self::Compile,
+        Self::Start,
+        Self::Calls,
+        Self::Control,
+        Self::Gc,
+    ];
 
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Compute => "compute",
+            Self::Long => "long",
+            Self::Bytes => "bytes",
+            Self::Again => "again",
             Self::Compile => "compile",
             Self::Start => "start",
             Self::Calls => "calls",
@@ -44,6 +62,15 @@ impl Group {
         match self {
             Self::Compute => {
                 "Programs in C, compiled ahead of time, compile time left out; node compiles while it runs."
+            }
+            Self::Long => "The same programs from bytes, with no cache: compiling counts.",
+            Self::Bytes => {
+                "Large programs from bytes on disk to their end, with no cache: an interpreter that prints a line, a tool that \
+                 tells its version."
+            }
+            Self::Again => {
+                "The same once more, with what the first run left in a cache; eager runs a file that was compiled ahead of \
+                 time."
             }
             Self::Compile => "The command that compiles a whole module, to a file, with all cores.",
             Self::Start => "From process start to exit of a program that prints one line, 20 times in a row.",
@@ -67,6 +94,8 @@ impl Group {
 pub(super) enum Form {
     Compiled,
     Module,
+    /// From the module's bytes, with a cache that has seen it.
+    Kept,
 }
 
 /// One row.
@@ -74,6 +103,7 @@ pub(super) struct Workload {
     pub(super) group: Group,
     pub(super) name: String,
     pub(super) module: PathBuf,
+    pub(super) args: &'static [&'static str],
     /// The same program for this machine; empty where there is none.
     pub(super) native: PathBuf,
     pub(super) form: Form,
@@ -83,6 +113,15 @@ pub(super) struct Workload {
     /// Process starts in one measurement.
     pub(super) times: usize,
 }
+
+/// Large programs, and what they are given to do.
+const LARGE: &[(&str, &[&str])] = &[
+    ("python", &["-c", "print(1)"]),
+    ("ruby", &["-e", "puts 1"]),
+    ("clang", &["--version"]),
+    ("gofmt", &["-h"]),
+    ("sqlite", &["--version"]),
+];
 
 /// Every workload, its programs compiled.
 pub(super) fn all() -> Result<Vec<Workload>> {
@@ -99,7 +138,16 @@ pub(super) fn all() -> Result<Vec<Workload>> {
     };
     let mut workloads = Vec::new();
     for source in sources_in(&sources.join("compute"), "c")? {
-        workloads.push(row(Group::Compute, "", build(&source)?));
+        let built = build(&source)?;
+        workloads.push(row(Group::Compute, "", built.clone()));
+        workloads.push(Workload { form: Form::Module, ..row(Group::Long, "", built) });
+    }
+    for (guest, args) in LARGE {
+        let module = workspace::guests().join("wasm").join(format!("{guest}.wasm"));
+        for (group, form) in [(Group::Bytes, Form::Module), (Group::Again, Form::Kept)] {
+            let row = row(group, "", (module.clone(), PathBuf::new()));
+            workloads.push(Workload { form, args, ..row });
+        }
     }
     for guest in ["python", "ruby", "workers"] {
         let module = workspace::guests().join("wasm").join(format!("{guest}.wasm"));
@@ -133,5 +181,6 @@ pub(super) fn all() -> Result<Vec<Workload>> {
 fn row(group: Group, what: &str, (module, native): (PathBuf, PathBuf)) -> Workload {
     let name = format!("{}{what}", module.file_stem().expect("a module has a name").to_string_lossy());
     let stdin = PathBuf::from("/dev/null");
-    Workload { group, name, module, native, form: Form::Compiled, stdin, stdout: None, times: 1 }
+    let (form, args) = (Form::Compiled, &[][..]);
+    Workload { group, name, module, args, native, form, stdin, stdout: None, times: 1 }
 }

@@ -41,7 +41,7 @@ const CALLS: i32 = 1_500;
 /// So much it may go through in loops before, in the measure of `waft_core::budget::turn_cost`: a thousand times itself.
 const LOOPS: i32 = 1_000 * WHOLE_BODY_COST.cast_signed();
 /// The share of a budget of loops after which a function asks again.
-const AGAIN: i32 = 8;
+const AGAIN: i32 = 2;
 /// A function that was called more often than this share of its budget will be called again.
 const OFTEN: i32 = CALLS / 16;
 

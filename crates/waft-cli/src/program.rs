@@ -46,7 +46,7 @@ pub(crate) struct Program {
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     max_memory: Option<u64>,
 
-    /// How long the program may run (compiling it is not counted): 10s, 500ms, 1m
+    /// How long the program may run (what is compiled before it starts is not counted): 10s, 500ms, 1m
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     timeout: Option<Duration>,
 

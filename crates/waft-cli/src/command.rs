@@ -3,6 +3,7 @@
 pub(crate) mod cache;
 pub(crate) mod compile;
 pub(crate) mod completion;
+pub(crate) mod explain;
 pub(crate) mod inspect;
 pub(crate) mod run;
 pub(crate) mod wast;

@@ -86,6 +86,19 @@ fn tag_type(ty: &TagType) -> String {
     func_type(ty.ty()).replacen("func", "tag", 1)
 }
 
+/// Text from a module or a path, with what a terminal might obey, or show as something else, escaped.
+pub(crate) fn printable(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        match c {
+            // These would be escaped for the sake of Rust's literals.
+            '"' | '\'' | '\\' => out.push(c),
+            c => out.extend(c.escape_debug()),
+        }
+    }
+    out
+}
+
 /// A time that somebody waited: `350 ms`, `13.1 s`.
 pub(crate) fn elapsed(time: std::time::Duration) -> String {
     match time.as_millis() {
@@ -98,6 +111,18 @@ pub(crate) fn elapsed(time: std::time::Duration) -> String {
 mod tests {
     use super::*;
     use waft::{Engine, Module};
+
+    #[test]
+    fn what_is_printed_does_not_move_the_cursor() {
+        let rows = [
+            ("app!f<\"x\">::it's \\ é", "app!f<\"x\">::it's \\ é"),
+            ("\x1b[2Jf\n\r\t\0\u{9b}", "\\u{1b}[2Jf\\n\\r\\t\\0\\u{9b}"),
+            ("a\u{202e}b", "a\\u{202e}b"),
+        ];
+        for (text, printed) in rows {
+            assert_eq!(printable(text), printed);
+        }
+    }
 
     #[test]
     fn kinds_of_memories_and_tables_are_said_where_they_are_not_the_usual_ones() {

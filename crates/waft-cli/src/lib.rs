@@ -22,9 +22,11 @@ mod exit;
 mod grant;
 mod input;
 mod invoke;
+mod json;
 mod limits;
 mod needs;
 mod output;
+mod program;
 mod setup;
 mod stack;
 mod timeout;
@@ -45,6 +47,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Run(command::run::Run),
+    Explain(command::explain::Explain),
     Compile(command::compile::Compile),
     Inspect(command::inspect::Inspect),
     Cache(command::cache::CacheCommand),
@@ -58,6 +61,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(run) => run.execute(),
+        Command::Explain(explain) => explain.execute(),
         Command::Compile(compile) => compile.execute(),
         Command::Inspect(inspect) => inspect.execute(),
         Command::Cache(cache) => cache.execute(),

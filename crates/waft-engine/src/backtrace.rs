@@ -12,7 +12,8 @@ use waft_core::index::TypedIndex;
 mod names;
 mod source;
 
-pub(crate) use names::{FuncLabel, func_names, module_name};
+use names::FuncLabel;
+pub(crate) use names::{FuncNames, module_name};
 use source::SourceMap;
 
 /// Where a guest was when it trapped, innermost function first. Found on errors with

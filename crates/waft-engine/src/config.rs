@@ -221,7 +221,7 @@ impl Config {
     /// because calls within a module go by way of a table. Modules are decoded and validated as a whole all the same. A
     /// function that the tier cannot compile is an error of its first call, with the message that [`Module::new`] would
     /// give. Threads that call one function at once compile it once. Precompiled modules have all their code, whoever
-    /// makes them, and so have those that are found in a cache.
+    /// makes them; those that are found in a cache have what was called before.
     ///
     /// [`Module::new`]: crate::Module::new
     ///

@@ -30,6 +30,24 @@ pub enum CompileReason {
     Loops,
 }
 
+impl CompileReason {
+    /// A word for it, for programs that read what programs write.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// assert_eq!(CompileReason::FirstCall.name(), "first-call");
+    /// ```
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Module => "module",
+            Self::Found => "found",
+            Self::FirstCall => "first-call",
+            Self::Calls => "calls",
+            Self::Loops => "loops",
+        }
+    }
+}
+
 impl std::fmt::Display for CompileReason {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
@@ -156,6 +174,20 @@ impl Module {
             })
         });
         whole.chain(made)
+    }
+
+    /// What backtraces and profilers call a function, by its index: with the module's name and its own, as far as they are
+    /// known. Names are what the module says they are, control characters and all.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// let module = Module::new(&Engine::default(), "(module $app (func $main) (func))")?;
+    /// assert_eq!(module.function_label(0), "app!main");
+    /// assert_eq!(module.function_label(1), "app!<wasm function 1>");
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn function_label(&self, index: u32) -> String {
+        self.inner().func_label(index).to_string()
     }
 
     /// The functions that were to get better code, and did not, with the reasons.

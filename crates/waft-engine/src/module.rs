@@ -1,12 +1,12 @@
 //! Modules: compiled code and the shape that it belongs to.
 
 use crate::artifact::{self, ArtifactWriter, Section, Source};
+use crate::backtrace::FuncNames;
 use crate::cache::Cache;
 use crate::code::{CompiledCode, ModuleCode};
 use crate::compile;
 use crate::engine::Engine;
 use crate::lazy::KeptCode;
-use crate::profiling::FuncNames;
 use crate::tier_up::{FuncBudget, TierUp};
 use crate::type_registry::ModuleTypes;
 use crate::types::{ExportType, ExternType, ImportType};
@@ -65,7 +65,7 @@ pub(crate) struct ModuleInner {
     /// Where the bodies are in a module whose code was found in the cache: see [`ModuleInner::body`].
     found_bodies: OnceLock<IndexVec<DefinedFuncIndex, Range<usize>>>,
     /// For profilers: empty without.
-    profiled_names: FuncNames,
+    func_names: FuncNames,
 }
 
 /// The bytes that a shape was decoded from.
@@ -147,7 +147,7 @@ impl ModuleInner {
         };
         let exports = shape.exports.iter().map(|export| (export.name.clone(), export.entity)).collect();
         let engine = engine.clone();
-        let (found_bodies, profiled_names) = (OnceLock::new(), FuncNames::new());
+        let (found_bodies, func_names) = (OnceLock::new(), FuncNames::new());
         Self {
             engine,
             shape,
@@ -160,7 +160,7 @@ impl ModuleInner {
             code_slots,
             exports,
             found_bodies,
-            profiled_names,
+            func_names,
         }
     }
 
@@ -193,9 +193,9 @@ impl ModuleInner {
             _ => &self.shape.bodies,
         }
     }
-    /// The names of its functions, once somebody who profiles asked for them.
-    pub(crate) fn profiled_names(&self) -> &FuncNames {
-        &self.profiled_names
+    /// The names of its functions, once somebody asked for them.
+    pub(crate) fn func_names(&self) -> &FuncNames {
+        &self.func_names
     }
     /// The engine's number for each type of the module.
     pub(crate) fn type_ids(&self) -> &[u32] {

@@ -15,19 +15,17 @@
 //! Opening files where others may write: `profiling/file.rs`. What records look like: `profiling/record.rs`. The mapping by
 //! which `perf` finds a dump: `vm/marker.rs`.
 
-use crate::backtrace::{FuncLabel, func_names, module_name};
 use crate::code::ModuleCode;
 use crate::lazy::FuncState;
 use crate::module::ModuleInner;
 use crate::vm::{mark_mapped, thunk};
 use anyhow::{Context as _, Result};
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use waft_core::index::{DefinedFuncIndex, TypedIndex};
 
 mod file;
@@ -74,9 +72,6 @@ struct Out {
     /// How many blocks of thunks are described.
     thunk_blocks: usize,
 }
-
-/// The names of a module's functions, by their indices.
-pub(crate) type FuncNames = OnceLock<HashMap<u32, String>>;
 
 /// The profiler of this strategy, of all engines of this process.
 ///
@@ -220,10 +215,7 @@ impl ModuleInner {
     }
 
     fn record<'c>(&self, func: DefinedFuncIndex, address: usize, code: &'c [u8], tier: &str) -> Record<'c> {
-        let names = self.profiled_names().get_or_init(|| func_names(self).collect());
-        let index = self.shape().func(func).index() as u32;
-        let label =
-            FuncLabel { module: module_name(self), func: names.get(&index).map(String::as_str), index };
+        let label = self.func_label(self.shape().func(func).index() as u32);
         Record { address, code, name: printable(format!("{label} [{tier}]")).into() }
     }
 }

@@ -62,6 +62,48 @@ fn a_second_start_finds_what_the_first_left_and_is_silent() {
     assert_eq!(entries(&folder.path("cache")).len(), 2);
 }
 
+#[test]
+fn what_was_called_is_kept_when_the_program_has_ended() {
+    let folder = Folder::new("cache-called");
+    folder.write("app.wat", module_of(7));
+    let explain = |name: &str| folder.waft(&["explain", "--invoke", name, "app.wat"]);
+    let mut known = Vec::new();
+    // What is called: how many functions an earlier process compiled of how many, and whether the entry is another then.
+    for (name, found, compiled, is_new) in
+        [("f", 0, 1, true), ("f", 1, 1, false), ("g", 1, 2, true), ("f", 2, 2, false)]
+    {
+        let stderr = explain(name).stderr();
+        assert!(
+            stderr.contains(&format!("compiled: {compiled} ({found} by an earlier process)")),
+            "{stderr}"
+        );
+        let now = entries(&folder.path("cache"));
+        assert_eq!((now.len(), now != known), (1, is_new), "{name}");
+        known = now;
+    }
+}
+
+#[test]
+fn each_choice_of_tiers_has_entries_of_its_own() {
+    let folder = Folder::new("cache-tiers");
+    folder.write("app.wat", module_of(7));
+    let rows: [(&[&str], usize); 7] = [
+        (&[], 1),
+        (&["--tier", "auto"], 1),
+        (&["--compile", "lazy"], 1),
+        (&["--tier", "baseline"], 2),
+        (&["--tier", "optimized"], 3),
+        (&["--tier", "baseline", "--compile", "lazy"], 4),
+        (&["--tier", "optimized", "--compile", "lazy"], 5),
+    ];
+    for (flags, count) in rows {
+        for _ in 0..2 {
+            folder.waft(&[&["run"], flags, &["--invoke", "f", "app.wat"]].concat()).says("7\n");
+            assert_eq!(entries(&folder.path("cache")).len(), count, "{flags:?}");
+        }
+    }
+}
+
 /// The module in the binary format.
 fn binary(number: u32) -> Vec<u8> {
     let engine = waft::Engine::default();

@@ -5,7 +5,7 @@ use crate::common::Folder;
 #[test]
 fn every_subcommand_has_help_with_examples() {
     let folder = Folder::new("help");
-    for name in ["run", "compile", "inspect", "cache", "wast", "completion"] {
+    for name in ["run", "explain", "compile", "inspect", "cache", "wast", "completion"] {
         let run = folder.waft(&[name, "--help"]);
         assert_eq!(run.0.status.code(), Some(0));
         assert!(

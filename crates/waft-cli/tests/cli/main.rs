@@ -6,6 +6,7 @@ mod cache;
 mod command;
 mod common;
 mod compile;
+mod explain;
 mod inspect;
 mod profile;
 mod run;

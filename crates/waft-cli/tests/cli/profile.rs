@@ -13,9 +13,16 @@ fn maps_name_what_was_compiled() {
     let folder = Folder::new("profile-map");
     let app = folder.write("app.wat", APP);
     let all: &[&str] = &["app!main", "app!helper", "app!unused"];
-    for (when, wanted) in [("eager", all), ("lazy", &all[..2])] {
+    let rows: [(&[&str], _, _); 4] = [
+        (&["--tier", "optimized"], all, "cranelift"),
+        (&["--tier", "optimized", "--compile", "lazy"], &all[..2], "cranelift"),
+        (&["--tier", "baseline"], all, "baseline"),
+        (&[], &all[..2], "baseline"),
+    ];
+    for (flags, wanted, tier) in rows {
         let mut child = Command::new(env!("CARGO_BIN_EXE_waft"))
-            .args(["run", "--no-cache", "--profile", "perfmap", "--compile", when])
+            .args(["run", "--no-cache", "--profile", "perfmap"])
+            .args(flags)
             .arg(&app)
             .spawn()
             .unwrap();
@@ -26,7 +33,7 @@ fn maps_name_what_was_compiled() {
         assert!(status.success());
         let mut lines: Vec<_> = text.lines().filter_map(|line| line.splitn(3, ' ').nth(2)).collect();
         lines.retain(|name| name.starts_with("app!"));
-        assert_eq!(lines, Vec::from_iter(wanted.iter().map(|name| format!("{name} [cranelift]"))), "{when}");
+        assert_eq!(lines, Vec::from_iter(wanted.iter().map(|name| format!("{name} [{tier}]"))), "{flags:?}");
     }
 }
 
@@ -34,7 +41,7 @@ fn maps_name_what_was_compiled() {
 fn dumps_are_in_the_current_directory() {
     let folder = Folder::new("profile-dump");
     folder.write("app.wat", APP);
-    folder.waft(&["run", "--profile", "jitdump", "app.wat"]).says("");
+    folder.waft(&["run", "--profile", "jitdump", "--tier", "optimized", "app.wat"]).says("");
     let names = fs::read_dir(folder.path("")).unwrap().map(|entry| entry.unwrap().file_name());
     let dumps: Vec<_> =
         names.filter_map(|name| name.into_string().ok()).filter(|it| it.ends_with(".dump")).collect();

@@ -82,13 +82,23 @@ fn functions_are_compiled_when_the_flag_says() {
     let text = r#"(module $m (func $g nop unreachable) (func $unused (result v128) v128.const i64x2 0 0)
         (func (export "f") (result i32) i32.const 7) (func $trap (export "trap") call $g))"#;
     folder.write("lazy.wat", text);
-    for when in ["lazy", "eager"] {
-        folder.waft(&["run", "--compile", when, "--invoke", "f", "lazy.wat"]).says("7\n");
-        folder
-            .waft(&["run", "--compile", when, "--invoke", "trap", "lazy.wat"])
-            .fails(134, &["unreachable", "m!g", "m!trap"]);
+    for (tier, when) in
+        ["auto", "baseline", "optimized"].iter().flat_map(|tier| [(tier, "lazy"), (tier, "eager")])
+    {
+        let run =
+            |name| folder.waft(&["run", "--tier", tier, "--compile", when, "--invoke", name, "lazy.wat"]);
+        run("f").says("7\n");
+        run("trap").fails(134, &["unreachable", "m!g", "m!trap"]);
     }
     folder.waft(&["compile", "lazy.wat", "-o", "lazy.cwasm"]).says("");
     folder.waft(&["run", "--compile", "lazy", "--invoke", "f", "lazy.cwasm"]).says("7\n");
     folder.waft(&["run", "--compile", "never", "lazy.wat"]).fails(2, &["eager", "lazy"]);
+    folder.waft(&["run", "--tier", "fast", "lazy.wat"]).fails(2, &["auto", "baseline", "optimized"]);
+    // It has code already, of one compiler.
+    for tier in ["auto", "optimized"] {
+        folder.waft(&["run", "--tier", tier, "--invoke", "f", "lazy.cwasm"]).says("7\n");
+    }
+    folder
+        .waft(&["run", "--tier", "baseline", "--invoke", "f", "lazy.cwasm"])
+        .fails(1, &["it is for `cranelift`, this is `baseline`"]);
 }

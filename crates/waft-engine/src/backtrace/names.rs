@@ -1,9 +1,14 @@
 //! The name section: read when a name is asked for, since nearly no run asks.
 
 use crate::module::ModuleInner;
+use std::collections::HashMap;
 use std::fmt;
+use std::sync::OnceLock;
 use waft_core::index::{FuncIndex, TypedIndex};
 use wasmparser::{BinaryReader, Name, NameSectionReader, Naming};
+
+/// The names of a module's functions, by their indices.
+pub(crate) type FuncNames = OnceLock<HashMap<u32, String>>;
 
 fn names(module: &ModuleInner) -> Option<NameSectionReader<'_>> {
     let section = module.shape().custom(module.wasm().bytes(), "name")?;
@@ -19,7 +24,7 @@ pub(crate) fn module_name(module: &ModuleInner) -> Option<&str> {
 }
 
 /// The names of functions, by their indices, demangled where they are mangled.
-pub(crate) fn func_names(module: &ModuleInner) -> impl Iterator<Item = (u32, String)> {
+fn func_names(module: &ModuleInner) -> impl Iterator<Item = (u32, String)> {
     namings(module).map(|naming| (naming.index, demangle(naming.name)))
 }
 
@@ -41,6 +46,14 @@ pub(super) fn demangle(name: &str) -> String {
     match rustc_demangle::try_demangle(name) {
         Ok(demangled) => format!("{demangled:#}"),
         Err(_) => name.into(),
+    }
+}
+
+impl ModuleInner {
+    /// A function as people are shown it. The names are read at once, at the first call.
+    pub(crate) fn func_label(&self, index: u32) -> FuncLabel<'_> {
+        let names = self.func_names().get_or_init(|| func_names(self).collect());
+        FuncLabel { module: module_name(self), func: names.get(&index).map(String::as_str), index }
     }
 }
 

@@ -19,9 +19,11 @@ const DEADLINE: Duration = Duration::from_secs(600);
 /// How a guest becomes code. Each program is tested under each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Policy {
-    /// `waft run MODULE`.
+    /// `waft run MODULE`: by the baseline tier as it is called, anew where it is hot.
     OnTheRun,
-    /// `waft run --compile lazy MODULE`.
+    /// `waft run --tier baseline MODULE`.
+    Baseline,
+    /// `waft run --tier optimized --compile lazy MODULE`.
     Lazily,
     /// `waft compile MODULE -o ARTIFACT`, then `waft run ARTIFACT`.
     AheadOfTime,
@@ -99,17 +101,19 @@ fn start(run: &Run, scratch: &Path, policy: Policy, index: usize) -> Output {
         Guest::Made(name) => scratch.join(name),
     };
     let module = match policy {
-        Policy::OnTheRun | Policy::Lazily => module,
+        Policy::OnTheRun | Policy::Baseline | Policy::Lazily => module,
         Policy::AheadOfTime => compile(&module, run.flags, scratch, index),
     };
     let mut command = Command::new(waft());
     command.arg("run").args(run.flags);
-    if policy == Policy::Lazily {
-        command.args(["--compile", "lazy", "--no-cache"]);
-    } else {
-        // A cache of the tests' own: the first run of a guest by this build compiles it, the others find it.
-        command.arg("--cache-dir").arg(Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"));
-    }
+    match policy {
+        // A cache of the tests' own: the first run of a guest by this build compiles it, the others find that.
+        Policy::OnTheRun | Policy::AheadOfTime => {
+            command.arg("--cache-dir").arg(Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"))
+        }
+        Policy::Baseline => command.args(["--tier", "baseline", "--no-cache"]),
+        Policy::Lazily => command.args(["--tier", "optimized", "--compile", "lazy", "--no-cache"]),
+    };
     for grant in run.grants {
         command.arg("--dir").arg(grant.flag(scratch));
     }

@@ -20,6 +20,11 @@ macro_rules! programs {
             }
 
             #[test]
+            fn compiled_by_the_baseline_tier() {
+                check(stringify!($name), &PROGRAM_UNDER_TEST, Policy::Baseline);
+            }
+
+            #[test]
             fn compiled_as_it_is_called() {
                 check(stringify!($name), &PROGRAM_UNDER_TEST, Policy::Lazily);
             }

@@ -148,7 +148,7 @@ impl Module {
             let Some(kept) = kept else { return Some(code) };
             let tier = match kept.state(func) {
                 FuncState::Missing => return None,
-                FuncState::First => engine.first_tier().name(),
+                FuncState::First | FuncState::Hot => engine.first_tier().name(),
                 FuncState::Settled => engine.tier().name(),
             };
             Some(FuncCodeInfo { tier, reason: CompileReason::Found, ..code })

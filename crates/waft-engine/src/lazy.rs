@@ -55,8 +55,8 @@ pub(crate) struct LazyCode {
     tier_up: Option<TierUp>,
     /// What an earlier process compiled.
     kept: Option<KeptCode>,
-    /// The bytes of code that are in the cache by now; none if there is no cache for the module.
-    cached: Mutex<Option<usize>>,
+    /// How much of it is in the cache by now; none if there is no cache for the module.
+    cached: Mutex<Option<Extent>>,
     /// Notified when a function is not being compiled any more.
     progressed: Condvar,
     funcs: AtomicUsize,
@@ -84,6 +84,15 @@ pub(crate) struct Made {
     pub(crate) begun: Instant,
     /// How long compiling took.
     pub(crate) took: Duration,
+}
+
+/// How much code there is of a module.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Extent {
+    /// Bytes of machine code.
+    pub(crate) bytes: usize,
+    /// Functions that have the code that they will keep.
+    pub(crate) settled: usize,
 }
 
 /// A piece of memory with the functions in it.
@@ -123,11 +132,9 @@ impl LazyCode {
         thunk::provide(shape.defined_funcs()).context("cannot map code")?;
         let bodies: usize = shape.bodies.values().map(ExactSizeIterator::len).sum();
         let (least, most) = CHUNK_BYTES.into_inner();
-        let is_settled = |at| {
-            kept.as_ref().is_some_and(|kept| kept.state(DefinedFuncIndex::new(at)) == FuncState::Settled)
-        };
+        let state = |func| kept.as_ref().map_or(FuncState::Missing, |kept: &KeptCode| kept.state(func));
         let tier_up =
-            engine.optimizer().map(|optimizer| TierUp::new(shape.defined_funcs(), optimizer, is_settled));
+            engine.optimizer().map(|optimizer| TierUp::new(shape.defined_funcs(), optimizer, state));
         let (funcs, bytes) = kept.as_ref().map_or((0, 0), KeptCode::size);
         Ok(Self {
             chunks: crate::append::AppendList::default(),
@@ -159,8 +166,15 @@ impl LazyCode {
         self.begun
     }
 
-    /// How many bytes of the code are in the cache; none if there is no cache for it.
-    pub(crate) fn cached(&self) -> MutexGuard<'_, Option<usize>> {
+    /// How much there is of it.
+    pub(crate) fn extent(&self) -> Extent {
+        let before = self.kept.as_ref().map_or(0, KeptCode::settled);
+        let settled = before + self.tier_up().map_or(0, TierUp::settled_count);
+        Extent { bytes: self.len(), settled }
+    }
+
+    /// How much of the code is in the cache; none if there is no cache for it.
+    pub(crate) fn cached(&self) -> MutexGuard<'_, Option<Extent>> {
         self.cached.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

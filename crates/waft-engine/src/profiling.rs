@@ -200,7 +200,7 @@ impl ModuleInner {
             let code = text.get(start as usize..)?.get(..len as usize)?;
             let tier = match kept.map(|kept| kept.state(func)) {
                 Some(FuncState::Missing) => return None,
-                Some(FuncState::First) => self.engine().first_tier(),
+                Some(FuncState::First | FuncState::Hot) => self.engine().first_tier(),
                 Some(FuncState::Settled) | None => self.engine().tier(),
             };
             Some(self.record(func, code.as_ptr().addr(), code, tier.name()))

@@ -19,11 +19,11 @@
 use crate::append::AppendList;
 use crate::compile;
 use crate::explain::CompileReason;
-use crate::lazy::{LazyCode, Made};
+use crate::lazy::{FuncState, LazyCode, Made};
 use crate::module::ModuleInner;
 use crate::vm::{Instances, VmContext};
 use anyhow::{Error, Result};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -80,16 +80,21 @@ enum Promotion {
 }
 
 impl TierUp {
-    /// For a module of so many functions, of which some have the code that they will keep.
-    pub(crate) fn new(funcs: usize, optimizer: &Optimizer, is_settled: impl Fn(usize) -> bool) -> Self {
-        let budget = || {
-            let (calls, loops) = optimizer.budget();
+    /// For a module of so many functions, of which an earlier process has found out this.
+    pub(crate) fn new(
+        funcs: usize,
+        optimizer: &Optimizer,
+        state: impl Fn(DefinedFuncIndex) -> FuncState,
+    ) -> Self {
+        let funcs = || (0..funcs).map(DefinedFuncIndex::new);
+        let budget = |func| {
+            let (calls, loops) = if state(func) == FuncState::Hot { (0, 0) } else { optimizer.budget() };
             FuncBudget { calls: AtomicI32::new(calls), loops: AtomicI32::new(loops) }
         };
         Self {
-            budgets: (0..funcs).map(|_| budget()).collect(),
+            budgets: funcs().map(budget).collect(),
             promotions: Mutex::default(),
-            is_settled: (0..funcs).map(|at| AtomicBool::new(is_settled(at))).collect(),
+            is_settled: funcs().map(|func| AtomicBool::new(state(func) == FuncState::Settled)).collect(),
             settled: AppendList::default(),
             instances: Instances::default(),
         }
@@ -128,6 +133,11 @@ impl TierUp {
     fn promotions(&self) -> MutexGuard<'_, HashMap<(DefinedFuncIndex, Entry), Promotion>> {
         // Whole whenever it is unlocked: every change to it is one call.
         self.promotions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The functions for which better code was asked.
+    pub(crate) fn asked(&self) -> HashSet<DefinedFuncIndex> {
+        self.promotions().keys().map(|(func, _)| *func).collect()
     }
 
     /// The reasons why functions have no better code that have asked for it.

@@ -8,6 +8,7 @@ use crate::artifact::Section;
 use crate::code::{CodeTables, CompiledCode, LinkedCode, between};
 use crate::explain::CompileReason;
 use crate::module::ModuleInner;
+use crate::tier_up::TierUp;
 use anyhow::{Context as _, Result, ensure};
 use waft_core::index::{DefinedFuncIndex, FuncIndex, TypedIndex};
 use waft_core::tier::{CompiledFunc, Entry, Reloc};
@@ -25,6 +26,8 @@ pub(crate) enum FuncState {
     First = 1,
     /// The code that it will keep.
     Settled = 2,
+    /// As [`Self::First`], and better code was asked for, which was not there in time.
+    Hot = 3,
 }
 
 /// Code that an earlier process compiled.
@@ -67,6 +70,7 @@ impl KeptCode {
         match self.states.bytes()[func.index()] {
             1 => FuncState::First,
             2 => FuncState::Settled,
+            3 => FuncState::Hot,
             _ => FuncState::Missing,
         }
     }
@@ -75,6 +79,11 @@ impl KeptCode {
     pub(crate) fn entries(&self) -> impl Iterator<Item = Option<*mut u8>> + '_ {
         let states = (0..).map(|at| self.state(DefinedFuncIndex::new(at)));
         self.code.entries().zip(states).map(|(at, state)| (state != FuncState::Missing).then_some(at))
+    }
+
+    /// How many functions have the code that they will keep.
+    pub(super) fn settled(&self) -> usize {
+        self.states.bytes().iter().filter(|state| **state == FuncState::Settled as u8).count()
     }
 
     /// How many functions have code, and how many bytes.
@@ -129,6 +138,7 @@ impl LazyCode {
                 }
             }
         }
+        let hot = self.tier_up().map(TierUp::asked).unwrap_or_default();
         for chunk in self.chunks.iter() {
             for func in chunk.funcs.iter() {
                 let made = func.made;
@@ -142,6 +152,12 @@ impl LazyCode {
                     chunk.memory.code(func.start, func.len).context("code has no place in its chunk")?;
                 funcs[at] = func.tables.extract(0, code, func.relocs.to_vec());
                 states[at] = (if settled { FuncState::Settled } else { FuncState::First }) as u8;
+            }
+        }
+        for func in hot {
+            let state = &mut states[func.index()];
+            if *state == FuncState::First as u8 {
+                *state = FuncState::Hot as u8;
             }
         }
         let code = LinkedCode::link(module.shape(), &funcs)?;

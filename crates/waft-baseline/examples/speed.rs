@@ -21,15 +21,14 @@ fn main() {
     for _ in 0..rounds {
         let (mut code, mut failed) = (0, 0);
         let start = cpu_seconds();
-        for (func, range) in shape.bodies.iter() {
+        for func in shape.bodies.keys() {
             let compiled = tier.compile(&CompileRequest {
                 shape: &shape,
                 layout: &layout,
                 tunables: &tunables,
                 linkage: Linkage::Direct,
                 func,
-                body: &wasm[range.clone()],
-                body_offset: range.start,
+                wasm: &wasm,
             });
             match compiled {
                 Ok(compiled) => code += compiled.code.len(),

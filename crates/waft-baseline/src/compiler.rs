@@ -124,9 +124,9 @@ impl<'a> Compiler<'a> {
             shape,
             layout: request.layout,
             sig: shape.func_sig(shape.func(request.func)),
-            body: request.body,
+            body: request.body(),
             next: 0,
-            at: request.body_offset as u32,
+            at: request.body_offset() as u32,
             scan: take(&mut workshop.scan),
             locals: take(&mut workshop.locals),
             local_refs: take(&mut workshop.local_refs),
@@ -168,6 +168,8 @@ impl<'a> Compiler<'a> {
             relocs: this.relocs.clone(),
             traps: this.sites.clone(),
             positions: this.positions.clone(),
+            inlined_calls: Vec::new(),
+            inlined_code: Vec::new(),
             stack_maps: take(&mut this.stack_maps),
             handlers: take(&mut this.handlers),
         });
@@ -204,8 +206,8 @@ impl<'a> Compiler<'a> {
 
     fn function(&mut self) -> CompileResult {
         let unreadable = |error: wasmparser::BinaryReaderError| error.to_string();
-        let offset = self.request.body_offset;
-        let body = FunctionBody::new(BinaryReader::new(self.request.body, offset as u64));
+        let offset = self.request.body_offset();
+        let body = FunctionBody::new(BinaryReader::new(self.body, offset as u64));
         self.declare_locals(&body)?;
         let mut operators = body.get_operators_reader().map_err(unreadable)?;
         let start = operators.original_position() as usize - offset;

@@ -63,10 +63,26 @@ pub struct CompileRequest<'a> {
     pub linkage: Linkage,
     /// Which function.
     pub func: DefinedFuncIndex,
-    /// Its validated body: locals and operators.
-    pub body: &'a [u8],
+    /// The module's bytes, of which all bodies are validated. What a function becomes may depend on the bodies of those
+    /// that it calls.
+    pub wasm: &'a [u8],
+}
+
+impl<'a> CompileRequest<'a> {
+    /// The function's body: locals and operators.
+    pub fn body(&self) -> &'a [u8] {
+        self.body_of(self.func)
+    }
+
     /// Where the body starts in the module, in bytes.
-    pub body_offset: usize,
+    pub fn body_offset(&self) -> usize {
+        self.shape.bodies[self.func].start
+    }
+
+    /// The body of any function that the module defines.
+    pub fn body_of(&self, func: DefinedFuncIndex) -> &'a [u8] {
+        &self.wasm[self.shape.bodies[func].clone()]
+    }
 }
 
 /// A place in the code that holds the address of a function, relative to the place's end, in 32 bits.
@@ -96,6 +112,26 @@ pub struct CodePosition {
     pub code: u32,
     /// Bytes from the start of the module.
     pub wasm: u32,
+}
+
+/// A call that is none in the code: the callee's body was compiled in its place.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct InlinedCall {
+    /// The callee.
+    pub func: DefinedFuncIndex,
+    /// What calls it: the callee of an earlier one of these, or the function itself.
+    pub caller: Option<u32>,
+    /// The operator that calls it, in bytes from the start of the module.
+    pub wasm: u32,
+}
+
+/// Whose body code comes from: from `code` to the next entry, that of the callee of a call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct InlinedCode {
+    /// Bytes from the start of the function's code.
+    pub code: u32,
+    /// The call, by its place in [`CompiledFunc::inlined_calls`]; none if the code is the function's own.
+    pub call: Option<u32>,
 }
 
 /// Where the references into the GC heap are while a call of the function goes on.
@@ -132,6 +168,10 @@ pub struct CompiledFunc {
     pub traps: Vec<TrapSite>,
     /// Origins of the code, by ascending offset.
     pub positions: Vec<CodePosition>,
+    /// Calls whose callees' bodies are part of the code, each after the one that it stands in.
+    pub inlined_calls: Vec<InlinedCall>,
+    /// Which code belongs to them, by ascending offset: before the first entry, none.
+    pub inlined_code: Vec<InlinedCode>,
     /// Calls during which references into the GC heap are live, by ascending offset.
     pub stack_maps: Vec<StackMap>,
     /// Calls whose exceptions the function may catch, by ascending offset.

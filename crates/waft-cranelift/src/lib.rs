@@ -22,6 +22,7 @@ mod func;
 mod gc;
 mod global;
 mod home;
+mod inline;
 mod libcall;
 mod local;
 mod memory;
@@ -35,4 +36,5 @@ mod tier;
 mod translator;
 mod trap;
 
+pub use inline::Inlining;
 pub use tier::Cranelift;

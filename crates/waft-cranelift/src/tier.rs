@@ -2,9 +2,10 @@
 
 use crate::exception::handlers;
 use crate::home;
+use crate::inline::{Inlined, Inlining};
 use crate::signature::guest_signature;
 use crate::stack_map::stack_maps;
-use crate::translator::{FuncTranslator, Machine};
+use crate::translator::{FuncTranslator, Machine, Translated};
 use crate::trap::waft_trap;
 use cranelift_codegen::binemit::Reloc as ClifReloc;
 use cranelift_codegen::control::ControlPlane;
@@ -17,10 +18,9 @@ use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use waft_core::index::FuncIndex;
 use waft_core::layout::{VmLayout, store_context};
+use waft_core::module::Shape;
 use waft_core::proposal::ProposalSet;
-use waft_core::tier::{
-    CodePosition, CompileError, CompileRequest, CompiledFunc, Reloc, Tier, TrapSite, Tunables,
-};
+use waft_core::tier::{CompileError, CompileRequest, CompiledFunc, Reloc, Tier, TrapSite, Tunables};
 
 /// The settings that differ from Cranelift's defaults or that the code relies on, besides `opt_level`.
 const SETTINGS: &[(&str, &str)] = &[
@@ -50,6 +50,7 @@ pub struct Cranelift {
     canonical: OnceLock<Result<Backends, String>>,
     isa: cranelift_codegen::isa::Builder,
     machine: Machine,
+    inlining: Inlining,
     idle: Mutex<Vec<Workshop>>,
 }
 
@@ -120,7 +121,20 @@ impl Cranelift {
         }
         // With less, Cranelift would call a C library.
         let machine = Machine { fma: on("has_avx") && on("has_fma") };
-        Ok(Self { backends, canonical: OnceLock::new(), isa, machine, idle: Mutex::new(Vec::new()) })
+        Ok(Self {
+            backends,
+            canonical: OnceLock::new(),
+            isa,
+            machine,
+            inlining: Inlining::SMALL,
+            idle: Mutex::new(Vec::new()),
+        })
+    }
+
+    /// The same tier with another policy of what is translated in place.
+    #[must_use]
+    pub fn with_inlining(self, inlining: Inlining) -> Self {
+        Self { inlining, ..self }
     }
 
     fn backends(&self, tunables: &Tunables) -> Result<&Backends, String> {
@@ -139,7 +153,7 @@ impl Cranelift {
     pub fn disassemble(&self, request: &CompileRequest<'_>) -> Result<String, CompileError> {
         self.with_workshop(request, |workshop| {
             workshop.context.set_disasm(true);
-            let code = self.generate(workshop, request)?;
+            let (code, _) = self.generate(workshop, request)?;
             code.vcode.clone().ok_or_else(|| "Cranelift gave no listing".to_string())
         })
     }
@@ -165,21 +179,23 @@ impl Cranelift {
         &self,
         workshop: &'w mut Workshop,
         request: &CompileRequest<'_>,
-    ) -> Result<&'w CompiledCode, String> {
+    ) -> Result<(&'w CompiledCode, Inlined), String> {
         let func = &mut workshop.context.func;
         let index = request.shape.func(request.func);
         func.name = UserFuncName::user(0, index.as_u32());
         func.signature = guest_signature(request.shape.func_sig(index));
         check_stack(func);
         let builder = FunctionBuilder::new(func, &mut workshop.builder);
-        let translated = FuncTranslator::translate(builder, request, self.machine)?;
+        let translated = FuncTranslator::translate(builder, request, self.machine, self.inlining)?;
         let Backends { speed, plain } = self.backends(request.tunables)?;
-        translated.builder.finalize(speed.frontend_config());
-        let isa = if translated.excessive { plain } else { speed };
-        workshop
+        let Translated { builder, excessive, inlined } = translated;
+        builder.finalize(speed.frontend_config());
+        let isa = if excessive { plain } else { speed };
+        let code = workshop
             .context
             .compile(&**isa, &mut ControlPlane::default())
-            .map_err(|error| format!("{:?}", error.inner))
+            .map_err(|error| format!("{:?}", error.inner))?;
+        Ok((code, inlined))
     }
 }
 
@@ -201,6 +217,7 @@ impl Tier for Cranelift {
             self.backends.speed.triple()
         );
         write!(text, " {}", home::limits()).expect("writing to a string does not fail");
+        write!(text, " {:?}", self.inlining).expect("writing to a string does not fail");
         // What differs where NaNs are canonical follows from the request.
         let Backends { speed, plain } = &self.backends;
         for flag in speed.flags().iter().chain(speed.isa_flags()).chain(plain.flags().iter()) {
@@ -214,10 +231,10 @@ impl Tier for Cranelift {
 
     fn compile(&self, request: &CompileRequest<'_>) -> Result<CompiledFunc, CompileError> {
         self.with_workshop(request, |workshop| {
-            self.generate(workshop, request)?;
+            let (_, inlined) = self.generate(workshop, request)?;
             let Workshop { context, .. } = workshop;
             let code = context.compiled_code().ok_or("Cranelift gave no code")?;
-            finish(code, &context.func)
+            finish(code, &context.func, inlined, request.shape)
         })
     }
 }
@@ -236,7 +253,12 @@ fn check_stack(func: &mut Function) {
 }
 
 /// What Cranelift made, in Waft's words.
-fn finish(code: &CompiledCode, func: &Function) -> Result<CompiledFunc, String> {
+fn finish(
+    code: &CompiledCode,
+    func: &Function,
+    inlined: Inlined,
+    shape: &Shape,
+) -> Result<CompiledFunc, String> {
     let buffer = &code.buffer;
     let mut traps = Vec::with_capacity(buffer.traps().len());
     for trap in buffer.traps() {
@@ -245,12 +267,15 @@ fn finish(code: &CompiledCode, func: &Function) -> Result<CompiledFunc, String> 
     // Traps out of line are recorded where they are emitted, after the code.
     traps.sort_by_key(|trap| trap.offset);
     let relocs = buffer.relocs().iter().map(|reloc| waft_reloc(reloc, func)).collect::<Result<_, _>>()?;
+    let (positions, inlined_code) = inlined.positions(code, shape);
     Ok(CompiledFunc {
         code: buffer.data().to_vec(),
         align: buffer.alignment,
         relocs,
         traps,
-        positions: positions(code),
+        positions,
+        inlined_calls: inlined.into_calls(),
+        inlined_code,
         stack_maps: stack_maps(code),
         handlers: handlers(code)?,
     })
@@ -266,16 +291,4 @@ fn waft_reloc(reloc: &FinalizedMachReloc, func: &Function) -> Result<Reloc, Stri
     let target = FuncIndex::from_u32(func.params.user_named_funcs()[*name].index);
     let addend = i32::try_from(reloc.addend).map_err(|_| "a relocation's addend exceeds 32 bits")?;
     Ok(Reloc { offset: reloc.offset, target, addend })
-}
-
-/// Where each stretch of code comes from: neighbours of one origin are one entry.
-fn positions(code: &CompiledCode) -> Vec<CodePosition> {
-    let mut positions: Vec<CodePosition> = Vec::new();
-    for place in code.buffer.get_srclocs_sorted() {
-        if place.loc.is_default() || positions.last().is_some_and(|last| last.wasm == place.loc.bits()) {
-            continue;
-        }
-        positions.push(CodePosition { code: place.start, wasm: place.loc.bits() });
-    }
-    positions
 }

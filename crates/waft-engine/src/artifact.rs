@@ -36,7 +36,7 @@ use waft_core::module::decode_trusted;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Starts every artifact: not text, not WebAssembly, and changed by transfers that change line ends.
-const MAGIC: [u8; 8] = *b"\x7fWAFT\r\n\x01";
+const MAGIC: [u8; 8] = *b"\x7fWAFT\r\n\x02";
 const CHECKSUM_AT: usize = 8;
 const TABLE_AT: usize = 16;
 /// Alignment of the code: the largest page of the machines that Waft runs on.
@@ -53,6 +53,7 @@ enum Part {
     Positions,
     StackMaps,
     Handlers,
+    Inlined,
     Code,
 }
 
@@ -213,6 +214,7 @@ impl Artifact {
             positions: self.section(Part::Positions).clone(),
             stack_maps: self.section(Part::StackMaps).clone(),
             handlers: self.section(Part::Handlers).clone(),
+            inlined: self.section(Part::Inlined).clone(),
         };
         let code = self.section(Part::Code).bytes();
         let text = match self.mapped {

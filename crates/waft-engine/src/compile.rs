@@ -101,15 +101,13 @@ fn function(
     linkage: Linkage,
     func: DefinedFuncIndex,
 ) -> Result<CompiledFunc, String> {
-    let range = shape.bodies[func].clone();
     let compiled = engine.tier().compile(&CompileRequest {
         shape,
         layout,
         tunables: engine.tunables(),
         linkage,
         func,
-        body: &wasm[range.clone()],
-        body_offset: range.start,
+        wasm,
     });
     compiled.map_err(|error| format!("function {}: {}", func.index() + shape.imported_funcs, error.message))
 }

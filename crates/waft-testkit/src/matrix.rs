@@ -23,6 +23,12 @@ pub const MATRIX: &[Row] = &[
     Row { tier: "cranelift", policy: "lazy", engine: cranelift_lazy },
     Row { tier: "cranelift", policy: "lazy, full collection at every allocation", engine: cranelift_lazy_gc },
     Row { tier: "cranelift", policy: "on-demand, deterministic", engine: cranelift_deterministic },
+    Row { tier: "cranelift", policy: "all calls in place", engine: cranelift_inlining },
+    Row {
+        tier: "cranelift",
+        policy: "lazy, all calls in place, full collection",
+        engine: cranelift_inlining_gc,
+    },
     Row { tier: "baseline", policy: "on-demand", engine: baseline_on_demand },
     Row { tier: "baseline", policy: "minor collection at every allocation", engine: baseline_gc_minor },
     Row { tier: "baseline", policy: "full collection at every allocation", engine: baseline_gc_full },
@@ -52,6 +58,16 @@ fn cranelift_lazy_gc(mut config: Config) -> Result<Engine> {
 
 fn cranelift_deterministic(mut config: Config) -> Result<Engine> {
     Engine::new(config.deterministic(true))
+}
+
+/// An engine that translates all calls in place for which there is a limit.
+fn cranelift_inlining(mut config: Config) -> Result<Engine> {
+    let tier = waft_tiers::optimising_tier(waft_tiers::Inlining::ALL).map_err(Error::msg)?;
+    Engine::new(config.tier(tier))
+}
+
+fn cranelift_inlining_gc(mut config: Config) -> Result<Engine> {
+    cranelift_inlining(config.lazy_compilation(true).gc_stress(GcStress::Full).clone())
 }
 
 /// Lets the baseline tier compile, and switches off what it does not.

@@ -7,11 +7,16 @@
 use crate::artifact::Section;
 use std::collections::HashMap;
 use waft_core::index::{DefinedFuncIndex, TypedIndex};
-use waft_core::tier::{CompiledFunc, ExceptionHandler};
+use waft_core::tier::{CompiledFunc, ExceptionHandler, InlinedCall};
 use waft_core::trap::TrapCode;
 
 /// Bytes of an entry in the table of handlers.
 const HANDLER_BYTES: usize = 12;
+/// Bytes of a call in the table of those whose callees' bodies are part of the code.
+const INLINED_CALL_BYTES: usize = 12;
+
+/// How many tables there are.
+const TABLES: usize = 6;
 
 /// The tables of a piece of code, each an array of little-endian numbers as artifacts store them.
 pub(crate) struct CodeTables {
@@ -28,6 +33,10 @@ pub(crate) struct CodeTables {
     /// after the call and the `u32` place of its slots; then lists of slots, each a `u32` number and as many `i32` offsets from
     /// the frame pointer. All of it counted in words.
     pub(crate) stack_maps: Section,
+    /// Calls whose callees' bodies are part of their callers' code: `u32` number of pieces of code; of each the `u32` code
+    /// offset, and the `u32` number of the call from 1, or 0; then of each call the `u32` callee, the `u32` number of the call
+    /// that it stands in, from 1, or 0, and its `u32` module offset.
+    pub(crate) inlined: Section,
 }
 
 /// Where a place in the code comes from.
@@ -71,19 +80,64 @@ impl CodeTables {
         (handler.offset == offset).then_some(handler)
     }
 
-    /// Where the code at `offset` comes from.
-    pub(crate) fn origin(&self, offset: u32) -> Option<CodeOrigin> {
-        let funcs = self.funcs.bytes().len() / 8;
-        let func = search(funcs, |at| Some(self.func(at)?.0), offset)?;
-        let (start, len) = self.func(func)?;
-        if offset - start >= len {
-            return None;
-        }
+    /// Where the code at `offset` comes from: the function whose code it is, and before it the callees, innermost first, whose
+    /// bodies are part of it. The function that the tables know first is `first`.
+    pub(crate) fn origins(
+        &self,
+        offset: u32,
+        first: DefinedFuncIndex,
+    ) -> impl Iterator<Item = CodeOrigin> + '_ {
+        let found = self.func_at(offset);
+        let (func, start) = found.unwrap_or_default();
         let positions = self.positions.bytes();
         let position = search(positions.len() / 8, |at| Some(pair(positions, at)?.0), offset)
             .and_then(|at| pair(positions, at))
             .filter(|(code, wasm)| *code >= start && *wasm != u32::MAX);
-        Some(CodeOrigin { func: DefinedFuncIndex::new(func), module_offset: position.map(|(_, wasm)| wasm) })
+        let mut module_offset = position.map(|(_, wasm)| wasm);
+        let mut inner = found.and_then(|_| self.inlined_at(start, offset));
+        let mut outer = found.map(|_| DefinedFuncIndex::new(first.index() + func));
+        std::iter::from_fn(move || {
+            let Some((number, call)) = inner else {
+                return Some(CodeOrigin { func: outer.take()?, module_offset });
+            };
+            let origin = CodeOrigin { func: call.func, module_offset };
+            module_offset = Some(call.wasm);
+            // Callers come first: whatever the table holds, this ends.
+            inner = call
+                .caller
+                .filter(|caller| *caller < number)
+                .and_then(|at| Some((at, self.inlined_call(at)?)));
+            Some(origin)
+        })
+    }
+
+    /// The number of the function whose code holds `offset`, and where the code starts.
+    fn func_at(&self, offset: u32) -> Option<(usize, u32)> {
+        let funcs = self.funcs.bytes().len() / 8;
+        let func = search(funcs, |at| Some(self.func(at)?.0), offset)?;
+        let (start, len) = self.func(func)?;
+        (offset - start < len).then_some((func, start))
+    }
+
+    /// The innermost call that the code at `offset`, of a function that starts at `start`, stands in the place of.
+    fn inlined_at(&self, start: u32, offset: u32) -> Option<(u32, InlinedCall)> {
+        let bytes = self.inlined.bytes();
+        let pieces = number(bytes, 0)? as usize;
+        let at = search(pieces, |at| number(bytes, at * 2 + 1), offset)?;
+        let (code, call) = (number(bytes, at * 2 + 1)?, number(bytes, at * 2 + 2)?);
+        let call = call.checked_sub(1).filter(|_| code >= start)?;
+        Some((call, self.inlined_call(call)?))
+    }
+
+    fn inlined_call(&self, at: u32) -> Option<InlinedCall> {
+        let bytes = self.inlined.bytes();
+        let first = number(bytes, 0)? as usize * 2 + 1 + at as usize * 3;
+        let [func, caller, wasm] = [0, 1, 2].map(|field| number(bytes, first + field));
+        Some(InlinedCall {
+            func: DefinedFuncIndex::from_u32(func?),
+            caller: caller?.checked_sub(1),
+            wasm: wasm?,
+        })
     }
 
     /// The slots with references of the frame that a call returns to at `offset`, from its frame pointer.
@@ -132,6 +186,8 @@ pub(crate) struct TablesBuilder<'f> {
     positions: Vec<u8>,
     handlers: Vec<u8>,
     stack_maps: Vec<(u32, &'f [i32])>,
+    inlined_code: Vec<u8>,
+    inlined_calls: Vec<u8>,
 }
 
 impl<'f> TablesBuilder<'f> {
@@ -145,6 +201,15 @@ impl<'f> TablesBuilder<'f> {
         self.stack_maps.extend(func.stack_maps.iter().map(|map| (start + map.offset, &*map.slots)));
         for position in &func.positions {
             push_pair(&mut self.positions, start + position.code, position.wasm);
+        }
+        let calls_before = (self.inlined_calls.len() / INLINED_CALL_BYTES) as u32;
+        let number = |call: Option<u32>| call.map_or(0, |call| calls_before + call + 1);
+        for piece in &func.inlined_code {
+            push_pair(&mut self.inlined_code, start + piece.code, number(piece.call));
+        }
+        for call in &func.inlined_calls {
+            push_pair(&mut self.inlined_calls, call.func.as_u32(), number(call.caller));
+            self.inlined_calls.extend(call.wasm.to_le_bytes());
         }
         for handler in &func.handlers {
             push_pair(&mut self.handlers, start + handler.offset, start + handler.landing);
@@ -162,16 +227,25 @@ impl<'f> TablesBuilder<'f> {
         CodeTables::of(Section::packed(&self.parts()))
     }
 
-    fn parts(mut self) -> [Vec<u8>; 5] {
+    fn parts(mut self) -> [Vec<u8>; TABLES] {
         self.trap_offsets.extend(self.trap_codes);
-        [self.funcs, self.trap_offsets, self.positions, self.handlers, encode_stack_maps(&self.stack_maps)]
+        let stack_maps = encode_stack_maps(&self.stack_maps);
+        let inlined = encode_inlined(&self.inlined_code, &self.inlined_calls);
+        [self.funcs, self.trap_offsets, self.positions, self.handlers, stack_maps, inlined]
     }
 }
 
 impl CodeTables {
-    fn of([funcs, traps, positions, handlers, stack_maps]: [Section; 5]) -> Self {
-        Self { funcs, traps, positions, handlers, stack_maps }
+    fn of([funcs, traps, positions, handlers, stack_maps, inlined]: [Section; TABLES]) -> Self {
+        Self { funcs, traps, positions, handlers, stack_maps, inlined }
     }
+}
+
+fn encode_inlined(code: &[u8], calls: &[u8]) -> Vec<u8> {
+    if code.is_empty() {
+        return Vec::new();
+    }
+    [&((code.len() / 8) as u32).to_le_bytes()[..], code, calls].concat()
 }
 
 fn encode_stack_maps(maps: &[(u32, &[i32])]) -> Vec<u8> {

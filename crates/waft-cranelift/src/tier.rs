@@ -50,7 +50,8 @@ pub struct Cranelift {
     canonical: OnceLock<Result<Backends, String>>,
     isa: cranelift_codegen::isa::Builder,
     machine: Machine,
-    inlining: Inlining,
+    /// Which calls are translated in place; none if the module decides.
+    inlining: Option<Inlining>,
     idle: Mutex<Vec<Workshop>>,
 }
 
@@ -126,15 +127,15 @@ impl Cranelift {
             canonical: OnceLock::new(),
             isa,
             machine,
-            inlining: Inlining::SMALL,
+            inlining: None,
             idle: Mutex::new(Vec::new()),
         })
     }
 
-    /// The same tier with another policy of what is translated in place.
+    /// The same tier with another policy of which calls are translated in place, whatever the module.
     #[must_use]
     pub fn with_inlining(self, inlining: Inlining) -> Self {
-        Self { inlining, ..self }
+        Self { inlining: Some(inlining), ..self }
     }
 
     fn backends(&self, tunables: &Tunables) -> Result<&Backends, String> {
@@ -185,8 +186,9 @@ impl Cranelift {
         func.name = UserFuncName::user(0, index.as_u32());
         func.signature = guest_signature(request.shape.func_sig(index));
         check_stack(func);
+        let inlining = self.inlining.unwrap_or_else(|| Inlining::of(request.shape));
         let builder = FunctionBuilder::new(func, &mut workshop.builder);
-        let translated = FuncTranslator::translate(builder, request, self.machine, self.inlining)?;
+        let translated = FuncTranslator::translate(builder, request, self.machine, inlining)?;
         let Backends { speed, plain } = self.backends(request.tunables)?;
         let Translated { builder, excessive, inlined } = translated;
         builder.finalize(speed.frontend_config());
@@ -217,7 +219,8 @@ impl Tier for Cranelift {
             self.backends.speed.triple()
         );
         write!(text, " {}", home::limits()).expect("writing to a string does not fail");
-        write!(text, " {:?}", self.inlining).expect("writing to a string does not fail");
+        let policies = self.inlining.map_or([Inlining::SMALL, Inlining::OBJECTS], |inlining| [inlining; 2]);
+        write!(text, " {policies:?}").expect("writing to a string does not fail");
         // What differs where NaNs are canonical follows from the request.
         let Backends { speed, plain } = &self.backends;
         for flag in speed.flags().iter().chain(speed.isa_flags()).chain(plain.flags().iter()) {

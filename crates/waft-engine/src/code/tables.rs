@@ -273,3 +273,86 @@ fn push_pair(table: &mut Vec<u8>, first: u32, second: u32) {
     table.extend(first.to_le_bytes());
     table.extend(second.to_le_bytes());
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use waft_core::tier::{CodePosition, InlinedCode};
+
+    fn func(numbers: [usize; 3]) -> CompiledFunc {
+        let [callee, of_callee, last] = numbers.map(DefinedFuncIndex::new);
+        let call = |func, caller, wasm| InlinedCall { func, caller, wasm };
+        CompiledFunc {
+            code: vec![0; 40],
+            positions: [(2, 100), (8, 200), (12, 300), (20, 101), (24, 400)]
+                .map(|(code, wasm)| CodePosition { code, wasm })
+                .into(),
+            inlined_calls: vec![
+                call(callee, None, 110),
+                call(of_callee, Some(0), 210),
+                call(last, None, 120),
+            ],
+            inlined_code: [(8, Some(0)), (12, Some(1)), (20, None), (24, Some(2))]
+                .map(|(code, call)| InlinedCode { code, call })
+                .into(),
+            ..CompiledFunc::default()
+        }
+    }
+
+    /// A function, and a place in the module.
+    type Origin = (usize, Option<u32>);
+
+    #[test]
+    fn code_has_the_origins_of_all_whose_work_it_does() {
+        let funcs = [func([5, 6, 7]), func([8, 9, 5])];
+        let mut tables = TablesBuilder::default();
+        funcs.iter().zip([0, 64]).for_each(|(func, start)| tables.add(start, func));
+        let tables = tables.finish();
+        let origins = |offset| -> Vec<Origin> {
+            let origins = tables.origins(offset, DefinedFuncIndex::new(0));
+            origins.map(|origin| (origin.func.index(), origin.module_offset)).collect()
+        };
+        // Of the callees, innermost first; the second function's follow those of the first, which is still in one at its end.
+        for (start, own, [callee, of_callee, last]) in [(0, 0, [5, 6, 7]), (64, 1, [8, 9, 5])] {
+            let wanted: [(u32, &[Origin]); 8] = [
+                (0, &[(own, None)]),
+                (2, &[(own, Some(100))]),
+                (8, &[(callee, Some(200)), (own, Some(110))]),
+                (11, &[(callee, Some(200)), (own, Some(110))]),
+                (12, &[(of_callee, Some(300)), (callee, Some(210)), (own, Some(110))]),
+                (20, &[(own, Some(101))]),
+                (39, &[(last, Some(400)), (own, Some(120))]),
+                (40, &[]),
+            ];
+            for (offset, wanted) in wanted {
+                assert_eq!(origins(start + offset), wanted, "{offset} from {start}");
+            }
+        }
+    }
+
+    #[test]
+    fn tables_of_nonsense_are_looked_up_and_nothing_else_happens() {
+        let (func, mut tables) = (func([5, 6, 7]), TablesBuilder::default());
+        tables.add(0, &func);
+        let [funcs, traps, positions, handlers, stack_maps, inlined] = tables.parts();
+        for at in 0..inlined.len() {
+            for byte in [0, 1, 2, 3, 0x7f, 0xff] {
+                let mut inlined = inlined[..inlined.len() - at % 3].to_vec();
+                let changed = at.min(inlined.len() - 1);
+                inlined[changed] = byte;
+                let parts = [
+                    funcs.clone(),
+                    traps.clone(),
+                    positions.clone(),
+                    handlers.clone(),
+                    stack_maps.clone(),
+                    inlined,
+                ];
+                let tables = CodeTables::of(parts.map(Section::from));
+                for offset in 0..40 {
+                    assert!((1..=4).contains(&tables.origins(offset, DefinedFuncIndex::new(0)).count()));
+                }
+            }
+        }
+    }
+}

@@ -21,7 +21,7 @@ fn main() {
     for _ in 0..rounds {
         let (mut code, mut failed) = (0, 0);
         let start = cpu_seconds();
-        for (func, range) in shape.bodies.iter() {
+        for func in shape.bodies.keys() {
             let compiled = tier.compile(&CompileRequest {
                 shape: &shape,
                 layout: &layout,
@@ -31,8 +31,8 @@ fn main() {
                 entry: Entry::Start,
                 counts: false,
                 func,
-                body: &wasm[range.clone()],
-                body_offset: range.start,
+                wasm: &wasm,
+                bodies: &shape.bodies,
             });
             match compiled {
                 Ok(compiled) => code += compiled.code.len(),

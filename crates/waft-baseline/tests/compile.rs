@@ -15,7 +15,6 @@ fn compile_with(tier: &Baseline, wasm: &[u8], linkage: Linkage) -> CompiledFunc 
     let shape = decode(wasm, ProposalSet::on_by_default()).expect("the shape is valid").shape;
     let (layout, tunables) = (VmLayout::new(&shape), Tunables::default());
     let func = DefinedFuncIndex::from_u32(0);
-    let range = shape.bodies[func].clone();
     let request = CompileRequest {
         shape: &shape,
         layout: &layout,
@@ -25,8 +24,8 @@ fn compile_with(tier: &Baseline, wasm: &[u8], linkage: Linkage) -> CompiledFunc 
         entry: Entry::Start,
         counts: false,
         func,
-        body: &wasm[range.clone()],
-        body_offset: range.start,
+        wasm,
+        bodies: &shape.bodies,
     };
     tier.compile(&request).expect("it compiles")
 }

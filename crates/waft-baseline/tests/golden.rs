@@ -58,7 +58,7 @@ fn list_module(source: &Path) -> String {
     let extent = if source.ends_with("frame.wat") || counts { Extent::Whole } else { Extent::Body };
     let tier = Baseline::portable();
     let mut listing = String::new();
-    for (func, body) in shape.bodies.iter() {
+    for func in shape.bodies.keys() {
         let request = CompileRequest {
             shape: &shape,
             layout: &layout,
@@ -68,8 +68,8 @@ fn list_module(source: &Path) -> String {
             entry: Entry::Start,
             counts,
             func,
-            body: &module[body.clone()],
-            body_offset: body.start,
+            wasm: &module,
+            bodies: &shape.bodies,
         };
         let compiled = tier.compile(&request).unwrap_or_else(|error| panic!("{error}"));
         listing.push_str(&format!("func {}:\n{}\n", shape.func(func).as_u32(), list(&compiled, extent)));

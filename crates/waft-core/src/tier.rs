@@ -6,7 +6,7 @@
 //! * It gives the same answer for the same request: its output is cached on disk.
 //! * An operator outside of its declared [`Tier::gaps`] compiles.
 
-use crate::index::{DefinedFuncIndex, FuncIndex};
+use crate::index::{DefinedFuncIndex, FuncIndex, IndexVec};
 use crate::layout::VmLayout;
 use crate::module::Shape;
 use crate::proposal::ProposalSet;
@@ -14,6 +14,7 @@ use crate::trap::TrapCode;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+use core::ops::Range;
 
 /// What code is compiled for, besides the module: it must not change between compilation and use.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -80,10 +81,28 @@ pub struct CompileRequest<'a> {
     pub counts: bool,
     /// Which function.
     pub func: DefinedFuncIndex,
-    /// Its validated body: locals and operators.
-    pub body: &'a [u8],
+    /// The module's bytes, of which all bodies are validated. What a function becomes may depend on the bodies of those
+    /// that it calls.
+    pub wasm: &'a [u8],
+    /// Where in it the bodies are.
+    pub bodies: &'a IndexVec<DefinedFuncIndex, Range<usize>>,
+}
+
+impl<'a> CompileRequest<'a> {
+    /// The function's body: locals and operators.
+    pub fn body(&self) -> &'a [u8] {
+        self.body_of(self.func)
+    }
+
     /// Where the body starts in the module, in bytes.
-    pub body_offset: usize,
+    pub fn body_offset(&self) -> usize {
+        self.bodies[self.func].start
+    }
+
+    /// The body of any function that the module defines.
+    pub fn body_of(&self, func: DefinedFuncIndex) -> &'a [u8] {
+        &self.wasm[self.bodies[func].clone()]
+    }
 }
 
 /// A place in the code that holds the address of a function, relative to the place's end, in 32 bits.
@@ -113,6 +132,26 @@ pub struct CodePosition {
     pub code: u32,
     /// Bytes from the start of the module.
     pub wasm: u32,
+}
+
+/// A call that is none in the code: the callee's body was compiled in its place.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct InlinedCall {
+    /// The callee.
+    pub func: DefinedFuncIndex,
+    /// What calls it: the callee of an earlier one of these, or the function itself.
+    pub caller: Option<u32>,
+    /// The operator that calls it, in bytes from the start of the module.
+    pub wasm: u32,
+}
+
+/// Whose body code comes from: from `code` to the next entry, that of the callee of a call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct InlinedCode {
+    /// Bytes from the start of the function's code.
+    pub code: u32,
+    /// The call, by its place in [`CompiledFunc::inlined_calls`]; none if the code is the function's own.
+    pub call: Option<u32>,
 }
 
 /// Where the references into the GC heap are while a call of the function goes on.
@@ -149,6 +188,10 @@ pub struct CompiledFunc {
     pub traps: Vec<TrapSite>,
     /// Origins of the code, by ascending offset.
     pub positions: Vec<CodePosition>,
+    /// Calls whose callees' bodies are part of the code, each after the one that it stands in.
+    pub inlined_calls: Vec<InlinedCall>,
+    /// Which code belongs to them, by ascending offset: before the first entry, none.
+    pub inlined_code: Vec<InlinedCode>,
     /// Calls during which references into the GC heap are live, by ascending offset.
     pub stack_maps: Vec<StackMap>,
     /// Calls whose exceptions the function may catch, by ascending offset.

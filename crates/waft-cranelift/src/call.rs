@@ -2,7 +2,7 @@
 
 use crate::context::Region;
 use crate::signature::clif_type;
-use crate::translator::FuncTranslator;
+use crate::translator::{FuncTranslator, TranslateResult};
 use crate::trap::clif_trap;
 use cranelift_codegen::ir::types::{I32, I64};
 use cranelift_codegen::ir::{Block, FuncRef, Inst, InstBuilder, SigRef, StackSlotData, StackSlotKind, Value};
@@ -48,8 +48,13 @@ pub(crate) enum CallKind {
 
 impl FuncTranslator<'_, '_> {
     /// `call` and `return_call`.
-    pub(crate) fn call(&mut self, func: u32, kind: CallKind) {
+    pub(crate) fn call(&mut self, func: u32, kind: CallKind) -> TranslateResult {
         let func = FuncIndex::from_u32(func);
+        if let (Some(defined), CallKind::Returning) = (self.shape.defined_func(func), kind)
+            && self.inline(func, defined)?
+        {
+            return Ok(());
+        }
         let ty = self.shape.funcs[func].ty;
         match (self.shape.defined_func(func), self.request.linkage) {
             (None, _) => {
@@ -70,6 +75,7 @@ impl FuncTranslator<'_, '_> {
                 self.call_pointer(ty, &Callee { code, context }, kind);
             }
         }
+        Ok(())
     }
 
     /// `call_indirect` and `return_call_indirect`.

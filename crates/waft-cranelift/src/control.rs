@@ -16,7 +16,7 @@ use cranelift_codegen::ir::{Block, BlockArg, Inst, InstBuilder, JumpTableData, V
 use std::collections::HashMap;
 use waft_core::convention::{AREA_SLOT_BYTES, Results};
 use waft_core::index::TypeIndex;
-use waft_core::types::ValType;
+use waft_core::types::{FuncSig, ValType};
 use wasmparser::{BlockType, BrTable, Operator};
 
 /// An open block.
@@ -39,7 +39,7 @@ pub(crate) struct Frame<'a> {
 /// What opened a block.
 #[derive(Clone, Copy)]
 pub(crate) enum FrameKind {
-    /// `block`, or the function itself.
+    /// `block`, the function itself, or a callee in the place of a call.
     Block,
     /// `loop`.
     Loop,
@@ -150,6 +150,12 @@ impl<'a> FuncTranslator<'a, '_> {
         let loops = self.innermost().loops + u32::from(matches!(kind, FrameKind::Loop));
         let tries = self.tries.len();
         self.frames.push(Frame { kind, params, results, label, warm: false, height, loops, tries });
+    }
+
+    /// Opens the body of a callee in the place of the call, whose arguments were popped: to branch to its end is to return.
+    pub(crate) fn push_callee_frame(&mut self, sig: &'a FuncSig) {
+        let types = BlockTypes { params: &[], results: Types::Many(sig.results()) };
+        self.push_frame(FrameKind::Block, types, None);
     }
 
     /// `block`.
@@ -385,6 +391,9 @@ impl<'a> FuncTranslator<'a, '_> {
 
     /// `return`, or the end of the function.
     pub(crate) fn return_(&mut self) {
+        if self.body.call.is_some() {
+            return self.br((self.frames.len() - self.body.outer_frames - 1) as u32);
+        }
         let results = self.sig.results();
         self.canonicalise(results.len());
         let values = self.peek_many(results.len()).to_vec();

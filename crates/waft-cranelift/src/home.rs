@@ -112,6 +112,8 @@ pub(crate) struct Homes {
     /// How many locals are variables.
     pub(crate) kept_locals: u32,
     variables: u32,
+    /// What the function may take in: none where not all of its locals are variables.
+    load: Option<Load>,
     locals: HomeList,
     /// Those of the operands past the first ones, by height.
     operands: HomeList,
@@ -121,6 +123,28 @@ pub(crate) struct Homes {
 }
 
 impl Homes {
+    /// Decides how many of the `locals` of `body`, parameters included, become variables.
+    pub(crate) fn choose_variables(
+        &mut self,
+        locals: u64,
+        body: &FunctionBody<'_>,
+    ) -> wasmparser::Result<()> {
+        let (kept, weight) = kept_locals(locals, body)?;
+        self.kept_locals = kept;
+        self.load = (u64::from(kept) == locals).then_some(Load { locals, weight });
+        Ok(())
+    }
+
+    /// Whether the function stays within the limits if it takes in bodies of so many `bytes` with so many `locals`, which have
+    /// no loops and no scopes, and whose locals no loop around them carries.
+    pub(crate) fn have_room(&self, locals: u32, bytes: usize) -> bool {
+        self.load.as_ref().is_some_and(|load| {
+            let weight = load.weight + weight_of_bytes(bytes);
+            let locals = load.locals + u64::from(locals);
+            weight <= MOST_WEIGHT && locals * weight <= PAIRS
+        })
+    }
+
     /// Whether the next local is a variable; counts it if so.
     pub(crate) fn next_variable(&mut self) -> bool {
         let kept = self.variables < self.kept_locals;
@@ -129,24 +153,36 @@ impl Homes {
     }
 }
 
-/// How many of the `locals` of `body`, parameters included, become variables.
-pub(crate) fn kept_locals(locals: u64, body: &FunctionBody<'_>) -> wasmparser::Result<u32> {
-    let wanted = if locals > KEPT_LOCALS { KEPT_OF_TOO_MANY } else { locals };
+/// What a function without what it takes in is like.
+struct Load {
+    locals: u64,
+    /// How many blocks and calls, at most, roughly and weighed.
+    weight: u64,
+}
+
+/// The most blocks and calls, weighed, that so many bytes of a body become.
+fn weight_of_bytes(bytes: usize) -> u64 {
     // No operator weighs more for its bytes than a loop, which has at least three with its end.
-    let most_weight = body.as_bytes().len() as u64 * LOOP_WEIGHT.div_ceil(3);
+    bytes as u64 * LOOP_WEIGHT.div_ceil(3)
+}
+
+/// How many of the `locals` of `body`, parameters included, become variables, and what the body weighs at most.
+fn kept_locals(locals: u64, body: &FunctionBody<'_>) -> wasmparser::Result<(u32, u64)> {
+    let wanted = if locals > KEPT_LOCALS { KEPT_OF_TOO_MANY } else { locals };
+    let most_weight = weight_of_bytes(body.as_bytes().len());
     // Nor are there more scopes than bytes with which one can begin.
     let opens_scope = |byte: &&u8| matches!(**byte, TRY | TRY_TABLE);
     let most_scopes = body.as_bytes().iter().filter(opens_scope).count() as u64;
     let few_scopes = wanted * most_scopes * most_scopes <= SCOPE_DEPTHS;
     if most_weight <= MOST_WEIGHT && wanted * most_weight <= PAIRS && few_scopes {
-        return Ok(wanted as u32);
+        return Ok((wanted as u32, most_weight));
     }
     let Weights { weight, loops, scope_depths } = weigh(body)?;
     if weight > MOST_WEIGHT {
-        return Ok(0);
+        return Ok((0, weight));
     }
     let kept = wanted.min(PAIRS / weight).min(LOOP_SQUARES / (loops * loops).max(1));
-    Ok(kept.min(SCOPE_DEPTHS / scope_depths.max(1)) as u32)
+    Ok((kept.min(SCOPE_DEPTHS / scope_depths.max(1)) as u32, weight))
 }
 
 /// The first byte of `try`.
@@ -232,7 +268,7 @@ impl FuncTranslator<'_, '_> {
         self.homes.locals.slot.is_some()
             || self.homes.operands.slot.is_some()
             || self.homes.refs_slot.is_some()
-            || self.request.body.len() > OPTIMISED_BYTES
+            || self.request.body().len() + self.inlined.bytes > OPTIMISED_BYTES
     }
 
     /// Gives the next local of type `ty` a home.

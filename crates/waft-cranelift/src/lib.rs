@@ -23,6 +23,7 @@ mod func;
 mod gc;
 mod global;
 mod home;
+mod inline;
 mod libcall;
 mod local;
 mod memory;
@@ -36,4 +37,5 @@ mod tier;
 mod translator;
 mod trap;
 
+pub use inline::Inlining;
 pub use tier::Cranelift;

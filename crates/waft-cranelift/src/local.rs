@@ -1,14 +1,20 @@
-//! Locals, as variables of Cranelift's SSA construction: variable n is local n. Those past the first few thousand
-//! live in the frame: see `home.rs`.
+//! Locals, as variables of Cranelift's SSA construction: variable n is local n, but in callees that are translated in place.
+//! Those past the first few thousand live in the frame: see `home.rs`.
 
-use crate::home::kept_locals;
 use crate::signature::clif_type;
-use crate::translator::{FuncTranslator, TranslateResult};
+use crate::translator::{FuncTranslator, TranslateResult, unreadable};
 use cranelift_codegen::ir::types::{F32, F64, I8X16};
 use cranelift_codegen::ir::{InstBuilder, Type, Value};
 use cranelift_frontend::Variable;
 use waft_core::types::ValType;
 use wasmparser::FunctionBody;
+
+/// Where a local is.
+enum Place {
+    /// In the frame: its number among those that are.
+    Home(usize),
+    Variable(Variable),
+}
 
 impl FuncTranslator<'_, '_> {
     /// Decides how many locals become variables.
@@ -18,7 +24,7 @@ impl FuncTranslator<'_, '_> {
         for _ in 0..groups.get_count() {
             locals += u64::from(groups.read()?.0);
         }
-        self.homes.kept_locals = kept_locals(locals, body)?;
+        self.homes.choose_variables(locals, body)?;
         Ok(())
     }
 
@@ -34,7 +40,6 @@ impl FuncTranslator<'_, '_> {
 
     /// Declares the locals of `body`, which start as zero.
     pub(crate) fn declare_locals(&mut self, body: &FunctionBody<'_>) -> TranslateResult {
-        let unreadable = |error: wasmparser::BinaryReaderError| error.to_string();
         let mut groups = body.get_locals_reader().map_err(unreadable)?;
         for _ in 0..groups.get_count() {
             let (count, ty) = groups.read().map_err(unreadable)?;
@@ -59,18 +64,32 @@ impl FuncTranslator<'_, '_> {
         if !self.homes.next_variable() {
             return self.home_local(ty);
         }
+        self.declare_variable(ty).as_u32()
+    }
+
+    /// Declares a variable for values of a type.
+    pub(crate) fn declare_variable(&mut self, ty: ValType) -> Variable {
         let variable = self.builder.declare_var(clif_type(ty));
         if ty.is_gc_ref() {
             self.builder.declare_var_needs_stack_map(variable);
             self.ref_locals.insert(variable);
         }
-        variable.as_u32()
+        variable
+    }
+
+    /// Where a local of the body is.
+    fn place(&self, local: u32) -> Place {
+        match (&self.body.locals, self.homed(local)) {
+            (Some(locals), _) => Place::Variable(locals[local as usize].variable),
+            (None, Some(at)) => Place::Home(at),
+            (None, None) => Place::Variable(Variable::from_u32(local)),
+        }
     }
 
     pub(crate) fn set_local(&mut self, local: u32, value: Value) {
-        match self.homed(local) {
-            Some(at) => self.store_local(at, value),
-            None => self.builder.def_var(Variable::from_u32(local), value),
+        match self.place(local) {
+            Place::Home(at) => self.store_local(at, value),
+            Place::Variable(variable) => self.builder.def_var(variable, value),
         }
     }
 
@@ -89,13 +108,16 @@ impl FuncTranslator<'_, '_> {
 
     /// `local.get`.
     pub(crate) fn local_get(&mut self, local: u32) {
-        let value = match self.homed(local) {
-            Some(at) => self.load_local(at),
-            None => self.builder.use_var(Variable::from_u32(local)),
+        let value = match self.place(local) {
+            Place::Home(at) => self.load_local(at),
+            Place::Variable(variable) => {
+                let value = self.builder.use_var(variable);
+                if self.ref_locals.contains(variable) {
+                    self.root(value);
+                }
+                value
+            }
         };
-        if self.ref_locals.contains(Variable::from_u32(local)) {
-            self.root(value);
-        }
         self.push(value);
     }
 

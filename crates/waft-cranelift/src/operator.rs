@@ -27,11 +27,11 @@ impl FuncTranslator<'_, '_> {
             Op::BrIf { relative_depth } => self.br_if(relative_depth),
             Op::BrTable { ref targets } => self.br_table(targets)?,
             Op::Return => self.return_(),
-            Op::Call { function_index } => self.call(function_index, CallKind::Returning),
+            Op::Call { function_index } => self.call(function_index, CallKind::Returning)?,
             Op::CallIndirect { type_index, table_index } => {
                 self.call_indirect(type_index, table_index, CallKind::Returning);
             }
-            Op::ReturnCall { function_index } => self.call(function_index, CallKind::Tail),
+            Op::ReturnCall { function_index } => self.call(function_index, CallKind::Tail)?,
             Op::ReturnCallIndirect { type_index, table_index } => {
                 self.call_indirect(type_index, table_index, CallKind::Tail);
             }

@@ -2,9 +2,10 @@
 
 use crate::exception::handlers;
 use crate::home;
+use crate::inline::{Inlined, Inlining};
 use crate::signature::guest_signature;
 use crate::stack_map::stack_maps;
-use crate::translator::{FuncTranslator, Machine};
+use crate::translator::{FuncTranslator, Machine, Translated};
 use crate::trap::waft_trap;
 use cranelift_codegen::binemit::Reloc as ClifReloc;
 use cranelift_codegen::control::ControlPlane;
@@ -18,9 +19,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use waft_core::index::FuncIndex;
 use waft_core::layout::{VmLayout, store_context};
 use waft_core::proposal::ProposalSet;
-use waft_core::tier::{
-    CodePosition, CompileError, CompileRequest, CompiledFunc, Reloc, Tier, TrapSite, Tunables,
-};
+use waft_core::tier::{CompileError, CompileRequest, CompiledFunc, Reloc, Tier, TrapSite, Tunables};
 
 /// The settings that differ from Cranelift's defaults or that the code relies on, besides `opt_level`.
 const SETTINGS: &[(&str, &str)] = &[
@@ -50,6 +49,8 @@ pub struct Cranelift {
     canonical: OnceLock<Result<Backends, String>>,
     isa: cranelift_codegen::isa::Builder,
     machine: Machine,
+    /// Which calls are translated in place; none if the module decides.
+    inlining: Option<Inlining>,
     idle: Mutex<Vec<Workshop>>,
 }
 
@@ -120,7 +121,20 @@ impl Cranelift {
         }
         // With less, Cranelift would call a C library.
         let machine = Machine { fma: on("has_avx") && on("has_fma") };
-        Ok(Self { backends, canonical: OnceLock::new(), isa, machine, idle: Mutex::new(Vec::new()) })
+        Ok(Self {
+            backends,
+            canonical: OnceLock::new(),
+            isa,
+            machine,
+            inlining: None,
+            idle: Mutex::new(Vec::new()),
+        })
+    }
+
+    /// The same tier with another policy of which calls are translated in place, whatever the module.
+    #[must_use]
+    pub fn with_inlining(self, inlining: Inlining) -> Self {
+        Self { inlining: Some(inlining), ..self }
     }
 
     fn backends(&self, tunables: &Tunables) -> Result<&Backends, String> {
@@ -139,7 +153,7 @@ impl Cranelift {
     pub fn disassemble(&self, request: &CompileRequest<'_>) -> Result<String, CompileError> {
         self.with_workshop(request, |workshop| {
             workshop.context.set_disasm(true);
-            let code = self.generate(workshop, request)?;
+            let (code, _) = self.generate(workshop, request)?;
             code.vcode.clone().ok_or_else(|| "Cranelift gave no listing".to_string())
         })
     }
@@ -165,21 +179,24 @@ impl Cranelift {
         &self,
         workshop: &'w mut Workshop,
         request: &CompileRequest<'_>,
-    ) -> Result<&'w CompiledCode, String> {
+    ) -> Result<(&'w CompiledCode, Inlined), String> {
         let func = &mut workshop.context.func;
         let index = request.shape.func(request.func);
         func.name = UserFuncName::user(0, index.as_u32());
         func.signature = guest_signature(request.shape.func_sig(index));
         check_stack(func);
+        let inlining = self.inlining.unwrap_or_else(|| Inlining::of(request.shape));
         let builder = FunctionBuilder::new(func, &mut workshop.builder);
-        let translated = FuncTranslator::translate(builder, request, self.machine)?;
+        let translated = FuncTranslator::translate(builder, request, self.machine, inlining)?;
         let Backends { speed, plain } = self.backends(request.tunables)?;
-        translated.builder.finalize(speed.frontend_config());
-        let isa = if translated.excessive { plain } else { speed };
-        workshop
+        let Translated { builder, excessive, inlined } = translated;
+        builder.finalize(speed.frontend_config());
+        let isa = if excessive { plain } else { speed };
+        let code = workshop
             .context
             .compile(&**isa, &mut ControlPlane::default())
-            .map_err(|error| format!("{:?}", error.inner))
+            .map_err(|error| format!("{:?}", error.inner))?;
+        Ok((code, inlined))
     }
 }
 
@@ -201,6 +218,8 @@ impl Tier for Cranelift {
             self.backends.speed.triple()
         );
         write!(text, " {}", home::limits()).expect("writing to a string does not fail");
+        let policies = self.inlining.map_or([Inlining::SMALL, Inlining::OBJECTS], |inlining| [inlining; 2]);
+        write!(text, " {policies:?}").expect("writing to a string does not fail");
         // What differs where NaNs are canonical follows from the request.
         let Backends { speed, plain } = &self.backends;
         for flag in speed.flags().iter().chain(speed.isa_flags()).chain(plain.flags().iter()) {
@@ -214,10 +233,10 @@ impl Tier for Cranelift {
 
     fn compile(&self, request: &CompileRequest<'_>) -> Result<CompiledFunc, CompileError> {
         self.with_workshop(request, |workshop| {
-            self.generate(workshop, request)?;
+            let (_, inlined) = self.generate(workshop, request)?;
             let Workshop { context, .. } = workshop;
             let code = context.compiled_code().ok_or("Cranelift gave no code")?;
-            finish(code, &context.func)
+            finish(code, &context.func, inlined, request)
         })
     }
 }
@@ -236,7 +255,12 @@ fn check_stack(func: &mut Function) {
 }
 
 /// What Cranelift made, in Waft's words.
-fn finish(code: &CompiledCode, func: &Function) -> Result<CompiledFunc, String> {
+fn finish(
+    code: &CompiledCode,
+    func: &Function,
+    inlined: Inlined,
+    request: &CompileRequest<'_>,
+) -> Result<CompiledFunc, String> {
     let buffer = &code.buffer;
     let mut traps = Vec::with_capacity(buffer.traps().len());
     for trap in buffer.traps() {
@@ -245,12 +269,15 @@ fn finish(code: &CompiledCode, func: &Function) -> Result<CompiledFunc, String> 
     // Traps out of line are recorded where they are emitted, after the code.
     traps.sort_by_key(|trap| trap.offset);
     let relocs = buffer.relocs().iter().map(|reloc| waft_reloc(reloc, func)).collect::<Result<_, _>>()?;
+    let (positions, inlined_code) = inlined.positions(code, request);
     Ok(CompiledFunc {
         code: buffer.data().to_vec(),
         align: buffer.alignment,
         relocs,
         traps,
-        positions: positions(code),
+        positions,
+        inlined_calls: inlined.into_calls(),
+        inlined_code,
         stack_maps: stack_maps(code),
         handlers: handlers(code)?,
     })
@@ -266,16 +293,4 @@ fn waft_reloc(reloc: &FinalizedMachReloc, func: &Function) -> Result<Reloc, Stri
     let target = FuncIndex::from_u32(func.params.user_named_funcs()[*name].index);
     let addend = i32::try_from(reloc.addend).map_err(|_| "a relocation's addend exceeds 32 bits")?;
     Ok(Reloc { offset: reloc.offset, target, addend })
-}
-
-/// Where each stretch of code comes from: neighbours of one origin are one entry.
-fn positions(code: &CompiledCode) -> Vec<CodePosition> {
-    let mut positions: Vec<CodePosition> = Vec::new();
-    for place in code.buffer.get_srclocs_sorted() {
-        if place.loc.is_default() || positions.last().is_some_and(|last| last.wasm == place.loc.bits()) {
-            continue;
-        }
-        positions.push(CodePosition { code: place.start, wasm: place.loc.bits() });
-    }
-    positions
 }

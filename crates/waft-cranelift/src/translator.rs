@@ -3,7 +3,8 @@
 //! # Invariants
 //!
 //! * The body is valid: the translator checks nothing that validation checked.
-//! * No recursion: nesting lives in [`FuncTranslator::frames`], so depth costs heap, not host stack.
+//! * No recursion: nesting lives in [`FuncTranslator::frames`] and [`FuncTranslator::callers`], so depth costs heap, not
+//!   host stack.
 //! * Vectors travel as `I8X16` between blocks, functions and through locals and globals; on the operand stack they
 //!   may have any lane type, and [`FuncTranslator::canonical`] brings them back.
 //!
@@ -16,6 +17,7 @@ use crate::context::VmValues;
 use crate::control::Frame;
 use crate::exception::TryScope;
 use crate::home::{Homes, KEPT_OPERANDS};
+use crate::inline::{Inlined, InlinedLocal, Inlining};
 use crate::signature::Signatures;
 use cranelift_codegen::entity::EntitySet;
 use cranelift_codegen::ir::types::I8X16;
@@ -23,14 +25,20 @@ use cranelift_codegen::ir::{
     Block, Endianness, InstBuilder, MemFlagsData, SourceLoc, StackSlot, Type, Value,
 };
 use cranelift_frontend::{FunctionBuilder, Variable};
+use waft_core::index::DefinedFuncIndex;
 use waft_core::layout::VmLayout;
 use waft_core::module::Shape;
 use waft_core::tier::CompileRequest;
 use waft_core::types::FuncSig;
-use wasmparser::{BinaryReader, FunctionBody};
+use wasmparser::{BinaryReader, FunctionBody, OperatorsReader};
 
 /// What translating gives: nothing but CLIF, or why the tier cannot.
 pub(crate) type TranslateResult<T = ()> = Result<T, String>;
+
+/// What the tier says of a body that cannot be read.
+pub(crate) fn unreadable(error: wasmparser::BinaryReaderError) -> String {
+    error.to_string()
+}
 
 /// What the processor offers beyond what all code needs, where translation depends on it.
 #[derive(Clone, Copy, Debug)]
@@ -77,10 +85,56 @@ pub(crate) struct FuncTranslator<'a, 'b> {
     pub(crate) ref_locals: EntitySet<Variable>,
     /// Where code that is entered at a loop takes its state, until it comes to the loop.
     pub(crate) arrival: Option<Arrival>,
+    /// The body that is translated.
+    pub(crate) body: Body<'a>,
+    /// The bodies that wait for it, as it stands in the place of a call: the function's own first.
+    pub(crate) callers: Vec<Body<'a>>,
+    /// The calls that were translated in place.
+    pub(crate) inlined: Inlined,
     /// The operands. Those from [`KEPT_OPERANDS`] on have homes: what stands here tells their types.
     stack: Vec<Value>,
+}
+
+/// A body that is being translated: the function's own, or that of a callee in the place of the call.
+pub(crate) struct Body<'a> {
+    /// The function whose body it is.
+    pub(crate) func: DefinedFuncIndex,
+    /// What is still to be translated.
+    pub(crate) operators: OperatorsReader<'a>,
+    /// Where the body starts in the module, in bytes.
+    pub(crate) start: usize,
     /// Where the operator stands, in bytes from the start of the body.
-    at: u32,
+    pub(crate) at: u32,
+    /// The source location of the body's start.
+    pub(crate) location: u32,
+    /// The call in whose place it stands, if it is a callee's.
+    pub(crate) call: Option<u32>,
+    /// The locals, if it is a callee's.
+    pub(crate) locals: Option<Vec<InlinedLocal>>,
+    /// How many blocks lie outside of the body.
+    pub(crate) outer_frames: usize,
+}
+
+impl<'a> Body<'a> {
+    /// The function's own.
+    fn own(request: &CompileRequest<'a>, body: &FunctionBody<'a>) -> wasmparser::Result<Self> {
+        let start = request.body_offset();
+        Ok(Self {
+            func: request.func,
+            operators: body.get_operators_reader()?,
+            start,
+            at: 0,
+            location: start as u32,
+            call: None,
+            locals: None,
+            outer_frames: 0,
+        })
+    }
+
+    /// Where the operator stands, in bytes from the start of the module.
+    pub(crate) fn place(&self) -> u32 {
+        self.start as u32 + self.at
+    }
 }
 
 /// A function in CLIF.
@@ -89,6 +143,8 @@ pub(crate) struct Translated<'b> {
     pub(crate) builder: FunctionBuilder<'b>,
     /// Whether optimising it could take long.
     pub(crate) excessive: bool,
+    /// The calls that were translated in place.
+    pub(crate) inlined: Inlined,
 }
 
 impl<'a, 'b> FuncTranslator<'a, 'b> {
@@ -97,9 +153,12 @@ impl<'a, 'b> FuncTranslator<'a, 'b> {
         mut builder: FunctionBuilder<'b>,
         request: &'a CompileRequest<'a>,
         machine: Machine,
+        inlining: Inlining,
     ) -> TranslateResult<Translated<'b>> {
         let shape = request.shape;
         let sig = shape.func_sig(shape.func(request.func));
+        let bytes = request.body();
+        let body = FunctionBody::new(BinaryReader::new(bytes, request.body_offset() as u64));
         let (entry, vm) = Self::entry_values(&mut builder, sig.results());
         let mut this = Self {
             builder,
@@ -120,44 +179,49 @@ impl<'a, 'b> FuncTranslator<'a, 'b> {
             roots: EntitySet::new(),
             ref_locals: EntitySet::new(),
             arrival: None,
+            body: Body::own(request, &body).map_err(unreadable)?,
+            callers: Vec::new(),
+            inlined: Inlined::new(inlining, bytes.len(), request.wasm.len()),
             stack: Vec::new(),
-            at: 0,
         };
-        this.body(entry)?;
+        this.function(entry, &body)?;
         let excessive = this.is_excessive();
-        Ok(Translated { builder: this.builder, excessive })
+        Ok(Translated { builder: this.builder, excessive, inlined: this.inlined })
     }
 
-    fn body(&mut self, entry: Block) -> TranslateResult {
-        self.set_position(self.request.body_offset);
-        let body = FunctionBody::new(BinaryReader::new(self.request.body, self.request.body_offset as u64));
-        let unreadable = |error: wasmparser::BinaryReaderError| error.to_string();
-        self.choose_variables(&body).map_err(unreadable)?;
+    fn function(&mut self, entry: Block, body: &FunctionBody<'_>) -> TranslateResult {
+        self.set_position(self.request.body_offset());
+        self.choose_variables(body).map_err(unreadable)?;
         self.enter_function(entry);
-        self.declare_locals(&body)?;
-        self.expect_arrival(&body)?;
-        let mut operators = body.get_operators_reader().map_err(unreadable)?;
-        while !operators.eof() {
-            self.set_position(operators.original_position() as usize);
-            let op = operators.read().map_err(unreadable)?;
+        self.declare_locals(body)?;
+        self.expect_arrival(body)?;
+        loop {
+            if self.body.operators.eof() {
+                match self.callers.pop() {
+                    Some(caller) => self.leave_callee(caller),
+                    None => return self.check_arrived(),
+                }
+                continue;
+            }
+            self.set_position(self.body.operators.original_position() as usize);
+            let op = self.body.operators.read().map_err(unreadable)?;
             if self.reachable {
                 self.operator(&op)?;
             } else {
                 self.dead_operator(&op);
             }
         }
-        self.check_arrived()
     }
 
     fn set_position(&mut self, offset: usize) {
-        self.at = (offset - self.request.body_offset) as u32;
-        self.builder.set_srcloc(SourceLoc::new(offset as u32));
+        self.body.at = (offset - self.body.start) as u32;
+        self.builder.set_srcloc(SourceLoc::new(self.body.location + self.body.at));
     }
 
     /// Whether the condition of the branch that is translated is likely to hold, if a hint says so.
     pub(crate) fn hint(&self) -> Option<bool> {
-        let hints = self.shape.hints_of(self.request.func);
-        let found = hints.binary_search_by_key(&self.at, |hint| hint.offset).ok()?;
+        let hints = self.shape.hints_of(self.body.func);
+        let found = hints.binary_search_by_key(&self.body.at, |hint| hint.offset).ok()?;
         Some(hints[found].likely)
     }
 
@@ -212,7 +276,7 @@ impl<'a, 'b> FuncTranslator<'a, 'b> {
 
     /// Where the operator stands, in bytes from the start of the body.
     pub(crate) fn at(&self) -> u32 {
-        self.at
+        self.body.at
     }
 
     /// The `count` values on top of the operand stack, which stay; the top is last.

@@ -5,7 +5,7 @@ mod common;
 use common::for_each_func;
 use waft_core::tier::{CompiledFunc, Linkage, Tier};
 use waft_core::trap::TrapCode;
-use waft_cranelift::Cranelift;
+use waft_cranelift::{Cranelift, Inlining};
 
 fn compile(module: &str) -> Vec<CompiledFunc> {
     let module = wat::parse_str(module).expect("test modules are well-formed");
@@ -13,9 +13,13 @@ fn compile(module: &str) -> Vec<CompiledFunc> {
 }
 
 fn compile_binary(module: &[u8]) -> Vec<CompiledFunc> {
-    let tier = Cranelift::new().expect("this is an x86-64 machine");
-    for_each_func(module, Linkage::Slots, |request| tier.compile(request));
-    for_each_func(module, Linkage::Direct, |request| tier.compile(request))
+    let compile = |inlining, linkage| {
+        let tier = Cranelift::new().expect("this is an x86-64 machine").with_inlining(inlining);
+        for_each_func(module, linkage, |request| tier.compile(request))
+    };
+    compile(Inlining::SMALL, Linkage::Slots);
+    compile(Inlining::ALL, Linkage::Direct);
+    compile(Inlining::NONE, Linkage::Direct)
 }
 
 fn trap_codes(func: &CompiledFunc) -> Vec<TrapCode> {

@@ -5,7 +5,7 @@ mod common;
 use common::for_each_func;
 use std::time::Instant;
 use waft_core::tier::{CompiledFunc, Linkage, Tier};
-use waft_cranelift::Cranelift;
+use waft_cranelift::{Cranelift, Inlining};
 
 /// The most locals that validation lets a function have.
 const MOST_LOCALS: usize = 50_000;
@@ -138,4 +138,71 @@ fn a_million_targets() {
     let operators =
         [b"\x02\x40\x02\x40\x41\x05\x0e\xc0\x84\x3d", &[0, 1].repeat(500_000)[..], &[2, END, END]].concat();
     compile("a br_table of a million", &one_func(None, (0, I64), &operators));
+}
+
+/// A module of functions with these operators each, of type `() -> ()`.
+fn many_funcs(funcs: &[Vec<u8>]) -> Vec<u8> {
+    let count = leb(funcs.len());
+    let body = |operators: &Vec<u8>| [&leb(operators.len() + 2)[..], &[0], operators, &[END]].concat();
+    let bodies: Vec<u8> = funcs.iter().flat_map(body).collect();
+    let types = [&count[..], &vec![0; funcs.len()]].concat();
+    let mut module = b"\0asm\x01\0\0\0".to_vec();
+    for (id, section) in [(1, vec![1, 0x60, 0, 0]), (3, types), (10, [&count[..], &bodies].concat())] {
+        module.push(id);
+        module.extend(leb(section.len()));
+        module.extend(section);
+    }
+    module
+}
+
+fn call(func: usize) -> Vec<u8> {
+    [vec![0x10], leb(func)].concat()
+}
+
+#[test]
+fn callees_that_would_be_taken_in_without_end() {
+    let leaf = vec![0x01; 3];
+    // Each calls the next one, so often that all of them together are more than there are atoms.
+    let tree = |count: usize, calls: usize| -> Vec<Vec<u8>> {
+        (0..count).map(|at| if at + 1 < count { call(at + 1).repeat(calls) } else { leaf.clone() }).collect()
+    };
+    // Each calls all of them, itself as well.
+    let all = |count: usize| vec![(0..count).flat_map(call).collect(); count];
+    // One that calls a leaf more often than it may take it in.
+    let often = vec![call(1).repeat(50_000), leaf.clone()];
+    for (what, funcs) in [
+        ("a chain", tree(10_000, 1)),
+        ("a tree of twos", tree(300, 2)),
+        ("a tree of nines", tree(300, 9)),
+        ("all call all", all(60)),
+        ("often", often),
+    ] {
+        let module = many_funcs(&funcs);
+        for inlining in [Inlining::SMALL, Inlining::OBJECTS, Inlining::ALL] {
+            let tier = Cranelift::new().expect("this is an x86-64 machine").with_inlining(inlining);
+            let start = Instant::now();
+            let funcs_compiled = for_each_func(&module, Linkage::Direct, |request| tier.compile(request));
+            let code: usize = funcs_compiled.iter().map(|func| func.code.len()).sum();
+            println!("{what}, {inlining:?}: {:?}, {code} bytes of code", start.elapsed());
+            let taken_in: usize = funcs_compiled.iter().map(|func| func.inlined_calls.len()).sum();
+            let bytes_max = module.len() * inlining.bytes_per_byte + funcs.len() * inlining.bytes_free;
+            assert!(taken_in * (leaf.len() + 2) <= bytes_max, "{what}: {taken_in} calls");
+            assert!(code < 20 * (module.len() + bytes_max), "{what}: {code} bytes of code");
+        }
+    }
+}
+
+#[test]
+fn callees_with_as_many_locals_as_there_can_be_are_called() {
+    let locals = [&leb(1)[..], &leb(MOST_LOCALS), &[I64, END]].concat();
+    let body = [&leb(locals.len())[..], &locals].concat();
+    let caller = [&[0][..], &call(0).repeat(10), &[END]].concat();
+    let caller = [&leb(caller.len())[..], &caller].concat();
+    let mut module = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x03\x03\x02\0\0\x0a".to_vec();
+    let bodies = [&[2][..], &body, &caller].concat();
+    module.extend(leb(bodies.len()));
+    module.extend(bodies);
+    let tier = Cranelift::new().expect("this is an x86-64 machine").with_inlining(Inlining::ALL);
+    let funcs = for_each_func(&module, Linkage::Direct, |request| tier.compile(request));
+    assert_eq!((funcs[1].inlined_calls.len(), funcs[1].relocs.len()), (0, 10));
 }

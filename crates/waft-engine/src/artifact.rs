@@ -55,6 +55,7 @@ enum Part {
     Positions,
     StackMaps,
     Handlers,
+    Inlined,
     States,
     Relocs,
     Code,
@@ -218,6 +219,7 @@ impl Artifact {
             positions: self.section(Part::Positions).clone(),
             stack_maps: self.section(Part::StackMaps).clone(),
             handlers: self.section(Part::Handlers).clone(),
+            inlined: self.section(Part::Inlined).clone(),
         };
         let code = self.section(Part::Code).bytes();
         let text = match self.mapped {

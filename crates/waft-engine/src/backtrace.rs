@@ -192,22 +192,51 @@ impl WasmBacktrace {
     }
 
     fn new(raw: &RawBacktrace) -> Self {
-        let places: Vec<_> = raw.frames().iter().filter_map(|raw| place(raw.inside())).collect();
+        let (places, omitted) = places(raw);
         let mut maps: HashMap<*const ModuleInner, SourceMap<'_>> = HashMap::new();
         let frames = places.iter().map(|(module, origin)| {
             let map = maps.entry(Arc::as_ptr(module)).or_insert_with(|| SourceMap::new(module));
             FrameInfo::new(module, *origin, map)
         });
         let frames = frames.collect();
-        Self { frames, omitted: raw.omitted() }
+        Self { frames, omitted }
     }
 }
 
-/// The code that an address belongs to, unless it is the host's own.
-fn place(pc: usize) -> Option<(Arc<ModuleInner>, CodeOrigin)> {
-    let (info, offset) = vm::lookup(pc)?;
-    let code = info.as_any().downcast_ref::<RegisteredCode>()?;
-    Some((code.module()?, code.origin(offset)?))
+/// A function at work, and where it is.
+type Place = (Arc<ModuleInner>, CodeOrigin);
+
+/// The functions at work, innermost first; and how many are left out, before which of them.
+fn places(raw: &RawBacktrace) -> (Vec<Place>, Option<(usize, usize)>) {
+    let (inner, outer) = RawBacktrace::SHOWN;
+    let (mut places, mut omitted, mut before) = (Vec::new(), raw.omitted(), 0);
+    for (at, frame) in raw.frames().iter().enumerate() {
+        add_places(frame.inside(), &mut places);
+        if at < inner {
+            before = places.len();
+        }
+    }
+    // A frame on the stack may be that of several functions.
+    if omitted == 0 && places.len() <= inner + outer {
+        return (places, None);
+    }
+    if omitted == 0 {
+        before = inner;
+    }
+    let after = (places.len() - outer.min(places.len())).max(before);
+    let shown = before.min(inner);
+    omitted += after - shown;
+    places.drain(shown..after);
+    (places, Some((omitted, shown)))
+}
+
+/// Adds the functions at work at an address, innermost first, unless the code there is the host's own.
+fn add_places(pc: usize, places: &mut Vec<Place>) {
+    let Some((info, offset)) = vm::lookup(pc) else { return };
+    let Some(code) = info.as_any().downcast_ref::<RegisteredCode>() else { return };
+    if let Some(module) = code.module() {
+        code.origins(offset, |origin| places.push((module.clone(), origin)));
+    }
 }
 
 impl FrameInfo {

@@ -14,7 +14,7 @@ use crate::vm::{CodeInfo, CodeMemory};
 use anyhow::{Context as _, Result, ensure};
 use std::any::Any;
 use std::sync::{Arc, Weak};
-use waft_core::index::TypedIndex;
+use waft_core::index::{DefinedFuncIndex, TypedIndex};
 use waft_core::limits::CODE_BYTES_MAX;
 use waft_core::module::Shape;
 use waft_core::tier::CompiledFunc;
@@ -187,11 +187,11 @@ impl RegisteredCode {
         self.module.upgrade()
     }
 
-    /// Where the code at `offset` comes from.
-    pub(crate) fn origin(&self, offset: u32) -> Option<CodeOrigin> {
+    /// Calls `visit` with where the code at `offset` comes from, the innermost function first.
+    pub(crate) fn origins(&self, offset: u32, visit: impl FnMut(CodeOrigin)) {
         match &self.known {
-            KnownCode::Whole(tables) => tables.origin(offset),
-            KnownCode::Chunk(funcs) => funcs.origin(offset),
+            KnownCode::Whole(tables) => tables.origins(offset, DefinedFuncIndex::new(0)).for_each(visit),
+            KnownCode::Chunk(funcs) => funcs.origins(offset).for_each(visit),
         }
     }
 }
@@ -202,6 +202,11 @@ impl CodeInfo for RegisteredCode {
             KnownCode::Whole(tables) => tables.trap_code(offset),
             KnownCode::Chunk(funcs) => funcs.trap_code(offset),
         }
+    }
+    fn frames(&self, offset: u32) -> usize {
+        let mut frames = 0;
+        self.origins(offset, |_| frames += 1);
+        frames
     }
     fn as_any(&self) -> &dyn Any {
         self

@@ -78,7 +78,10 @@ fn one(
     counts: bool,
 ) -> Result<CompiledFunc, String> {
     let shape = module.shape();
-    let range = module.body(func).ok_or("the module does not have its bodies any more")?;
+    let bodies = module.bodies();
+    if bodies.is_empty() {
+        return Err("the module does not have its bodies any more".to_owned());
+    }
     compile(
         shape,
         tier,
@@ -91,8 +94,8 @@ fn one(
             entry,
             counts,
             func,
-            body: &module.wasm().bytes()[range.clone()],
-            body_offset: range.start,
+            wasm: module.wasm().bytes(),
+            bodies,
         },
     )
 }
@@ -145,7 +148,6 @@ fn functions(
         |(), turn| {
             let at = order[turn];
             let func = DefinedFuncIndex::new(at);
-            let range = ranges[func].clone();
             let request = CompileRequest {
                 shape,
                 layout,
@@ -155,8 +157,8 @@ fn functions(
                 entry: Entry::Start,
                 counts: false,
                 func,
-                body: &wasm[range.clone()],
-                body_offset: range.start,
+                wasm,
+                bodies: ranges,
             };
             let compiled = compile(shape, engine.tier(), &request).map_err(Error::msg)?;
             *slots[at].lock().unwrap_or_else(PoisonError::into_inner) = compiled;

@@ -16,7 +16,8 @@ use waft_core::tier::{CompileError, CompileRequest, CompiledFunc, Tier};
 /// What a test does before a function is compiled, or instead.
 type Before = dyn Fn(usize) -> Result<(), String> + Send + Sync;
 
-/// The tier that is built in, with somebody who counts and interferes.
+/// The tier that is built in, with somebody who counts and interferes. It compiles whatever is called, and that alone: no
+/// callee in the place of a call.
 struct Watched {
     inner: Arc<dyn Tier>,
     counts: Mutex<HashMap<usize, usize>>,
@@ -27,7 +28,7 @@ struct Watched {
 
 impl Watched {
     fn new(before: impl Fn(usize) -> Result<(), String> + Send + Sync + 'static) -> Self {
-        let inner = waft_tiers::optimized_tier().unwrap();
+        let inner = waft_tiers::optimized_tier_inlining(waft_tiers::Inlining::NONE).unwrap();
         Self { inner, counts: Mutex::default(), before: Box::new(before), padding: 0 }
     }
 

@@ -51,6 +51,10 @@ pub const MATRIX: &[Row] = &[
     row(Optimized, "lazy", |config| config.lazy_compilation(true)),
     row(Optimized, LAZY_GC, |config| config.lazy_compilation(true).gc_stress(GcStress::Full)),
     row(Optimized, DETERMINISTIC, |config| config.deterministic(true)),
+    row(Optimized, "all calls in place", all_in_place),
+    row(Optimized, "lazy, all calls in place, full collection", |config| {
+        all_in_place(config.lazy_compilation(true).gc_stress(GcStress::Full))
+    }),
     row(Baseline, ON_DEMAND, |config| config),
     row(Baseline, GC_MINOR, |config| config.gc_stress(GcStress::Minor)),
     row(Baseline, GC_FULL, |config| config.gc_stress(GcStress::Full)),
@@ -62,3 +66,9 @@ pub const MATRIX: &[Row] = &[
         config.tier_stress(Some(2)).gc_stress(GcStress::Full)
     }),
 ];
+
+/// Has all calls translated in place for which there is a limit.
+fn all_in_place(config: &mut Config) -> &mut Config {
+    let tier = waft_tiers::optimized_tier_inlining(waft_tiers::Inlining::ALL);
+    config.tier(tier.expect("the tier works where it is tested"))
+}

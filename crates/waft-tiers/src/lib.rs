@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 use waft_core::tier::Tier;
+#[cfg(feature = "cranelift")]
+pub use waft_cranelift::Inlining;
 
 /// The tier whose code runs fastest.
 ///
@@ -17,6 +19,16 @@ pub fn optimized_tier() -> Result<Arc<dyn Tier>, String> {
     return Ok(Arc::new(waft_cranelift::Cranelift::new()?));
     #[cfg(not(feature = "cranelift"))]
     return Err("this build of Waft has no optimizing tier".to_owned());
+}
+
+/// That tier with a policy of its own for which calls it translates in place.
+///
+/// # Errors
+///
+/// If the processor lacks what the tier needs; the text says what.
+#[cfg(feature = "cranelift")]
+pub fn optimized_tier_inlining(inlining: Inlining) -> Result<Arc<dyn Tier>, String> {
+    Ok(Arc::new(waft_cranelift::Cranelift::new()?.with_inlining(inlining)))
 }
 
 /// The tier that compiles fastest: a single pass, for x86-64.

@@ -191,7 +191,7 @@ impl Decoder {
             let group: Vec<wasmparser::SubType> = group.into_types().collect();
             // Types of a group refer to each other: their kinds come first.
             for ty in &group {
-                self.shape.kinds.push(composite_kind(ty, at)?);
+                self.shape.push_kind(composite_kind(ty, at)?);
             }
             for ty in &group {
                 let ty = self.shape.sub_type(ty, at)?;

@@ -89,6 +89,8 @@ pub struct Shape {
     pub types: IndexVec<TypeIndex, SubType>,
     /// The kind of each type.
     kinds: IndexVec<TypeIndex, CompositeKind>,
+    /// Whether any type is one of structures or arrays.
+    pub has_objects: bool,
     /// The groups of types that may refer to each other: ranges of the type section, in order and without gaps.
     pub rec_groups: Vec<Range<u32>>,
     /// What it imports, in order.
@@ -164,9 +166,14 @@ impl Shape {
             core::iter::successors(Some(sub), supertype).any(|ty| ty == sup)
         })
     }
+    /// Adds the kind of the next type.
+    fn push_kind(&mut self, kind: CompositeKind) {
+        self.kinds.push(kind);
+        self.has_objects |= kind != CompositeKind::Func;
+    }
     /// Adds a type that the host defines, in a group of its own, whose numbers of types are the engine's.
     pub fn push_type(&mut self, ty: SubType) -> TypeIndex {
-        self.kinds.push(ty.composite.kind());
+        self.push_kind(ty.composite.kind());
         let at = self.types.len() as u32;
         self.rec_groups.push(at..at + 1);
         self.types.push(ty)

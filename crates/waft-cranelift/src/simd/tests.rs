@@ -70,8 +70,8 @@ fn origins() -> Vec<Vec<u8>> {
     ]
 }
 
-/// The start of a module up to the code section, which has one function of these types, and the function's body.
-fn module(results: &[u8], code: &[u8]) -> (Vec<u8>, Vec<u8>) {
+/// A module with one function of these types.
+fn module(results: &[u8], code: &[u8]) -> Vec<u8> {
     let section = |id: u8, content: &[u8]| [&[id, u8::try_from(content.len()).unwrap()], content].concat();
     let body = [&[0], code, &[0x0b]].concat();
     let types = [&[1, 0x60, PARAMS.len() as u8][..], &PARAMS, &[results.len() as u8], results].concat();
@@ -83,11 +83,11 @@ fn module(results: &[u8], code: &[u8]) -> (Vec<u8>, Vec<u8>) {
         section(5, &[1, 0, 1]),
         section(10, &functions),
     ];
-    (start.concat(), body)
+    start.concat()
 }
 
 fn is_valid(results: &[u8], code: &[u8]) -> bool {
-    let (module, _) = module(results, code);
+    let module = module(results, code);
     let Ok(decoded) = decode(&module, ProposalSet::on_by_default()) else { return false };
     let mut validator = BodyValidator::default();
     decoded.bodies.into_iter().all(|body| validator.validate(body).is_ok())
@@ -104,7 +104,7 @@ fn with_tuned_request<T>(
     code: &[u8],
     work: impl FnOnce(&CompileRequest<'_>) -> T,
 ) -> T {
-    let (module, body) = module(results, code);
+    let module = module(results, code);
     let shape = decode(&module, ProposalSet::on_by_default()).unwrap().shape;
     work(&CompileRequest {
         shape: &shape,
@@ -115,8 +115,8 @@ fn with_tuned_request<T>(
         entry: Entry::Start,
         counts: false,
         func: DefinedFuncIndex::from_u32(0),
-        body: &body,
-        body_offset: module.len() - body.len(),
+        wasm: &module,
+        bodies: &shape.bodies,
     })
 }
 

@@ -14,7 +14,7 @@ pub(crate) fn for_each_func<T>(
     let shape = validated(module);
     let layout = VmLayout::new(&shape);
     let tunables = Tunables::default();
-    let compile = |(func, body): (_, &std::ops::Range<usize>)| {
+    let compile = |func| {
         let request = CompileRequest {
             shape: &shape,
             layout: &layout,
@@ -24,12 +24,12 @@ pub(crate) fn for_each_func<T>(
             entry: Entry::Start,
             counts: false,
             func,
-            body: &module[body.clone()],
-            body_offset: body.start,
+            wasm: module,
+            bodies: &shape.bodies,
         };
         then(&request).unwrap_or_else(|error| panic!("{error}"))
     };
-    shape.bodies.iter().map(compile).collect()
+    shape.bodies.keys().map(compile).collect()
 }
 
 fn validated(module: &[u8]) -> Shape {

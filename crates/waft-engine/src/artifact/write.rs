@@ -117,6 +117,7 @@ impl<'a> ArtifactWriter<'a> {
             tables.positions.bytes(),
             tables.stack_maps.bytes(),
             tables.handlers.bytes(),
+            tables.inlined.bytes(),
             &self.states,
             &self.relocs,
             &self.text,

@@ -57,11 +57,10 @@ impl ChunkFuncs {
         func.tables.trap_code(offset - func.start)
     }
 
-    /// Where the code at `offset` comes from.
-    pub(crate) fn origin(&self, offset: u32) -> Option<CodeOrigin> {
-        let func = self.find(offset)?;
-        let origin = func.tables.origin(offset - func.start)?;
-        Some(CodeOrigin { func: func.made.func, ..origin })
+    /// Where the code at `offset` comes from, the innermost function first.
+    pub(crate) fn origins(&self, offset: u32) -> impl Iterator<Item = CodeOrigin> + '_ {
+        let origins = self.find(offset).map(|func| func.tables.origins(offset - func.start, func.made.func));
+        origins.into_iter().flatten()
     }
 }
 
@@ -93,7 +92,7 @@ mod tests {
             };
             funcs.push(FuncCode::new(start, &compiled, made));
         }
-        let origin = |offset| funcs.origin(offset).map(|it| (it.func.index(), it.module_offset));
+        let origin = |offset| funcs.origins(offset).next().map(|it| (it.func.index(), it.module_offset));
         let wanted = [
             (0, Some((5, None))),
             (1, Some((5, Some(500)))),

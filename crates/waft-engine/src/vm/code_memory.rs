@@ -8,8 +8,8 @@
 //! * **C1** The arena is reserved once and never unmapped: an address in it is never anything but guest code.
 //! * **C2** No page of it is ever writable and executable at once.
 //! * **C3** A piece belongs to one [`CodeMemory`] or [`CodeChunk`](super::CodeChunk), or is free and inaccessible.
-//! * **C4** The registry's lock is never held while guest code runs on the same thread. So a signal handler that found
-//!   the interrupted `pc` in the arena, at a *synchronous* fault, may take it: it waits for other threads at most.
+//! * **C4** The registry's lock is never held while guest code or a stub runs on the same thread. So a signal handler that
+//!   found the interrupted `pc` in one of these may take it: it waits for other threads at most.
 //!
 //! # Elsewhere
 //!
@@ -244,6 +244,11 @@ pub(crate) trait CodeInfo: Send + Sync {
     /// It runs in a signal handler: no allocation, no lock, no panic.
     fn trap_code(&self, offset: u32) -> Option<TrapCode>;
 
+    /// How many functions are at work at this offset: more than one where callees are part of their caller's code.
+    ///
+    /// It runs in a signal handler: no allocation, no lock, no panic.
+    fn frames(&self, offset: u32) -> usize;
+
     /// The value itself, for those who know its type.
     fn as_any(&self) -> &dyn Any;
 }
@@ -305,6 +310,11 @@ pub(crate) fn trap_code(pc: usize) -> Option<TrapCode> {
     with_code(pc, |info, offset| info.trap_code(offset)).flatten()
 }
 
+/// How many functions are at work at `pc`: one, if nothing is known. Async-signal-safe when guest code or a stub was interrupted (C4).
+pub(crate) fn frames(pc: usize) -> usize {
+    with_code(pc, |info, offset| info.frames(offset)).unwrap_or(1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -357,6 +367,9 @@ mod tests {
     impl CodeInfo for TrapsAt {
         fn trap_code(&self, offset: u32) -> Option<TrapCode> {
             (offset == self.0).then_some(TrapCode::UnreachableCodeReached)
+        }
+        fn frames(&self, _: u32) -> usize {
+            1
         }
         fn as_any(&self) -> &dyn Any {
             self

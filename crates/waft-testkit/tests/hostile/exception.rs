@@ -65,7 +65,7 @@ fn more_nested_scopes_than_that_are_refused_whoever_compiles_and_when() {
         for row in MATRIX {
             let mut config = Config::new();
             config.wasm_legacy_exceptions(true);
-            let engine = (row.engine)(config).unwrap();
+            let engine = row.engine(config).unwrap();
             check(soon(|| Module::new(&engine, &bytes)).expect_err("the module is refused"));
         }
     }

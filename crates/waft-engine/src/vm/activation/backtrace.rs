@@ -4,13 +4,17 @@
 //!
 //! * **B1** A walk reads only words between where it starts and the frame of `enter`, going up: whatever the frames hold,
 //!   it ends, and what it reads is mapped, because a thread's stack is one piece.
-//! * **B2** It allocates nothing and takes no lock: it runs in signal handlers.
+//! * **B2** It allocates nothing, and takes no lock but that of the registry of code, of deep stacks: it runs in signal handlers
+//!   that interrupted a guest or a stub (C4 of `code_memory.rs`).
+//! * **B3** A frame on the stack is that of several functions where callees are part of their caller's code. What is left out is
+//!   counted in functions.
 //!
 //! # Elsewhere
 //!
 //! What a `pc` means: whoever registered the code with `code_memory.rs`.
 
 use super::{VmActivation, arena_contains};
+use crate::vm::code_memory;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Frames kept from the inner end: more than anybody reads.
@@ -42,14 +46,17 @@ pub(crate) struct RawBacktrace {
 }
 
 impl RawBacktrace {
+    /// The most functions that a backtrace shows: of the innermost so many, and of the outermost.
+    pub(crate) const SHOWN: (usize, usize) = (INNER, OUTER);
+
     /// The frames; if some are left out, it is between the first 96 and the others.
     pub(crate) fn frames(&self) -> &[RawFrame] {
         &self.frames
     }
 
-    /// How many frames are left out, and before which index of [`Self::frames`].
-    pub(crate) fn omitted(&self) -> Option<(usize, usize)> {
-        (self.omitted > 0).then_some((self.omitted, INNER))
+    /// How many functions are left out with frames (B3).
+    pub(crate) fn omitted(&self) -> usize {
+        self.omitted
     }
 }
 
@@ -126,6 +133,8 @@ impl Iterator for Frames {
 pub(in crate::vm) struct FrameLog {
     pcs: [AtomicUsize; INNER + OUTER],
     total: AtomicUsize,
+    /// How many functions were at work in the frames that are no longer in the ring.
+    passed: AtomicUsize,
     first_is_exact: AtomicBool,
 }
 
@@ -134,6 +143,7 @@ impl FrameLog {
         Self {
             pcs: [const { AtomicUsize::new(0) }; INNER + OUTER],
             total: AtomicUsize::new(0),
+            passed: AtomicUsize::new(0),
             first_is_exact: AtomicBool::new(false),
         }
     }
@@ -144,13 +154,19 @@ impl FrameLog {
 
     pub(super) fn push(&self, pc: usize) {
         let index = self.total.load(Ordering::Relaxed);
-        self.pcs[Self::slot(index)].store(pc, Ordering::Relaxed);
+        let before = self.pcs[Self::slot(index)].swap(pc, Ordering::Relaxed);
+        if index >= INNER + OUTER {
+            // Only the first frame may have stopped elsewhere than after a call.
+            let passed = self.passed.load(Ordering::Relaxed) + code_memory::frames(before - 1);
+            self.passed.store(passed, Ordering::Relaxed);
+        }
         self.total.store(index + 1, Ordering::Relaxed);
     }
 
     /// Forgets what was logged.
     pub(super) fn clear(&self) {
         self.total.store(0, Ordering::Relaxed);
+        self.passed.store(0, Ordering::Relaxed);
         self.first_is_exact.store(false, Ordering::Relaxed);
     }
 
@@ -200,7 +216,7 @@ impl FrameLog {
         };
         let outer_start = total.saturating_sub(OUTER).max(INNER.min(total));
         let frames = (0..INNER.min(total)).chain(outer_start..total).map(frame).collect();
-        RawBacktrace { frames, omitted: total.saturating_sub(INNER + OUTER) }
+        RawBacktrace { frames, omitted: self.passed.load(Ordering::Relaxed) }
     }
 }
 
@@ -217,7 +233,7 @@ mod tests {
             let pcs: Vec<_> = trace.frames().iter().map(|frame| frame.pc).collect();
             let kept: Vec<_> = (0..total).filter(|pc| *pc < 96 || pc + 32 >= total).collect();
             assert_eq!(pcs, kept);
-            assert_eq!(trace.omitted(), (total > 128).then(|| (total - 128, 96)));
+            assert_eq!(trace.omitted(), usize::saturating_sub(total, 128));
         }
     }
 }

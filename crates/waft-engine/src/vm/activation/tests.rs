@@ -244,7 +244,7 @@ fn traps_leave_any_number_of_guest_frames() {
         };
         let total = depth as usize;
         assert_eq!(frames.frames().len(), total.min(128));
-        assert_eq!(frames.omitted(), (total > 128).then(|| (total - 128, 96)));
+        assert_eq!(frames.omitted(), usize::saturating_sub(total, 128));
         assert_eq!(frames.frames()[0], RawFrame { pc: guest.trap_pc(), exact: true });
         assert!(
             frames.frames()[1..].iter().all(|frame| !frame.exact && guest.range().contains(&frame.inside()))
@@ -262,7 +262,7 @@ fn exhausted_stacks_trap() {
         let GuestExit::Trap { code: TrapCode::StackOverflow, backtrace: frames, .. } = exit else {
             panic!("{exit:?}")
         };
-        let frames_run = frames.omitted().unwrap().0 + 128;
+        let frames_run = frames.omitted() + 128;
         assert!((STACK / 16 - 100..=STACK / 16).contains(&frames_run), "{frames_run} frames of 16 bytes");
     }
 }

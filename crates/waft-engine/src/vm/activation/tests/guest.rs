@@ -203,6 +203,9 @@ impl CodeInfo for Mark {
     fn trap_code(&self, offset: u32) -> Option<TrapCode> {
         (offset == self.0).then_some(self.1)
     }
+    fn frames(&self, _: u32) -> usize {
+        1
+    }
     fn as_any(&self) -> &dyn Any {
         self
     }

@@ -11,6 +11,7 @@ pub mod expect;
 pub mod matrix;
 pub mod prng;
 pub mod suite;
+pub mod tiers;
 pub mod watchdog;
 
 use std::path::PathBuf;

@@ -53,8 +53,11 @@ impl FuncTranslator<'_, '_> {
             return Ok(());
         };
         self.canonicalise(self.height());
-        let operands = self.operands_mut().ok_or("too many operands to enter the function at this loop")?;
-        let operands = operands.to_vec();
+        let copies = self.copies_for_else();
+        let is_copy = |at: &usize| copies.iter().any(|range| range.contains(at));
+        let all = self.operands_mut().ok_or("too many operands to enter the function at this loop")?;
+        let places: Vec<usize> = (0..all.len()).filter(|at| !is_copy(at)).collect();
+        let operands: Vec<Value> = places.iter().map(|at| all[*at]).collect();
         let types: Vec<Type> =
             operands.iter().map(|value| self.builder.func.dfg.value_type(*value)).collect();
         let roots: Vec<bool> = operands.iter().map(|value| self.is_root(*value)).collect();
@@ -93,8 +96,10 @@ impl FuncTranslator<'_, '_> {
                 self.root(*value);
             }
         }
-        let operands = self.operands_mut().ok_or("operands have homes that had none")?;
-        operands.copy_from_slice(&params);
+        let all = self.operands_mut().ok_or("operands have homes that had none")?;
+        for (at, value) in places.into_iter().zip(params) {
+            all[at] = value;
+        }
         Ok(())
     }
 

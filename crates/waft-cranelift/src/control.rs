@@ -14,6 +14,7 @@ use crate::signature::clif_type;
 use crate::translator::{FuncTranslator, TranslateResult};
 use cranelift_codegen::ir::{Block, BlockArg, Inst, InstBuilder, JumpTableData, Value};
 use std::collections::HashMap;
+use std::ops::Range;
 use waft_core::convention::{AREA_SLOT_BYTES, Results};
 use waft_core::index::TypeIndex;
 use waft_core::types::{FuncSig, ValType};
@@ -272,6 +273,13 @@ impl<'a> FuncTranslator<'a, '_> {
                 self.reachable = false;
             }
         }
+    }
+
+    /// Where on the stack of operands are parameters of open blocks that only an `else` will take: no operands by the standard. What
+    /// they are in code that is entered at a loop comes from the branch to that `else`, as anywhere.
+    pub(crate) fn copies_for_else(&self) -> Vec<Range<usize>> {
+        let ifs = self.frames.iter().filter(|frame| matches!(frame.kind, FrameKind::If { .. }));
+        ifs.map(|frame| frame.height..frame.height + frame.params.len()).collect()
     }
 
     pub(crate) fn innermost(&mut self) -> &mut Frame<'a> {

@@ -441,8 +441,8 @@ impl Module {
     /// Leaves what was compiled until now in the engine's cache, if it has one and compiles functions as they are called; what
     /// has all its code is left there by [`Module::new`].
     ///
-    /// It happens by itself when the last handle of the module and the last store with an instance of it are dropped. A process
-    /// that ends without that, or may be ended, calls it. Nothing is written that is there already, or hardly more.
+    /// It happens by itself when the last handle of the module and the last store with an instance of it are dropped, or a little
+    /// later if something of it is being compiled in the background. A process that ends without that, or may be ended, calls it. Nothing is written that is there already, or hardly more.
     ///
     /// ```
     /// # use waft::*;

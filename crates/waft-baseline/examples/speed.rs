@@ -28,6 +28,7 @@ fn main() {
                 tunables: &tunables,
                 linkage: Linkage::Direct,
                 settled: &|_| false,
+                likely_target: &|_| None,
                 entry: Entry::Start,
                 counts: false,
                 func,

@@ -115,6 +115,7 @@ impl Compiler<'_> {
     pub(crate) fn call_indirect(&mut self, ty: u32, table: u32, kind: CallKind) {
         let ty = TypeIndex::from_u32(ty);
         let reference = self.load_callee(table, ty);
+        self.count_target(reference);
         self.call_with(ty, Callee::Reference(reference, TrapCode::IndirectCallToNull), kind);
     }
 
@@ -122,6 +123,7 @@ impl Compiler<'_> {
     pub(crate) fn call_ref(&mut self, ty: u32, kind: CallKind) {
         let operand = self.pop();
         let reference = self.gpr(&operand);
+        self.count_target(reference);
         self.call_with(TypeIndex::from_u32(ty), Callee::Reference(reference, TrapCode::NullReference), kind);
     }
 

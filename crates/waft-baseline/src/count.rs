@@ -12,10 +12,10 @@ use crate::compiler::Compiler;
 use crate::control::Kind;
 use crate::value::Ty;
 use crate::x64::{
-    ARG_GPRS, Cond, Gpr, Label, Mem, R8, R11, RAX, RBP, RCX, RDI, RDX, RSI, Rm, UNSAVED_GPRS, Width, XMM0,
-    Xmm,
+    ARG_GPRS, Alu, Cond, Gpr, Label, Mem, R8, R11, RAX, RBP, RCX, RDI, RDX, RSI, Rm, UNSAVED_GPRS, Width,
+    XMM0, Xmm,
 };
-use waft_core::budget::{NO_LOOP, func_budget, turn_cost};
+use waft_core::budget::{NO_LOOP, call_site, func_budget, turn_cost};
 use waft_core::convention::Results;
 use waft_core::layout::VmLayout;
 use waft_core::libcall::Libcall;
@@ -67,6 +67,26 @@ impl Compiler<'_> {
         }
         let Count { wasm, cost_at, .. } = self.counts[count as usize];
         self.asm.patch32(cost_at, turn_cost(self.at - wasm, self.request.body().len()) as i32);
+    }
+
+    /// Notes which function is called through a reference, which may be null.
+    pub(crate) fn count_target(&mut self, reference: Gpr) {
+        if !self.request.counts {
+            return;
+        }
+        let sites = self.alloc_gpr();
+        self.load_context(sites);
+        self.asm.mov(Width::W64, R11, reference);
+        self.asm.alu(Alu::Sub, Width::W64, R11, Rm::Reg(sites));
+        self.asm.load(Width::W64, sites, Mem::at(sites, VmLayout::BUDGETS as i32));
+        let site = Mem::at(sites, call_site::offset(self.at));
+        let mut same = Label::NEW;
+        self.asm.alu(Alu::Cmp, Width::W32, R11, Rm::Mem(site.plus(call_site::TARGET as i32)));
+        self.asm.jcc(Cond::E, &mut same);
+        self.asm.store(Width::W32, site.plus(call_site::TARGET as i32), R11);
+        self.asm.alu_imm(Alu::Add, Width::W32, Rm::Mem(site.plus(call_site::CHANGES as i32)), 1);
+        self.asm.bind(&mut same);
+        self.free_gpr(sites);
     }
 
     fn count(&mut self, budget: u32, loop_at: u32, param: Option<Ty>) {

@@ -21,6 +21,7 @@ fn compile_with(tier: &Baseline, wasm: &[u8], linkage: Linkage) -> CompiledFunc 
         tunables: &tunables,
         linkage,
         settled: &|_| false,
+        likely_target: &|_| None,
         entry: Entry::Start,
         counts: false,
         func,

@@ -65,6 +65,7 @@ fn list_module(source: &Path) -> String {
             tunables: &tunables,
             linkage: Linkage::Direct,
             settled: &|_| false,
+            likely_target: &|_| None,
             entry: Entry::Start,
             counts,
             func,

@@ -24,6 +24,28 @@ pub mod func_budget {
     pub const SIZE: u32 = 8;
 }
 
+/// What calls through references found: the last function that each place called, and how often that was another one than the
+/// time before. A table of so many places stands right below the budgets.
+pub mod call_site {
+    /// How many there are. Places of calls share them by chance, which costs a wrong guess.
+    pub const COUNT: u32 = 1 << 13;
+    /// `u32`: from the caller's context to the reference that was called; of another instance's function it means nothing.
+    pub const TARGET: u32 = 0;
+    /// `u32`: how often that changed.
+    pub const CHANGES: u32 = 4;
+    /// Bytes of the structure.
+    pub const SIZE: u32 = 8;
+    /// Which one belongs to the operator so many bytes into the module. Source of the factor: Knuth, "The art of computer
+    /// programming", volume 3, 6.4, multiplicative hashing.
+    pub const fn of(wasm: u32) -> u32 {
+        wasm.wrapping_mul(0x9e37_79b1) >> (32 - COUNT.ilog2())
+    }
+    /// From the budgets to the one of the operator.
+    pub const fn offset(wasm: u32) -> i32 {
+        (of(wasm) as i32 - COUNT as i32) * SIZE as i32
+    }
+}
+
 /// Stands for the place of a loop where the function's start is meant.
 pub const NO_LOOP: u32 = u32::MAX;
 

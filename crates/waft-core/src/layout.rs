@@ -204,6 +204,12 @@ impl VmLayout {
     pub fn tag(&self, tag: TagIndex) -> u32 {
         self.tags + tag.as_u32() * TAG_BYTES
     }
+    /// Which `VmFuncRef` stands at an offset, if one does.
+    pub fn func_ref_at(&self, offset: u32) -> Option<FuncRefIndex> {
+        let distance = offset.checked_sub(self.func_refs)?;
+        let is_one = distance.is_multiple_of(func_ref::SIZE) && offset < self.tags;
+        is_one.then(|| FuncRefIndex::new((distance / func_ref::SIZE) as usize))
+    }
     /// The `VmFuncRef` of a function that has one.
     pub fn func_ref(&self, func: FuncRefIndex) -> u32 {
         self.func_refs + func.index() as u32 * func_ref::SIZE

@@ -75,6 +75,8 @@ pub struct CompileRequest<'a> {
     /// Which of its neighbours, called through slots otherwise, have the code that they will keep: they may be called
     /// directly.
     pub settled: &'a dyn Fn(DefinedFuncIndex) -> bool,
+    /// Which function the call through a reference is likely to call that stands so many bytes into the module.
+    pub likely_target: &'a dyn Fn(u32) -> Option<DefinedFuncIndex>,
     /// Where its code is to be entered.
     pub entry: Entry,
     /// Whether it charges its budget: see [`crate::budget`].

@@ -4,6 +4,7 @@ use crate::context::Region;
 use crate::signature::clif_type;
 use crate::translator::{FuncTranslator, TranslateResult};
 use crate::trap::clif_trap;
+use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I32, I64};
 use cranelift_codegen::ir::{Block, FuncRef, Inst, InstBuilder, SigRef, StackSlotData, StackSlotKind, Value};
 use waft_core::convention::{AREA_SLOT_BYTES, Results};
@@ -79,17 +80,76 @@ impl FuncTranslator<'_, '_> {
     }
 
     /// `call_indirect` and `return_call_indirect`.
-    pub(crate) fn call_indirect(&mut self, ty: u32, table: u32, kind: CallKind) {
+    pub(crate) fn call_indirect(&mut self, ty: u32, table: u32, kind: CallKind) -> TranslateResult {
         let (ty, table) = (TypeIndex::from_u32(ty), TableIndex::from_u32(table));
         let reference = self.load_element(table);
-        self.check_indirect(table, reference, ty);
-        self.call_reference(ty, reference, TrapCode::IndirectCallToNull, kind);
+        let call = |this: &mut Self| {
+            this.check_indirect(table, reference, ty);
+            this.call_reference(ty, reference, TrapCode::IndirectCallToNull, kind);
+        };
+        self.call_likely(ty, reference, kind, call)
     }
 
     /// `call_ref` and `return_call_ref`.
-    pub(crate) fn call_ref(&mut self, ty: u32, kind: CallKind) {
+    pub(crate) fn call_ref(&mut self, ty: u32, kind: CallKind) -> TranslateResult {
         let reference = self.pop();
-        self.call_reference(TypeIndex::from_u32(ty), reference, TrapCode::NullReference, kind);
+        let ty = TypeIndex::from_u32(ty);
+        let call = |this: &mut Self| this.call_reference(ty, reference, TrapCode::NullReference, kind);
+        self.call_likely(ty, reference, kind, call)
+    }
+
+    /// Calls the function of type `ty` that `reference` refers to, with `call` unless it is the one that is likely: that one is
+    /// called as a neighbour, or translated in place. A comparison with its reference is enough to know it.
+    fn call_likely(
+        &mut self,
+        ty: TypeIndex,
+        reference: Value,
+        kind: CallKind,
+        call: impl FnOnce(&mut Self),
+    ) -> TranslateResult {
+        let likely = (self.request.likely_target)(self.body.place());
+        let likely = likely.map(|defined| self.shape.func(defined)).filter(|func| {
+            let of_type = self.shape.concrete_type(self.shape.funcs[*func].ty);
+            kind == CallKind::Returning
+                && self
+                    .shape
+                    .is_subtype(HeapType::Concrete(of_type), HeapType::Concrete(self.shape.concrete_type(ty)))
+        });
+        let place = likely.and_then(|func| Some((func, self.shape.funcs[func].func_ref?)));
+        let Some((func, place)) = place else {
+            call(self);
+            return Ok(());
+        };
+        let offset = i64::from(self.layout.func_ref(place));
+        let likely = self.builder.ins().iadd_imm_u(self.vm.context, offset);
+        let is_likely = self.builder.ins().icmp(IntCC::Equal, reference, likely);
+        let sig = self.shape.sig(ty);
+        let count = sig.params().len();
+        self.canonicalise(count);
+        let args = self.peek_many(count).to_vec();
+        self.truncate(self.height() - count);
+        let (expected, other) = (self.builder.create_block(), self.builder.create_block());
+        self.builder.ins().brif(is_likely, expected, &[], other, &[]);
+        self.builder.seal_block(expected);
+        self.builder.seal_block(other);
+        let cold = self.cold;
+        self.push_callee_frame(sig);
+        self.switch_to(other, cold);
+        self.push_all(&args);
+        call(self);
+        self.jump_to_end();
+        self.truncate(self.height() - sig.results().len());
+        self.switch_to(expected, cold);
+        self.push_all(&args);
+        let callers = self.callers.len();
+        self.call(func.as_u32(), CallKind::Returning)?;
+        if self.callers.len() > callers {
+            // The callee is translated from here on; the two ways meet where it ends.
+            self.body.meets = true;
+        } else {
+            self.end();
+        }
+        Ok(())
     }
 
     /// Calls the `VmFuncRef` at `reference`, which is one of type `ty` or null. Loading from null faults, so null needs

@@ -199,8 +199,17 @@ impl<'a> FuncTranslator<'a, '_> {
         self.push_callee_frame(sig);
         let operators = body.get_operators_reader().map_err(unreadable)?;
         let start = self.request.bodies[func].start;
-        let body =
-            Body { func, operators, start, at: 0, location: first, call, locals: Some(locals), outer_frames };
+        let body = Body {
+            func,
+            operators,
+            start,
+            at: 0,
+            location: first,
+            call,
+            locals: Some(locals),
+            outer_frames,
+            meets: false,
+        };
         let caller = std::mem::replace(&mut self.body, body);
         self.callers.push(caller);
         Ok(true)
@@ -211,6 +220,9 @@ impl<'a> FuncTranslator<'a, '_> {
         let callee = std::mem::replace(&mut self.body, caller);
         if self.reachable {
             self.keep_bodies_apart();
+        }
+        if callee.meets {
+            self.end();
         }
         for local in callee.locals.into_iter().flatten() {
             self.inlined.variables.entry(local.kind).or_default().push(local.variable);

@@ -29,14 +29,14 @@ impl FuncTranslator<'_, '_> {
             Op::Return => self.return_(),
             Op::Call { function_index } => self.call(function_index, CallKind::Returning)?,
             Op::CallIndirect { type_index, table_index } => {
-                self.call_indirect(type_index, table_index, CallKind::Returning);
+                self.call_indirect(type_index, table_index, CallKind::Returning)?;
             }
             Op::ReturnCall { function_index } => self.call(function_index, CallKind::Tail)?,
             Op::ReturnCallIndirect { type_index, table_index } => {
-                self.call_indirect(type_index, table_index, CallKind::Tail);
+                self.call_indirect(type_index, table_index, CallKind::Tail)?;
             }
-            Op::CallRef { type_index } => self.call_ref(type_index, CallKind::Returning),
-            Op::ReturnCallRef { type_index } => self.call_ref(type_index, CallKind::Tail),
+            Op::CallRef { type_index } => self.call_ref(type_index, CallKind::Returning)?,
+            Op::ReturnCallRef { type_index } => self.call_ref(type_index, CallKind::Tail)?,
             Op::BrOnNull { relative_depth } => self.br_on_null(relative_depth),
             Op::BrOnNonNull { relative_depth } => self.br_on_non_null(relative_depth),
             // Exceptions.

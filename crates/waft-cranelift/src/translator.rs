@@ -113,6 +113,8 @@ pub(crate) struct Body<'a> {
     pub(crate) locals: Option<Vec<InlinedLocal>>,
     /// How many blocks lie outside of the body.
     pub(crate) outer_frames: usize,
+    /// Whether another way to make the call ends where it does: the innermost block around the body is where they meet.
+    pub(crate) meets: bool,
 }
 
 impl<'a> Body<'a> {
@@ -128,6 +130,7 @@ impl<'a> Body<'a> {
             call: None,
             locals: None,
             outer_frames: 0,
+            meets: false,
         })
     }
 

@@ -7,7 +7,7 @@ use crate::code::{CompiledCode, ModuleCode};
 use crate::compile;
 use crate::engine::Engine;
 use crate::lazy::KeptCode;
-use crate::tier_up::{FuncBudget, TierUp};
+use crate::tier_up::TierUp;
 use crate::type_registry::ModuleTypes;
 use crate::types::{ExportType, ExternType, ImportType};
 use crate::vm::thunk;
@@ -18,7 +18,7 @@ use std::fs::File;
 use std::io::{Read, Seek};
 use std::ops::Range;
 use std::path::Path;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 use std::sync::{Arc, OnceLock};
 use waft_core::index::{
     DataIndex, DefinedFuncIndex, GlobalIndex, IndexVec, TableIndex, TypeIndex, TypedIndex,
@@ -235,9 +235,9 @@ impl ModuleInner {
             },
         }
     }
-    /// The budgets of its functions; none if no code counts.
-    pub(crate) fn budgets(&self) -> &[FuncBudget] {
-        self.code.lazy().and_then(|code| code.tier_up()).map_or(&[], TierUp::budgets)
+    /// The budgets of its functions; null if no code counts.
+    pub(crate) fn budgets(&self) -> *const AtomicI32 {
+        self.code.lazy().and_then(|code| code.tier_up()).map_or(std::ptr::null(), TierUp::budgets)
     }
     /// Refuses a module that was only decoded.
     pub(crate) fn check_compiled(&self) -> Result<()> {

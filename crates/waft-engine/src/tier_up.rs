@@ -27,7 +27,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
-use waft_core::budget::{WHOLE_BODY_COST, func_budget};
+use waft_core::budget::{WHOLE_BODY_COST, call_site, func_budget};
 use waft_core::index::{DefinedFuncIndex, TypedIndex};
 use waft_core::tier::Entry;
 
@@ -42,26 +42,49 @@ const CALLS: i32 = 1_500;
 const LOOPS: i32 = 1_000 * WHOLE_BODY_COST.cast_signed();
 /// The share of a budget of loops after which a function asks again.
 const AGAIN: i32 = 2;
+/// Where calls found another function than the time before more often than this, there is none that is likely.
+const CHANGES_MAX: u32 = 8;
 /// A function that was called more often than this share of its budget will be called again.
 const OFTEN: i32 = CALLS / 16;
 
-/// What is left of the budget of one function, as machine code sees it. Threads that run the function at once may miss each
-/// other's charges, which matters to nobody.
-#[repr(C)]
-pub(crate) struct FuncBudget {
-    calls: AtomicI32,
-    loops: AtomicI32,
+/// What machine code counts, in the form that `waft_core::budget` gives it. Threads that run one function at once may miss each
+/// other's changes, which matters to nobody.
+struct Counters {
+    /// The places of calls, then the budgets, two words each.
+    words: Box<[AtomicI32]>,
 }
 
-const _: () = {
-    assert!(std::mem::offset_of!(FuncBudget, calls) == func_budget::CALLS as usize);
-    assert!(std::mem::offset_of!(FuncBudget, loops) == func_budget::LOOPS as usize);
-    assert!(size_of::<FuncBudget>() == func_budget::SIZE as usize);
-};
+impl Counters {
+    const BUDGETS_AT: usize = (call_site::COUNT * call_site::SIZE / 4) as usize;
+
+    fn new(budgets: impl Iterator<Item = (i32, i32)>) -> Self {
+        let words = std::iter::repeat_n(0, Self::BUDGETS_AT);
+        let words = words.chain(budgets.flat_map(|(calls, loops)| [calls, loops])).map(AtomicI32::new);
+        Self { words: words.collect() }
+    }
+
+    fn calls(&self, func: DefinedFuncIndex) -> &AtomicI32 {
+        const { assert!(func_budget::CALLS == 0 && func_budget::SIZE == 8) };
+        &self.words[Self::BUDGETS_AT + 2 * func.index()]
+    }
+
+    fn loops(&self, func: DefinedFuncIndex) -> &AtomicI32 {
+        const { assert!(func_budget::LOOPS == 4) };
+        &self.words[Self::BUDGETS_AT + 2 * func.index() + 1]
+    }
+
+    /// What was called at a place, and how often that changed.
+    fn site(&self, wasm: u32) -> (u32, u32) {
+        const { assert!(call_site::TARGET == 0 && call_site::CHANGES == 4 && call_site::SIZE == 8) };
+        let at = 2 * call_site::of(wasm) as usize;
+        let [target, changes] = [0, 1].map(|word| self.words[at + word].load(Ordering::Relaxed));
+        (target.cast_unsigned(), changes.cast_unsigned())
+    }
+}
 
 /// What a module knows about better code for its functions.
 pub(crate) struct TierUp {
-    budgets: Box<[FuncBudget]>,
+    counters: Counters,
     promotions: Mutex<HashMap<(DefinedFuncIndex, Entry), Promotion>>,
     is_settled: Box<[AtomicBool]>,
     /// The settled functions, in the order in which they were.
@@ -87,12 +110,9 @@ impl TierUp {
         state: impl Fn(DefinedFuncIndex) -> FuncState,
     ) -> Self {
         let funcs = || (0..funcs).map(DefinedFuncIndex::new);
-        let budget = |func| {
-            let (calls, loops) = if state(func) == FuncState::Hot { (0, 0) } else { optimizer.budget() };
-            FuncBudget { calls: AtomicI32::new(calls), loops: AtomicI32::new(loops) }
-        };
+        let budget = |func| if state(func) == FuncState::Hot { (0, 0) } else { optimizer.budget() };
         Self {
-            budgets: funcs().map(budget).collect(),
+            counters: Counters::new(funcs().map(budget)),
             promotions: Mutex::default(),
             is_settled: funcs().map(|func| AtomicBool::new(state(func) == FuncState::Settled)).collect(),
             settled: AppendList::default(),
@@ -100,9 +120,10 @@ impl TierUp {
         }
     }
 
-    /// What is left of the budgets of all functions.
-    pub(crate) fn budgets(&self) -> &[FuncBudget] {
-        &self.budgets
+    /// Where machine code finds the budgets of all functions.
+    pub(crate) fn budgets(&self) -> *const AtomicI32 {
+        // What stands below them is reached from there, so it is a pointer to all of it.
+        self.counters.words.as_ptr().wrapping_add(Counters::BUDGETS_AT)
     }
 
     /// Whether a function has the code that it will keep (T1).
@@ -160,15 +181,19 @@ impl ModuleInner {
         loop_at: Option<u32>,
     ) -> Option<*const u8> {
         let (lazy, tier_up, optimizer) = self.tier_up()?;
-        let left = &tier_up.budgets[func.index()];
+        let counters = &tier_up.counters;
         let (calls, loops) = optimizer.budget();
         let Some(loop_at) = loop_at else {
             // Code that still counts asks once more when it has called itself for the whole day.
-            left.calls.store(if optimizer.is_stress() { calls } else { i32::MAX }, Ordering::Relaxed);
+            counters
+                .calls(func)
+                .store(if optimizer.is_stress() { calls } else { i32::MAX }, Ordering::Relaxed);
             self.promote(lazy, tier_up, optimizer, (func, Entry::Start), CompileReason::Calls);
             return None;
         };
-        left.loops.store(if optimizer.is_stress() { loops } else { loops / AGAIN }, Ordering::Relaxed);
+        counters
+            .loops(func)
+            .store(if optimizer.is_stress() { loops } else { loops / AGAIN }, Ordering::Relaxed);
         let at_loop = (func, Entry::Loop(loop_at));
         let known = match tier_up.promotions().get(&at_loop) {
             Some(Promotion::Ready(code)) => return Some(code.load(Ordering::Relaxed)),
@@ -176,7 +201,7 @@ impl ModuleInner {
             None => false,
         };
         // A function that was entered at one of its loops before is one that is called again.
-        let called_often = calls.saturating_sub(left.calls.load(Ordering::Relaxed)) > OFTEN
+        let called_often = calls.saturating_sub(counters.calls(func).load(Ordering::Relaxed)) > OFTEN
             || tier_up.promotions().contains_key(&(func, Entry::Start));
         if called_often && !tier_up.is_settled(func) {
             self.promote(lazy, tier_up, optimizer, (func, Entry::Start), CompileReason::Loops);
@@ -262,6 +287,16 @@ impl ModuleInner {
             // The next call, perhaps that of another process, starts with good code then.
             self.promote(lazy, tier_up, optimizer, (job.func, Entry::Start), job.reason);
         }
+    }
+
+    /// The function that is nearly always called through a reference at a place in the module, if there is one and it is the
+    /// caller's neighbour.
+    pub(crate) fn likely_target(&self, wasm: u32) -> Option<DefinedFuncIndex> {
+        let (target, changes) = self.code().lazy()?.tier_up()?.counters.site(wasm);
+        if changes == 0 || changes > CHANGES_MAX {
+            return None;
+        }
+        self.shape().func_of_reference(self.layout().func_ref_at(target)?)
     }
 
     /// Notes that a job came to nothing.

@@ -268,6 +268,71 @@ fn what_is_called_often_gets_better_code_and_so_do_references_to_it() {
     assert_eq!(f.call(&mut store, ()).unwrap(), 7);
 }
 
+/// A function that calls what a table or a global refers to, of one kind each.
+const GUESSES: &str = r#"(module
+    (type $t (func (param i64) (result i64))) (type $other (func (result i64)))
+    (import "" "imported" (func $imported (type $t)))
+    (table $table 1 funcref) (global $ref (mut (ref null $t)) (ref.null $t))
+    (func $small (type $t) (i64.add (local.get 0) (i64.const 1)))
+    (func $traps (type $t) (i64.div_s (i64.const 1) (i64.const 0)))
+    (func $loops (type $t) (local i64)
+        (loop (local.set 1 (i64.add (local.get 1) (i64.const 2)))
+            (br_if 0 (i64.lt_u (local.get 1) (local.get 0))))
+        (local.get 1))
+    (func $odd (type $other) (i64.const 9))
+    (elem declare func $small $traps $loops $imported $odd)
+    (func $by_table (export "table") (param i64) (result i64) (call_indirect $table (type $t) (local.get 0) (i32.const 0)))
+    (func $by_ref (export "ref") (param i64) (result i64) (call_ref $t (local.get 0) (global.get $ref)))
+    (func (export "set") (param i32)
+        (block $null (block $odd (block $imported (block $loops (block $traps (block $small
+            (br_table $small $traps $loops $imported $odd $null (local.get 0)))
+            (table.set $table (i32.const 0) (ref.func $small)) (global.set $ref (ref.func $small)) (return))
+            (table.set $table (i32.const 0) (ref.func $traps)) (global.set $ref (ref.func $traps)) (return))
+            (table.set $table (i32.const 0) (ref.func $loops)) (global.set $ref (ref.func $loops)) (return))
+            (table.set $table (i32.const 0) (ref.func $imported)) (global.set $ref (ref.func $imported)) (return))
+            (table.set $table (i32.const 0) (ref.func $odd)) (global.set $ref (ref.null $t)) (return))
+        (table.set $table (i32.const 0) (ref.null func)) (global.set $ref (ref.null $t))))"#;
+
+#[test]
+fn what_is_likely_to_be_called_may_be_something_else() {
+    /// What calls with 10 give, by the table and by the reference, after each of the functions was set.
+    const WANTED: [[Result<i64, Trap>; 2]; 6] = [
+        [Ok(11), Ok(11)],
+        [Err(Trap::IntegerDivisionByZero), Err(Trap::IntegerDivisionByZero)],
+        [Ok(10), Ok(10)],
+        [Ok(1000), Ok(1000)],
+        [Err(Trap::BadSignature), Err(Trap::NullReference)],
+        [Err(Trap::IndirectCallToNull), Err(Trap::NullReference)],
+    ];
+    for seed in 0..6 {
+        for likely in 0..4 {
+            let engine = switching(seed);
+            let module = Module::new(&engine, GUESSES).unwrap();
+            let mut store = Store::new(&engine, ());
+            let imported = Func::wrap(&mut store, |n: i64| n * 100);
+            let instance = Instance::new(&mut store, &module, &[imported.into()]).unwrap();
+            let set = instance.get_typed_func::<u32, ()>(&mut store, "set").unwrap();
+            let calls =
+                ["table", "ref"].map(|name| instance.get_typed_func::<i64, i64>(&mut store, name).unwrap());
+            let check = |store: &mut Store<()>, which: usize| {
+                set.call(&mut *store, which as u32).unwrap();
+                for (call, wanted) in calls.iter().zip(&WANTED[which]) {
+                    let found = call.call(&mut *store, 10);
+                    if let Err(error) = &found
+                        && which == 1
+                    {
+                        assert_eq!(names(error)[0], "traps");
+                    }
+                    let found = found.map_err(|error| trap(&error));
+                    assert_eq!(found, *wanted, "seed {seed}, function {which} where {likely} is likely");
+                }
+            };
+            (0..20).for_each(|_| check(&mut store, likely));
+            (0..6).chain([likely]).for_each(|which| check(&mut store, which));
+        }
+    }
+}
+
 #[test]
 fn threads_that_use_one_module_see_whole_code() {
     let engine = auto();

@@ -189,6 +189,13 @@ impl Shape {
             || self.globals.values().any(|ty| ty.content.is_gc_ref())
             || self.tables.values().any(|ty| !ty.element.is_func())
     }
+
+    /// The function whose reference is the one with this number, if the module defines it. It looks at all functions.
+    pub fn func_of_reference(&self, reference: FuncRefIndex) -> Option<DefinedFuncIndex> {
+        let (func, _) = self.funcs.iter().find(|(_, func)| func.func_ref == Some(reference))?;
+        self.defined_func(func)
+    }
+
     /// Its place among the defined functions, unless it is imported.
     pub fn defined_func(&self, func: FuncIndex) -> Option<DefinedFuncIndex> {
         func.index().checked_sub(self.imported_funcs).map(DefinedFuncIndex::new)

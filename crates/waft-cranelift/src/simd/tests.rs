@@ -112,6 +112,7 @@ fn with_tuned_request<T>(
         tunables,
         linkage: Linkage::Direct,
         settled: &|_| false,
+        likely_target: &|_| None,
         entry: Entry::Start,
         counts: false,
         func: DefinedFuncIndex::from_u32(0),

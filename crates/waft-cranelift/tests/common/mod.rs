@@ -21,6 +21,7 @@ pub(crate) fn for_each_func<T>(
             tunables: &tunables,
             linkage,
             settled: &|_| false,
+            likely_target: &|_| None,
             entry: Entry::Start,
             counts: false,
             func,

@@ -13,11 +13,10 @@
 
 use super::activation::VmStoreContext;
 use super::store::StoreId;
-use crate::tier_up::FuncBudget;
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::mem::offset_of;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 use waft_core::layout::{self, VmLayout};
 
 /// The fixed head of an instance's context; the arrays of the layout follow.
@@ -30,7 +29,7 @@ pub(crate) struct VmContext {
     pub(super) type_table: *const u8,
     pub(super) heap: *mut u8,
     pub(super) instance: *mut super::instance::InstanceRecord,
-    pub(super) budgets: *const FuncBudget,
+    pub(super) budgets: *const AtomicI32,
 }
 
 /// A linear memory as code sees it.

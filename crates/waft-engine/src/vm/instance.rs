@@ -206,7 +206,7 @@ impl InstanceRecord {
             type_table: self.module.engine().types().table().base(),
             heap,
             instance: ptr.as_ptr(),
-            budgets: self.module.budgets().as_ptr(),
+            budgets: self.module.budgets(),
         };
         // SAFETY: the allocation starts with a `VmContext` (C1).
         unsafe { self.context.as_ptr().write(head) };

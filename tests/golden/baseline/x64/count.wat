@@ -1,5 +1,10 @@
 ;; Functions that charge their budgets: at a call, at a turn of a loop, and the way out of line to the engine and to other code.
 (module
+  (type $t (func (param i32) (result i32)))
+  (table 1 funcref)
+
+  (func $reference (param i32 (ref null $t)) (result i32) (call_ref $t (local.get 0) (local.get 1)))
+
   (func $leaf (param i32) (result i32) (i32.add (local.get 0) (i32.const 1)))
 
   (func $loop (param i32) (result i64) (local i64 f64)

@@ -32,6 +32,10 @@ pub struct Inlining {
     pub leaf_bytes_max: usize,
     /// The largest body that calls something, in bytes.
     pub caller_bytes_max: usize,
+    /// The largest body that is translated in the place of a call of its own, in bytes.
+    pub again_bytes_max: usize,
+    /// How often that may be done, one in another.
+    pub again_max: usize,
     /// How many calls in place may stand in each other.
     pub depth_max: usize,
     /// How many bytes of bodies any function may take in.
@@ -42,24 +46,41 @@ pub struct Inlining {
 
 impl Inlining {
     /// No calls.
-    pub const NONE: Self =
-        Self { leaf_bytes_max: 0, caller_bytes_max: 0, depth_max: 0, bytes_free: 0, bytes_per_byte: 0 };
+    pub const NONE: Self = Self {
+        leaf_bytes_max: 0,
+        caller_bytes_max: 0,
+        again_bytes_max: 0,
+        again_max: 0,
+        depth_max: 0,
+        bytes_free: 0,
+        bytes_per_byte: 0,
+    };
 
     /// Calls that take about as much code as what they do. Compilers that optimise leave few: the code of CPython, SQLite and
-    /// gofmt stays as large as it is, where 24 bytes would add 0.4 % to CPython's.
-    pub const SMALL: Self =
-        Self { leaf_bytes_max: 20, caller_bytes_max: 12, depth_max: 3, bytes_free: 40, bytes_per_byte: 1 };
+    /// gofmt stays as large as it is, where 24 bytes would add 0.4 % to CPython's. And recursion, which they leave: once is worth
+    /// half the time of `bench/workloads/control/recursion.wat`.
+    pub const SMALL: Self = Self {
+        leaf_bytes_max: 20,
+        caller_bytes_max: 12,
+        again_bytes_max: 64,
+        again_max: 1,
+        depth_max: 3,
+        bytes_free: 80,
+        bytes_per_byte: 1,
+    };
 
     /// What pays where there are structures and arrays: their languages have many small functions, and compilers leave these
     /// to the engine. It takes a fifth off the time of `bench/workloads/gc/richards.wat`; bodies of twice the size would take
     /// 4 % more.
     pub const OBJECTS: Self =
-        Self { leaf_bytes_max: 64, caller_bytes_max: 64, depth_max: 3, bytes_free: 80, bytes_per_byte: 2 };
+        Self { leaf_bytes_max: 64, caller_bytes_max: 64, bytes_per_byte: 2, ..Self::SMALL };
 
     /// All calls that there is a limit for, to find what is wrong with the mechanism.
     pub const ALL: Self = Self {
         leaf_bytes_max: 400,
         caller_bytes_max: 400,
+        again_bytes_max: 400,
+        again_max: 2,
         depth_max: 4,
         bytes_free: 2_000,
         bytes_per_byte: 4,
@@ -254,21 +275,26 @@ impl<'a> FuncTranslator<'a, '_> {
         let policy = &self.inlined.policy;
         let body = self.request.body_of(func);
         let bytes = body.len();
-        let bytes_max = policy.leaf_bytes_max.max(policy.caller_bytes_max).min(self.inlined.room);
+        let running = self.callers.iter().chain([&self.body]).filter(|body| body.func == func).count();
+        let (leaf_max, caller_max) = match running {
+            0 => (policy.leaf_bytes_max, policy.caller_bytes_max),
+            _ if running <= policy.again_max => (policy.again_bytes_max, policy.again_bytes_max),
+            _ => return None,
+        };
+        let bytes_max = leaf_max.max(caller_max).min(self.inlined.room);
         if bytes > bytes_max || self.callers.len() >= policy.depth_max || self.cold {
             return None;
         }
-        let is_running = |body: &Body<'_>| body.func == func;
         let fits = self.height() + bytes <= KEPT_OPERANDS
             && self.inlined.next_location.checked_add(bytes as u32).is_some_and(|end| end < u32::MAX);
-        if !fits || is_running(&self.body) || self.callers.iter().any(is_running) {
+        if !fits {
             return None;
         }
         let start = self.request.bodies[func].start;
         let body = FunctionBody::new(BinaryReader::new(body, start as u64));
         let params = self.shape.func_sig(index).params().len();
         let Summary { locals, calls } = summary(&body, params).ok().flatten()?;
-        if calls && bytes > policy.caller_bytes_max || !calls && bytes > policy.leaf_bytes_max {
+        if bytes > if calls { caller_max } else { leaf_max } {
             return None;
         }
         self.homes

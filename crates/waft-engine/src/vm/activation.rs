@@ -377,6 +377,12 @@ impl VmActivation {
         // A failure that was left says more than the site at which its code trapped.
         match self.failure.take() {
             Some(Failure::Panic(panic)) => GuestExit::Panic(panic),
+            Some(Failure::Exception(Throw::New | Throw::Again)) if code == TrapCode::Interrupt => {
+                // In the stub, before anybody looked for a handler: it is not known whether there is one.
+                self.store().exception.set(gc::NULL);
+                self.store().take_interrupt();
+                GuestExit::Trap { code, backtrace }
+            }
             Some(Failure::Exception(Throw::New | Throw::Again)) => GuestExit::Exception { backtrace },
             Some(Failure::Exception(Throw::Host(error))) => GuestExit::Error { error, backtrace },
             Some(Failure::Error(error)) => {

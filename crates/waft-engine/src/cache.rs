@@ -24,7 +24,6 @@ pub use config::CacheConfig;
 use crate::artifact::{ArtifactWriter, Source};
 use crate::code::ModuleCode;
 use crate::engine::Engine;
-use crate::lazy::Extent;
 use crate::module::{Module, ModuleInner};
 use crate::vm;
 use anyhow::{Context as _, Error, Result, bail, ensure};
@@ -96,10 +95,8 @@ pub struct CacheUsage {
 /// Of the limit, so much may be written between two looks through the directory; and so much is made room for. A look
 /// takes some microseconds a file.
 const SWEEP_FRACTION: u64 = 16;
-/// An entry is written anew when there is more code than it has, by the first fraction of it, or when more functions have the code
-/// that they will keep, by the second.
-const WORTH_KEEPING_BYTES: usize = 32;
-const WORTH_KEEPING_SETTLED: usize = 8;
+/// So fast an entry is written, at least. It is written anew only when compiling what is new took longer than writing all of it.
+const BYTES_PER_NANO: u64 = 1;
 
 impl std::fmt::Debug for Cache {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -235,7 +232,7 @@ impl Cache {
     /// Has a module that gets its code as it is called leave it when it goes.
     fn watch(&self, module: &Module) {
         if let ModuleCode::Lazy(code) = module.inner().code() {
-            *code.cached() = Some(code.extent());
+            *code.cached() = Some(code.spent());
         }
     }
 
@@ -244,14 +241,11 @@ impl Cache {
         let (Some(cache), ModuleCode::Lazy(code)) = (&module.engine().config().cache, module.code()) else {
             return;
         };
-        let (mut cached, now) = (code.cached(), code.extent());
-        // What is replaced each time by a little more costs more than it saves.
-        let is_worth_it = |before: &Extent| {
-            now.bytes > before.bytes + before.bytes / WORTH_KEEPING_BYTES
-                || now.settled > before.settled + before.settled / WORTH_KEEPING_SETTLED
-        };
-        if cached.as_ref().is_some_and(is_worth_it) {
-            *cached = Some(now);
+        let (mut cached, spent) = (code.cached(), code.spent());
+        // Roughly, and with room for more than one process that profits from it.
+        let nanos_to_write = (module.wasm().bytes().len() + code.len()) as u64 / BYTES_PER_NANO;
+        if cached.is_some_and(|before| spent - before > nanos_to_write) {
+            *cached = Some(spent);
             cache.leave_or_report(module);
         }
     }

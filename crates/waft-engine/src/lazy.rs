@@ -25,7 +25,7 @@ use crate::vm::{self, CodeChunk, thunk};
 use anyhow::{Context as _, Error, Result, ensure};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use waft_core::index::{DefinedFuncIndex, TypedIndex};
@@ -55,8 +55,10 @@ pub(crate) struct LazyCode {
     tier_up: Option<TierUp>,
     /// What an earlier process compiled.
     kept: Option<KeptCode>,
-    /// How much of it is in the cache by now; none if there is no cache for the module.
-    cached: Mutex<Option<Extent>>,
+    /// Nanoseconds that compiling it took in this process.
+    spent: AtomicU64,
+    /// How much of that is in the cache by now; none if there is no cache for the module.
+    cached: Mutex<Option<u64>>,
     /// Notified when a function is not being compiled any more.
     progressed: Condvar,
     funcs: AtomicUsize,
@@ -84,15 +86,6 @@ pub(crate) struct Made {
     pub(crate) begun: Instant,
     /// How long compiling took.
     pub(crate) took: Duration,
-}
-
-/// How much code there is of a module.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Extent {
-    /// Bytes of machine code.
-    pub(crate) bytes: usize,
-    /// Functions that have the code that they will keep.
-    pub(crate) settled: usize,
 }
 
 /// A piece of memory with the functions in it.
@@ -143,6 +136,7 @@ impl LazyCode {
             progress: Mutex::default(),
             tier_up,
             kept,
+            spent: AtomicU64::new(0),
             cached: Mutex::default(),
             progressed: Condvar::new(),
             funcs: AtomicUsize::new(funcs),
@@ -166,15 +160,13 @@ impl LazyCode {
         self.begun
     }
 
-    /// How much there is of it.
-    pub(crate) fn extent(&self) -> Extent {
-        let before = self.kept.as_ref().map_or(0, KeptCode::settled);
-        let settled = before + self.tier_up().map_or(0, TierUp::settled_count);
-        Extent { bytes: self.len(), settled }
+    /// Nanoseconds that compiling it took in this process.
+    pub(crate) fn spent(&self) -> u64 {
+        self.spent.load(Ordering::Relaxed)
     }
 
-    /// How much of the code is in the cache; none if there is no cache for it.
-    pub(crate) fn cached(&self) -> MutexGuard<'_, Option<Extent>> {
+    /// How much of what was spent is in the cache; none if there is no cache for it.
+    pub(crate) fn cached(&self) -> MutexGuard<'_, Option<u64>> {
         self.cached.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -255,6 +247,7 @@ impl LazyCode {
         ensure!(appended == Some(start), "somebody else fills this chunk of code");
         chunk.funcs.push(FuncCode::new(start, compiled, made));
         self.bytes.store(bytes, Ordering::Relaxed);
+        self.spent.fetch_add(made.took.as_nanos() as u64, Ordering::Relaxed);
         if made.reason == CompileReason::FirstCall {
             self.funcs.fetch_add(1, Ordering::Relaxed);
         }

@@ -442,7 +442,8 @@ impl Module {
     /// has all its code is left there by [`Module::new`].
     ///
     /// It happens by itself when the last handle of the module and the last store with an instance of it are dropped, or a little
-    /// later if something of it is being compiled in the background. A process that ends without that, or may be ended, calls it. Nothing is written that is there already, or hardly more.
+    /// later if something of it is being compiled in the background. A process that ends without that, or may be ended, calls it. Nothing is written that is there already, or
+    /// that is compiled sooner than written.
     ///
     /// ```
     /// # use waft::*;

@@ -318,12 +318,17 @@ fn backtraces_are_the_same() {
             let instance = instantiate(&mut store, &module);
             [(); 2].map(|()| format!("{:?}", run(&mut store, instance, "f").unwrap_err()))
         });
-        // Frames differ in size, so of endless recursion the ends are compared: those are all that is shown.
-        let plain = |text: &str| -> String {
-            text.lines()
-                .filter(|line| !line.contains("frames left out") && !line.contains("more times"))
-                .map(without_number)
-                .collect()
+        // Frames differ in size, and hold several functions: endless recursion may end in any of these.
+        let endless = body.ends_with("(func $g call $f)");
+        let plain = |text: &str| -> Vec<String> {
+            let shown = |line: &&str| !line.contains("frames left out") && !line.contains("more times");
+            let mut lines: Vec<_> = text.lines().filter(shown).map(without_number).collect();
+            if endless {
+                lines.remove(1);
+                lines.sort();
+                lines.dedup();
+            }
+            lines
         };
         let eager = eager.map(|text| plain(&text));
         for other in others {
@@ -514,7 +519,10 @@ fn a_cache_keeps_what_was_called_apart_from_whole_modules() {
     let mut config = CacheConfig::new();
     config.with_directory(&directory);
     let cache = Cache::new(config).unwrap();
-    let [eager, lazy, _] = engines(Config::new().cache(Some(cache.clone())).clone());
+    // A function that is a part of its caller is not compiled by itself.
+    let tier = waft_tiers::optimized_tier_inlining(waft_tiers::Inlining::NONE).unwrap();
+    let mut config = Config::new().tier(tier).cache(Some(cache.clone())).clone();
+    let [eager, lazy] = [false, true].map(|lazy| Engine::new(config.lazy_compilation(lazy)).unwrap());
     let compiled = |engine| Module::new(engine, chain(5)).unwrap().compiled_functions();
     assert_eq!((compiled(&lazy), compiled(&lazy), cache.usage().unwrap().entries), (0, 0, 0));
     assert_eq!((compiled(&eager), cache.usage().unwrap().entries), (5, 1));

@@ -2,9 +2,9 @@
 
 use crate::common::{Folder, Run};
 
-/// A function that is called in each turn of a loop, one that ends badly, and one with a name that is made to mislead.
+/// A function that is called in each turn of a loop, and has one itself so that it is no part of its caller, one that ends badly, and one with a name that is made to mislead.
 const APP: &str = r#"(module $app
-    (func $step (param i64) (result i64) (i64.add (i64.mul (local.get 0) (i64.const 3)) (i64.const 1)))
+    (func $step (param i64) (result i64) (loop) (i64.add (i64.mul (local.get 0) (i64.const 3)) (i64.const 1)))
     (func $main (export "main") (param i64) (result i64) (local $sum i64)
         (loop
             (local.set $sum (i64.xor (local.get $sum) (call $step (local.get 0))))

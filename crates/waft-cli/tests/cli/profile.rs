@@ -4,9 +4,9 @@ use crate::common::Folder;
 use std::fs;
 use std::process::Command;
 
-/// Its functions, called or not.
+/// Its functions, called or not. One with a loop is no part of its caller.
 const APP: &str =
-    r#"(module $app (func $main (export "_start") (call $helper)) (func $helper) (func $unused))"#;
+    r#"(module $app (func $main (export "_start") (call $helper)) (func $helper (loop)) (func $unused))"#;
 
 #[test]
 fn maps_name_what_was_compiled() {

@@ -81,11 +81,6 @@ impl KeptCode {
         self.code.entries().zip(states).map(|(at, state)| (state != FuncState::Missing).then_some(at))
     }
 
-    /// How many functions have the code that they will keep.
-    pub(super) fn settled(&self) -> usize {
-        self.states.bytes().iter().filter(|state| **state == FuncState::Settled as u8).count()
-    }
-
     /// How many functions have code, and how many bytes.
     pub(super) fn size(&self) -> (usize, usize) {
         let missing = FuncState::Missing as u8;

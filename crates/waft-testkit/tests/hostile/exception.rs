@@ -189,7 +189,7 @@ fn throwing_from_the_bottom_of_the_stack() {
             (call $down (i32.sub (local.get 0) (i32.const 1))) (global.set $n (i32.const 1)))
         (func (export "f") (local i32)
             (loop $again
-                (block $h (result i32) (try_table (catch $t $h) (call $down (i32.const 9000))) (unreachable))
+                (block $h (result i32) (try_table (catch $t $h) (call $down (i32.const 6000))) (unreachable))
                 drop
                 (br_if $again (i32.lt_u (local.tee 0 (i32.add (local.get 0) (i32.const 1))) (i32.const 1000))))))"#;
     soon(|| call_on(&engine(), module)).unwrap();

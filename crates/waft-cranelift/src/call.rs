@@ -155,11 +155,29 @@ impl FuncTranslator<'_, '_> {
     /// Calls the `VmFuncRef` at `reference`, which is one of type `ty` or null. Loading from null faults, so null needs
     /// no check of its own.
     fn call_reference(&mut self, ty: TypeIndex, reference: Value, if_null: TrapCode, kind: CallKind) {
-        self.note_caller();
         let flags = self.trusted(Region::Code).with_readonly().with_trap_code(Some(clif_trap(if_null)));
         let code = self.builder.ins().load(I64, flags, reference, func_ref::CODE as i32);
         let context = self.builder.ins().load(I64, flags, reference, func_ref::CONTEXT as i32);
+        let context = self.own_context_or(context);
         self.call_pointer(ty, &Callee { code, context }, kind);
+    }
+
+    /// The context of a callee, which is the caller's own or else one of another instance. Most are the own one: that is a
+    /// branch, so that the processor need not wait until it knows the callee before it begins what the callee does.
+    fn own_context_or(&mut self, context: Value) -> Value {
+        let own = self.vm.context;
+        let is_own = self.builder.ins().icmp(IntCC::Equal, context, own);
+        let (other, done) = (self.builder.create_block(), self.builder.create_block());
+        self.builder.set_cold_block(other);
+        let chosen = self.builder.append_block_param(done, I64);
+        self.builder.ins().brif(is_own, done, &[own.into()], other, &[]);
+        self.builder.seal_block(other);
+        self.builder.switch_to_block(other);
+        self.note_caller();
+        self.builder.ins().jump(done, &[context.into()]);
+        self.builder.seal_block(done);
+        self.switch_to(done, self.cold);
+        chosen
     }
 
     /// The check of `call_indirect`, which is none where the table holds nothing else.

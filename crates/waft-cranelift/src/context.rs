@@ -6,8 +6,9 @@ use crate::translator::FuncTranslator;
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::ir::types::{I32, I64};
 use cranelift_codegen::ir::{
-    AliasRegion, AliasRegionData, Block, Inst, InstBuilder, MemFlagsData, Type, Value,
+    AliasRegion, AliasRegionData, Block, Inst, InstBuilder, MemFlagsData, StackSlot, Type, Value,
 };
+use cranelift_frontend::FunctionBuilder;
 use std::borrow::Cow;
 use waft_core::layout::VmLayout;
 
@@ -32,11 +33,21 @@ pub(crate) enum Region {
     GcState,
     /// One of the first own globals.
     OwnGlobal(u32),
+    /// One of the first slots of the frame in which references wait for a call to return, or all others.
+    Spill(u32),
 }
 
 impl Region {
     /// How many own globals have a region each. Few: Cranelift keeps a record of all regions for every block.
     pub(crate) const OWN_GLOBALS: u32 = 8;
+
+    /// How many slots of references have a region each.
+    const SPILLS: u32 = 8;
+
+    /// The region of a slot of the frame in which a reference waits.
+    fn of_spill(slot: StackSlot) -> Self {
+        Self::Spill(slot.as_u32().min(Self::SPILLS))
+    }
 
     fn data(self) -> AliasRegionData {
         let (user_id, description) = match self {
@@ -49,6 +60,7 @@ impl Region {
             Self::GcHeap => (6, "GC heap"),
             Self::GcState => (7, "GC state"),
             Self::OwnGlobal(n) => (8 + n, "own global"),
+            Self::Spill(n) => (8 + Self::OWN_GLOBALS + n, "spill"),
         };
         AliasRegionData { user_id, description: Cow::Borrowed(description) }
     }
@@ -71,6 +83,14 @@ impl VmValues {
     pub(crate) fn new(entry: Block, context: Value, result_area: Option<Value>) -> Self {
         Self { context, result_area, entry, last_load: None, header: [None; 6], memory_base: None }
     }
+}
+
+/// Has the stores and loads that keep references in the frame during calls be of regions of their own. Without one, a store
+/// is taken to write anything.
+pub(crate) fn keep_spills_apart(builder: &mut FunctionBuilder<'_>) {
+    builder.make_stack_map_alias_region(Box::new(|regions, _, slot, _| {
+        Some(regions.insert(Region::of_spill(slot).data()))
+    }));
 }
 
 impl FuncTranslator<'_, '_> {

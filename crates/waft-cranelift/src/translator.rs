@@ -13,7 +13,7 @@
 //! Which operator does what: `operator.rs`. Each family of operators: the file of its noun.
 
 use crate::arrival::Arrival;
-use crate::context::VmValues;
+use crate::context::{VmValues, keep_spills_apart};
 use crate::control::Frame;
 use crate::exception::TryScope;
 use crate::home::{Homes, KEPT_OPERANDS};
@@ -162,6 +162,7 @@ impl<'a, 'b> FuncTranslator<'a, 'b> {
         let sig = shape.func_sig(shape.func(request.func));
         let bytes = request.body();
         let body = FunctionBody::new(BinaryReader::new(bytes, request.body_offset() as u64));
+        keep_spills_apart(&mut builder);
         let (entry, vm) = Self::entry_values(&mut builder, sig.results());
         let mut this = Self {
             builder,

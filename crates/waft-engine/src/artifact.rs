@@ -34,6 +34,7 @@ use crate::vm::CodeMemory;
 use anyhow::{Context as _, Result, bail, ensure};
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 use waft_core::module::decode_trusted;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -238,7 +239,7 @@ impl Artifact {
             ModuleCode::Whole(code)
         } else {
             let kept = KeptCode::new(code, states, relocs, funcs)?;
-            ModuleCode::Lazy(Arc::new(LazyCode::new(engine, &shape, Some(kept))?))
+            ModuleCode::Lazy(Arc::new(LazyCode::new(engine, &shape, Some(kept), Duration::ZERO)?))
         };
         ModuleInner::new(engine, shape, wasm_bytes(wasm), code)
     }

@@ -95,8 +95,12 @@ pub struct CacheUsage {
 /// Of the limit, so much may be written between two looks through the directory; and so much is made room for. A look
 /// takes some microseconds a file.
 const SWEEP_FRACTION: u64 = 16;
-/// So fast an entry is written, at least. It is written anew only when compiling what is new took longer than writing all of it.
+/// So fast an entry is written, at least. It is written only when what the next process finds took longer than writing it.
 const BYTES_PER_NANO: u64 = 1;
+/// A process that lived so many times as long as writing takes does not make anybody wait by it.
+const LONG_LIFE: u64 = 8;
+/// In a shorter one, what is new must have taken so many times as long as writing all of the entry once more.
+const SHORT_LIFE: u64 = 4;
 
 impl std::fmt::Debug for Cache {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -232,7 +236,7 @@ impl Cache {
     /// Has a module that gets its code as it is called leave it when it goes.
     fn watch(&self, module: &Module) {
         if let ModuleCode::Lazy(code) = module.inner().code() {
-            *code.cached() = Some(code.spent());
+            *code.cached() = Some(0);
         }
     }
 
@@ -242,9 +246,15 @@ impl Cache {
             return;
         };
         let (mut cached, spent) = (code.cached(), code.spent());
-        // Roughly, and with room for more than one process that profits from it.
-        let nanos_to_write = (module.wasm().bytes().len() + code.len()) as u64 / BYTES_PER_NANO;
-        if cached.is_some_and(|before| spent - before > nanos_to_write) {
+        let to_write = (module.wasm().bytes().len() + code.len()) as u64 / BYTES_PER_NANO;
+        let is_worth_it = |before: u64| {
+            let is_new = code.kept().is_none() && before == 0;
+            let lived = code.begun().elapsed().as_nanos() as u64;
+            // Who starts a program a second time waits for what it prints, and not for us.
+            let waits = if is_new || lived > LONG_LIFE * to_write { 1 } else { SHORT_LIFE };
+            spent - before > waits * to_write
+        };
+        if cached.is_some_and(is_worth_it) {
             *cached = Some(spent);
             cache.leave_or_report(module);
         }

@@ -10,6 +10,7 @@ use anyhow::{Error, Result};
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 use waft_core::index::{DefinedFuncIndex, IndexVec, TypedIndex};
 use waft_core::layout::VmLayout;
 use waft_core::module::{BodyToValidate, BodyValidator, Shape, decode};
@@ -17,9 +18,10 @@ use waft_core::tier::{CompileRequest, CompiledFunc, Entry, Linkage, Tier};
 
 /// Compiles a module, or makes it ready to be compiled as it is called.
 pub(crate) fn module(engine: &Engine, wasm: Section) -> Result<ModuleInner> {
+    let begun = Instant::now();
     let shape = validate(engine, wasm.bytes())?;
     let code = if engine.is_lazy() {
-        ModuleCode::Lazy(Arc::new(LazyCode::new(engine, &shape, None)?))
+        ModuleCode::Lazy(Arc::new(LazyCode::new(engine, &shape, None, begun.elapsed())?))
     } else {
         let layout = VmLayout::new(&shape);
         let bodies = &shape.bodies;

@@ -55,7 +55,7 @@ pub(crate) struct LazyCode {
     tier_up: Option<TierUp>,
     /// What an earlier process compiled.
     kept: Option<KeptCode>,
-    /// Nanoseconds that compiling it took in this process.
+    /// Nanoseconds that this process spent on what the next one will find: validating the module, compiling functions.
     spent: AtomicU64,
     /// How much of that is in the cache by now; none if there is no cache for the module.
     cached: Mutex<Option<u64>>,
@@ -116,12 +116,17 @@ impl Drop for Turn<'_> {
 }
 
 impl LazyCode {
-    /// The code of a module of this shape.
+    /// The code of a module of this shape, for which so much was spent before anything is compiled.
     ///
     /// # Errors
     ///
     /// If the system has no memory for thunks, or forbids code that is made at run time.
-    pub(crate) fn new(engine: &Engine, shape: &Shape, kept: Option<KeptCode>) -> Result<Self> {
+    pub(crate) fn new(
+        engine: &Engine,
+        shape: &Shape,
+        kept: Option<KeptCode>,
+        spent: Duration,
+    ) -> Result<Self> {
         thunk::provide(shape.defined_funcs()).context("cannot map code")?;
         let bodies: usize = shape.bodies.values().map(ExactSizeIterator::len).sum();
         let (least, most) = CHUNK_BYTES.into_inner();
@@ -136,7 +141,7 @@ impl LazyCode {
             progress: Mutex::default(),
             tier_up,
             kept,
-            spent: AtomicU64::new(0),
+            spent: AtomicU64::new(spent.as_nanos() as u64),
             cached: Mutex::default(),
             progressed: Condvar::new(),
             funcs: AtomicUsize::new(funcs),
@@ -160,7 +165,7 @@ impl LazyCode {
         self.begun
     }
 
-    /// Nanoseconds that compiling it took in this process.
+    /// Nanoseconds that this process spent on what the next one will find.
     pub(crate) fn spent(&self) -> u64 {
         self.spent.load(Ordering::Relaxed)
     }

@@ -524,9 +524,10 @@ fn a_cache_keeps_what_was_called_apart_from_whole_modules() {
     let mut config = Config::new().tier(tier).cache(Some(cache.clone())).clone();
     let [eager, lazy] = [false, true].map(|lazy| Engine::new(config.lazy_compilation(lazy)).unwrap());
     let compiled = |engine| Module::new(engine, chain(5)).unwrap().compiled_functions();
-    assert_eq!((compiled(&lazy), compiled(&lazy), cache.usage().unwrap().entries), (0, 0, 0));
-    assert_eq!((compiled(&eager), cache.usage().unwrap().entries), (5, 1));
-    assert_eq!((compiled(&lazy), cache.usage().unwrap().entries), (0, 1));
+    // Nobody has to validate it again, at least.
+    assert_eq!((compiled(&lazy), compiled(&lazy), cache.usage().unwrap().entries), (0, 0, 1));
+    assert_eq!((compiled(&eager), cache.usage().unwrap().entries), (5, 2));
+    assert_eq!((compiled(&lazy), cache.usage().unwrap().entries), (0, 2));
     for (before, after) in [(0, 3), (3, 5), (5, 5)] {
         let module = Module::new(&lazy, chain(5)).unwrap();
         assert_eq!(module.compiled_functions(), before);
@@ -537,6 +538,6 @@ fn a_cache_keeps_what_was_called_apart_from_whole_modules() {
         f.call(&mut store, ()).unwrap();
         assert_eq!(module.compiled_functions(), after);
     }
-    assert_eq!((cache.usage().unwrap().entries, cache.cache_hits()), (2, 2));
+    assert_eq!((cache.usage().unwrap().entries, cache.cache_hits()), (2, 5));
     std::fs::remove_dir_all(&directory).unwrap();
 }

@@ -82,7 +82,7 @@ impl Runtime {
             Kind::Eager => self.with(&["run", "--no-cache", "--tier", "optimized"], module),
             Kind::Wasmtime => self.with(&["run", "-C", "cache=n"], module),
             Kind::Wasmer => self.with(&["run", "--cranelift", "--disable-cache"], module),
-            Kind::Wasmi => self.with(&[], module),
+            Kind::Wasmi => self.with(&["run"], module),
             Kind::Node => {
                 let mut command = Command::new(&self.program);
                 command

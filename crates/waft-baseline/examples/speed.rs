@@ -5,7 +5,7 @@ use waft_baseline::Baseline;
 use waft_core::layout::VmLayout;
 use waft_core::module::decode;
 use waft_core::proposal::ProposalSet;
-use waft_core::tier::{CompileRequest, Entry, Linkage, Tier, Tunables};
+use waft_core::tier::{CompileRequest, Linkage, Tier, Tunables};
 
 fn main() {
     let mut args = std::env::args().skip(1);
@@ -22,19 +22,8 @@ fn main() {
         let (mut code, mut failed) = (0, 0);
         let start = cpu_seconds();
         for func in shape.bodies.keys() {
-            let compiled = tier.compile(&CompileRequest {
-                shape: &shape,
-                layout: &layout,
-                tunables: &tunables,
-                linkage: Linkage::Direct,
-                settled: &|_| false,
-                likely_target: &|_| None,
-                entry: Entry::Start,
-                counts: false,
-                func,
-                wasm: &wasm,
-                bodies: &shape.bodies,
-            });
+            let compiled =
+                tier.compile(&CompileRequest::new(&shape, &layout, &tunables, Linkage::Direct, func, &wasm));
             match compiled {
                 Ok(compiled) => code += compiled.code.len(),
                 Err(error) => {

@@ -6,7 +6,7 @@ use waft_core::index::DefinedFuncIndex;
 use waft_core::layout::VmLayout;
 use waft_core::module::decode;
 use waft_core::proposal::ProposalSet;
-use waft_core::tier::{CompileRequest, CompiledFunc, Entry, Linkage, Tier, Tunables};
+use waft_core::tier::{CompileRequest, CompiledFunc, Linkage, Tier, Tunables};
 
 /// What a hostile function may take: many times what it does, and a small part of what a square would.
 const TIME_MAX: Duration = Duration::from_secs(10);
@@ -15,19 +15,7 @@ fn compile_with(tier: &Baseline, wasm: &[u8], linkage: Linkage) -> CompiledFunc 
     let shape = decode(wasm, ProposalSet::on_by_default()).expect("the shape is valid").shape;
     let (layout, tunables) = (VmLayout::new(&shape), Tunables::default());
     let func = DefinedFuncIndex::from_u32(0);
-    let request = CompileRequest {
-        shape: &shape,
-        layout: &layout,
-        tunables: &tunables,
-        linkage,
-        settled: &|_| false,
-        likely_target: &|_| None,
-        entry: Entry::Start,
-        counts: false,
-        func,
-        wasm,
-        bodies: &shape.bodies,
-    };
+    let request = CompileRequest::new(&shape, &layout, &tunables, linkage, func, wasm);
     tier.compile(&request).expect("it compiles")
 }
 

@@ -12,7 +12,7 @@ use waft_baseline::Baseline;
 use waft_core::layout::VmLayout;
 use waft_core::module::{BodyValidator, Shape, decode};
 use waft_core::proposal::ProposalSet;
-use waft_core::tier::{CompileRequest, Entry, Linkage, Tier, Tunables};
+use waft_core::tier::{CompileRequest, Linkage, Tier, Tunables};
 
 #[test]
 fn listings_are_as_they_were() {
@@ -60,17 +60,8 @@ fn list_module(source: &Path) -> String {
     let mut listing = String::new();
     for func in shape.bodies.keys() {
         let request = CompileRequest {
-            shape: &shape,
-            layout: &layout,
-            tunables: &tunables,
-            linkage: Linkage::Direct,
-            settled: &|_| false,
-            likely_target: &|_| None,
-            entry: Entry::Start,
             counts,
-            func,
-            wasm: &module,
-            bodies: &shape.bodies,
+            ..CompileRequest::new(&shape, &layout, &tunables, Linkage::Direct, func, &module)
         };
         let compiled = tier.compile(&request).unwrap_or_else(|error| panic!("{error}"));
         listing.push_str(&format!("func {}:\n{}\n", shape.func(func).as_u32(), list(&compiled, extent)));

@@ -91,6 +91,31 @@ pub struct CompileRequest<'a> {
 }
 
 impl<'a> CompileRequest<'a> {
+    /// For a function that is entered at its start, of which nothing is counted or guessed, and whose neighbours may all get
+    /// other code; of a module that has its bodies where its shape says.
+    pub fn new(
+        shape: &'a Shape,
+        layout: &'a VmLayout,
+        tunables: &'a Tunables,
+        linkage: Linkage,
+        func: DefinedFuncIndex,
+        wasm: &'a [u8],
+    ) -> Self {
+        Self {
+            shape,
+            layout,
+            tunables,
+            linkage,
+            settled: &|_| false,
+            likely_target: &|_| None,
+            entry: Entry::Start,
+            counts: false,
+            func,
+            wasm,
+            bodies: &shape.bodies,
+        }
+    }
+
     /// The function's body: locals and operators.
     pub fn body(&self) -> &'a [u8] {
         self.body_of(self.func)

@@ -151,19 +151,9 @@ fn functions(
         |(), turn| {
             let at = order[turn];
             let func = DefinedFuncIndex::new(at);
-            let request = CompileRequest {
-                shape,
-                layout,
-                tunables: engine.tunables(),
-                linkage: Linkage::Direct,
-                settled: &|_| true,
-                likely_target: &|_| None,
-                entry: Entry::Start,
-                counts: false,
-                func,
-                wasm,
-                bodies: ranges,
-            };
+            let tunables = engine.tunables();
+            let request = CompileRequest::new(shape, layout, tunables, Linkage::Direct, func, wasm);
+            let request = CompileRequest { bodies: ranges, ..request };
             let compiled = compile(shape, engine.tier(), &request).map_err(Error::msg)?;
             *slots[at].lock().unwrap_or_else(PoisonError::into_inner) = compiled;
             Ok(())

@@ -6,7 +6,7 @@ use waft_core::index::DefinedFuncIndex;
 use waft_core::layout::VmLayout;
 use waft_core::module::{BodyValidator, decode};
 use waft_core::proposal::ProposalSet;
-use waft_core::tier::{CompileRequest, Entry, Linkage, Tier, Tunables};
+use waft_core::tier::{CompileRequest, Linkage, Tier, Tunables};
 
 const I32: u8 = 0x7f;
 const I64: u8 = 0x7e;
@@ -106,19 +106,8 @@ fn with_tuned_request<T>(
 ) -> T {
     let module = module(results, code);
     let shape = decode(&module, ProposalSet::on_by_default()).unwrap().shape;
-    work(&CompileRequest {
-        shape: &shape,
-        layout: &VmLayout::new(&shape),
-        tunables,
-        linkage: Linkage::Direct,
-        settled: &|_| false,
-        likely_target: &|_| None,
-        entry: Entry::Start,
-        counts: false,
-        func: DefinedFuncIndex::from_u32(0),
-        wasm: &module,
-        bodies: &shape.bodies,
-    })
+    let (layout, func) = (VmLayout::new(&shape), DefinedFuncIndex::from_u32(0));
+    work(&CompileRequest::new(&shape, &layout, tunables, Linkage::Direct, func, &module))
 }
 
 /// The operator with operands that come from `origin` where they are vectors.

@@ -3,7 +3,7 @@
 use waft_core::layout::VmLayout;
 use waft_core::module::{BodyValidator, Shape, decode};
 use waft_core::proposal::ProposalSet;
-use waft_core::tier::{CompileError, CompileRequest, Entry, Linkage, Tunables};
+use waft_core::tier::{CompileError, CompileRequest, Linkage, Tunables};
 
 /// Decodes and validates `module`, then hands `then` a request for each of its functions.
 pub(crate) fn for_each_func<T>(
@@ -15,19 +15,7 @@ pub(crate) fn for_each_func<T>(
     let layout = VmLayout::new(&shape);
     let tunables = Tunables::default();
     let compile = |func| {
-        let request = CompileRequest {
-            shape: &shape,
-            layout: &layout,
-            tunables: &tunables,
-            linkage,
-            settled: &|_| false,
-            likely_target: &|_| None,
-            entry: Entry::Start,
-            counts: false,
-            func,
-            wasm: module,
-            bodies: &shape.bodies,
-        };
+        let request = CompileRequest::new(&shape, &layout, &tunables, linkage, func, module);
         then(&request).unwrap_or_else(|error| panic!("{error}"))
     };
     shape.bodies.keys().map(compile).collect()

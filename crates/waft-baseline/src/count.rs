@@ -158,9 +158,13 @@ impl Compiler<'_> {
         self.load_context(RDI);
         self.asm.load(Width::W64, RAX, Mem::at(RDI, VmLayout::LIBCALLS as i32));
         self.asm.call_rm(Rm::Mem(Mem::at(RAX, Libcall::TierUp.table_offset() as i32)));
-        self.asm.test(Width::W64, RAX, RAX);
+        // Only at a loop can there be code to go on with.
+        let leaves = self.counts.iter().any(|count| count.loop_at != NO_LOOP);
         let mut leave = Label::NEW;
-        self.asm.jcc(Cond::Ne, &mut leave);
+        if leaves {
+            self.asm.test(Width::W64, RAX, RAX);
+            self.asm.jcc(Cond::Ne, &mut leave);
+        }
         for local in 0..self.registers_end() {
             self.asm.reserve();
             let (home, ty) = (self.home(local), self.locals[local as usize].ty);
@@ -171,6 +175,9 @@ impl Compiler<'_> {
             }
         }
         self.asm.jmp_rm(Rm::Mem(Mem::at(RBP, self.resume_at)));
+        if !leaves {
+            return;
+        }
         // As a tail call to a function of the same type, whose stack arguments are where they were.
         self.asm.reserve();
         self.asm.bind(&mut leave);

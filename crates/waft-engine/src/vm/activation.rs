@@ -479,4 +479,4 @@ impl RawBacktrace {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -2,7 +2,7 @@
 
 mod crash;
 mod guest;
-mod interrupts;
+pub(in crate::vm) mod interrupts;
 
 use super::*;
 use crate::vm::code_memory::CodeMemory;

@@ -1,11 +1,10 @@
 //! What `tests/lazy.rs` cannot reach from outside.
 
 use super::*;
+use crate::vm::activation::tests::interrupts::interrupt_each;
 use crate::vm::thunk;
 use crate::{AsContextMut, Config, Engine, Instance, Module, Store, Trap, Val, WasmBacktrace};
-use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant};
 
 #[test]
 fn work_is_done_where_there_is_stack_enough() {
@@ -41,31 +40,17 @@ fn guests_are_interrupted_at_any_instruction_of_thunks_and_stub() {
         let run = instance.get_typed_func::<(), ()>(&mut store, "f").unwrap();
         let calls = instance.get_global(&mut store, "calls").unwrap();
         let handle = store.interrupt_handle();
-        let (start, started) = mpsc::channel();
-        thread::scope(|scope| {
-            scope.spawn(move || {
-                for round in started {
-                    let begin = Instant::now();
-                    while begin.elapsed() < Duration::from_nanos(round * 37 % 20_000) {
-                        std::hint::spin_loop();
-                    }
-                    handle.interrupt();
-                }
-            });
-            for round in 0..3000_u64 {
-                calls.set(&mut store, Val::I64(0)).unwrap();
-                start.send(round).unwrap();
-                let error = run.call(&mut store, ()).unwrap_err();
-                assert_eq!(error.downcast_ref(), Some(&Trap::Interrupt));
-                let Some(frames) = error.downcast_ref::<WasmBacktrace>() else {
-                    // The request was there before the guest started.
-                    assert_eq!(calls.get(&mut store).unwrap_i64(), 0, "{error:?}");
-                    continue;
-                };
-                let names: Vec<_> = frames.frames().iter().map(|frame| frame.func_name().unwrap()).collect();
-                assert!([&["caller"][..], &["callee", "caller"]].contains(&&*names), "{names:?}");
-            }
-            drop(start);
+        interrupt_each(3000, handle, || {
+            calls.set(&mut store, Val::I64(0)).unwrap();
+            let error = run.call(&mut store, ()).unwrap_err();
+            assert_eq!(error.downcast_ref(), Some(&Trap::Interrupt));
+            let Some(frames) = error.downcast_ref::<WasmBacktrace>() else {
+                // The request was there before the guest started.
+                assert_eq!(calls.get(&mut store).unwrap_i64(), 0, "{error:?}");
+                return;
+            };
+            let names: Vec<_> = frames.frames().iter().map(|frame| frame.func_name().unwrap()).collect();
+            assert!([&["caller"][..], &["callee", "caller"]].contains(&&*names), "{names:?}");
         });
     }
 }

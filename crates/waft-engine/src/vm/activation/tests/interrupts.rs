@@ -24,8 +24,16 @@ fn is_interrupt(exit: &GuestExit) -> bool {
     }
 }
 
-/// Runs `call` again and again, and interrupts each run once, at another time after its start.
+/// Runs `call` again and again, and interrupts each run once: that is how it ends.
 fn interrupt_often(rounds: u64, handle: InterruptHandle, mut call: impl FnMut() -> GuestExit) {
+    interrupt_each(rounds, handle, || {
+        let exit = call();
+        assert!(is_interrupt(&exit), "{exit:?}");
+    });
+}
+
+/// Runs `call` again and again, and interrupts each run once, at another time after its start.
+pub(in crate::vm) fn interrupt_each(rounds: u64, handle: InterruptHandle, mut call: impl FnMut()) {
     let (start, started) = mpsc::channel();
     thread::scope(|scope| {
         scope.spawn(move || {
@@ -40,8 +48,7 @@ fn interrupt_often(rounds: u64, handle: InterruptHandle, mut call: impl FnMut() 
         });
         for round in 0..rounds {
             start.send(round).unwrap();
-            let exit = call();
-            assert!(is_interrupt(&exit), "{exit:?}");
+            call();
         }
         drop(start);
     });

@@ -342,13 +342,13 @@ fn identity(engine: &Engine, hash: u128, len: u64) -> Result<String> {
         bail!("the cache is not used: nothing tells this build of waft from others")
     };
     let fingerprint = engine.fingerprint();
-    let whole = if !engine.is_lazy() {
-        String::new()
+    let extent = if engine.is_lazy() {
+        format!("functions as they were called, first compiled by {}", engine.first_tier().fingerprint())
     } else {
-        format!(" | functions as they were called, first compiled by {}", engine.first_tier().fingerprint())
+        "all functions".to_owned()
     };
     Ok(format!(
-        "{fingerprint} | build {build} {whole} | cached: a module of {len} bytes with the hash {hash:032x}"
+        "{fingerprint} | build {build} | {extent} | cached: a module of {len} bytes with the hash {hash:032x}"
     ))
 }
 

@@ -93,25 +93,27 @@ impl CodeChunk {
         self.room.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Where code of so many bytes would be appended, at a multiple of `align`, if there is room.
+    /// Where code of so many bytes would be appended, at a multiple of `align`. None if the chunk has no room for it, is
+    /// closed, or is another process's (H2).
     pub(crate) fn next(&self, align: usize, len: usize) -> Option<u32> {
-        let room = self.room();
-        let writable = room.writable.as_ref().filter(|_| self.made_by == std::process::id())?;
-        let start = room.used.checked_next_multiple_of(align)?;
-        start.checked_add(len).filter(|end| *end <= writable.len)?;
-        Some(start as u32)
+        self.place(&self.room(), align, len).map(|(_, place)| place.start as u32)
     }
 
-    /// Appends code, at a multiple of `align`, and says at which offset. None if the chunk has no room for it, is closed, or
-    /// is another process's (H2).
+    /// The same in a room, with the mapping to write to.
+    fn place<'r>(&self, room: &'r Room, align: usize, len: usize) -> Option<(&'r Writable, Range<usize>)> {
+        let writable = room.writable.as_ref().filter(|_| self.made_by == std::process::id())?;
+        let start = room.used.checked_next_multiple_of(align)?;
+        let end = start.checked_add(len).filter(|end| *end <= writable.len)?;
+        Some((writable, start..end))
+    }
+
+    /// Appends code, at a multiple of `align`, and says at which offset, if it can: see [`Self::next`].
     ///
     /// Nothing that a processor has fetched changes: no address above `used` was ever jumped to. Where fetches do not see
     /// stores through another mapping (not x86-64), the caches are synchronised here.
     pub(crate) fn append(&self, code: &[u8], align: usize) -> Option<u32> {
         let mut room = self.room();
-        let writable = room.writable.as_ref().filter(|_| self.made_by == std::process::id())?;
-        let start = room.used.checked_next_multiple_of(align)?;
-        let end = start.checked_add(code.len()).filter(|end| *end <= writable.len)?;
+        let (writable, Range { start, end }) = self.place(&room, align, code.len())?;
         let gap = writable.at.wrapping_add(room.used);
         // SAFETY: `used..end` lies in the mapping, is written by who holds the lock, and nothing runs there yet (H1).
         // Between functions stands `int3`.

@@ -10,6 +10,7 @@
 
 use crate::lazy::{ChunkFuncs, KeptCode, LazyCode};
 use crate::module::ModuleInner;
+use crate::tier_up::TierUp;
 use crate::vm::{CodeInfo, CodeMemory};
 use anyhow::{Context as _, Result, ensure};
 use std::any::Any;
@@ -58,6 +59,11 @@ impl ModuleCode {
             Self::Whole(_) => None,
             Self::Lazy(code) => Some(code),
         }
+    }
+
+    /// What is known about better code for its functions, if that is made.
+    pub(crate) fn tier_up(&self) -> Option<&TierUp> {
+        self.lazy()?.tier_up()
     }
 
     /// Bytes of machine code that are there.

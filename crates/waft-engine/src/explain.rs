@@ -193,7 +193,7 @@ impl Module {
     /// The functions that were to get better code, and did not, with the reasons.
     pub fn refused_code(&self) -> Vec<(u32, String)> {
         let module = self.inner();
-        let tier_up = module.code().lazy().and_then(|lazy| lazy.tier_up());
+        let tier_up = module.code().tier_up();
         let refused = tier_up.map(|tier_up| tier_up.refusals()).unwrap_or_default();
         refused.into_iter().map(|(func, why)| (module.shape().func(func).index() as u32, why)).collect()
     }

@@ -237,7 +237,7 @@ impl ModuleInner {
     }
     /// The budgets of its functions; null if no code counts.
     pub(crate) fn budgets(&self) -> *const AtomicI32 {
-        self.code.lazy().and_then(|code| code.tier_up()).map_or(std::ptr::null(), TierUp::budgets)
+        self.code.tier_up().map_or(std::ptr::null(), TierUp::budgets)
     }
     /// Refuses a module that was only decoded.
     pub(crate) fn check_compiled(&self) -> Result<()> {

@@ -156,9 +156,11 @@ impl TierUp {
         self.promotions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The functions for which better code was asked.
+    /// The functions for which better code was asked, and not refused: that would be the answer the next time as well.
     pub(crate) fn asked(&self) -> HashSet<DefinedFuncIndex> {
-        self.promotions().keys().map(|(func, _)| *func).collect()
+        let promotions = self.promotions();
+        let asked = promotions.iter().filter(|(_, promotion)| !matches!(promotion, Promotion::Refused(_)));
+        asked.map(|((func, _), _)| *func).collect()
     }
 
     /// The reasons why functions have no better code that have asked for it.
@@ -292,7 +294,7 @@ impl ModuleInner {
     /// The function that is nearly always called through a reference at a place in the module, if there is one and it is the
     /// caller's neighbour.
     pub(crate) fn likely_target(&self, wasm: u32) -> Option<DefinedFuncIndex> {
-        let (target, changes) = self.code().lazy()?.tier_up()?.counters.site(wasm);
+        let (target, changes) = self.code().tier_up()?.counters.site(wasm);
         if changes == 0 || changes > CHANGES_MAX {
             return None;
         }
@@ -301,7 +303,7 @@ impl ModuleInner {
 
     /// Notes that a job came to nothing.
     fn refuse(&self, job: &Job, why: &str) {
-        if let Some((_, tier_up, _)) = self.tier_up() {
+        if let Some(tier_up) = self.code().tier_up() {
             tier_up.promotions().insert((job.func, job.entry), Promotion::Refused(why.to_owned()));
         }
     }

@@ -237,7 +237,7 @@ impl InstanceRecord {
             // SAFETY: the layout has a pointer for each imported global.
             unsafe { self.write(layout.global_ref(GlobalIndex::new(at)), global) };
         }
-        let tier_up = module.code().lazy().and_then(|code| code.tier_up());
+        let tier_up = module.code().tier_up();
         let known = tier_up.map_or(0, TierUp::settled_count);
         for (func, declared) in shape.funcs.iter() {
             let Some(at) = declared.func_ref else { continue };
@@ -442,7 +442,7 @@ impl InstanceRecord {
 impl Drop for InstanceRecord {
     fn drop(&mut self) {
         // Nobody sets references in the context any more after this.
-        if let Some(tier_up) = self.module.code().lazy().and_then(|code| code.tier_up()) {
+        if let Some(tier_up) = self.module.code().tier_up() {
             tier_up.remove_instance(self.context.as_ptr());
         }
     }

@@ -202,7 +202,7 @@ unsafe extern "C" fn tier_up(
                 (state as *const u8).wrapping_sub(bytes as usize),
                 bytes as usize,
             );
-            store.tier_up(instance, DefinedFuncIndex::from_u32(func), loop_at, state)
+            Ok(store.tier_up(instance, DefinedFuncIndex::from_u32(func), loop_at, state))
         })
     };
     code.flatten().map_or(0, |code| code.addr().get() as u64)

@@ -13,7 +13,6 @@ use super::context::{StorePtr, VmContext};
 use super::instance::{InstanceRecord, use_code};
 use super::store::StoreOpaque;
 use crate::module::ModuleInner;
-use anyhow::Result;
 use std::collections::HashSet;
 use std::ptr::{self, NonNull};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -22,24 +21,20 @@ use waft_core::index::DefinedFuncIndex;
 
 impl StoreOpaque {
     /// Has a function of an instance get better code, and hands the state at a loop over to code that goes on there, if there
-    /// is some.
-    ///
-    /// # Errors
-    ///
-    /// None: what cannot be done leaves the function with the code that it has.
+    /// is some. What cannot be done leaves the function with the code that it has.
     pub(super) fn tier_up(
         &mut self,
         instance: StorePtr<InstanceRecord>,
         func: DefinedFuncIndex,
         loop_at: u32,
         state: *const [u8],
-    ) -> Result<Option<NonNull<u8>>> {
+    ) -> Option<NonNull<u8>> {
         let module = self.at(instance).module();
-        let code = module.used_up(func, (loop_at != NO_LOOP).then_some(loop_at));
-        let Some(code) = code.and_then(|code| NonNull::new(code.cast_mut())) else { return Ok(None) };
+        let code = module.used_up(func, (loop_at != NO_LOOP).then_some(loop_at))?;
+        let code = NonNull::new(code.cast_mut())?;
         // SAFETY: the guest's code passes a piece of its frame, in which it waits for this call, of initialised bytes.
         let state = unsafe { &*state };
-        Ok(self.hand_over(state).then_some(code))
+        self.hand_over(state).then_some(code)
     }
 }
 

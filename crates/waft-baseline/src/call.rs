@@ -381,22 +381,25 @@ impl Compiler<'_> {
     }
 
     /// Moves the stack arguments, which start at `rsp`, to where the caller's return address comes to lie below them.
+    ///
+    /// From where `rbp` is the caller's to the jump, the return address is in `r11`: backtraces of interrupts know these
+    /// instructions by their form.
     fn replace_frame(&mut self, in_bytes: u32, out_bytes: u32) {
         if in_bytes == 0 && out_bytes == 0 {
             return self.asm.leave();
         }
         self.asm.load(Width::W64, R11, Mem::at(RBP, 8));
-        self.asm.load(Width::W64, R10, Mem::at(RBP, 0));
+        self.asm.mov(Width::W64, R10, RBP);
+        self.asm.load(Width::W64, RBP, Mem::at(RBP, 0));
         let shift = in_bytes as i32 - out_bytes as i32;
         // Downwards: they move up, perhaps over themselves.
         for at in (0..out_bytes as i32 / 16).rev() {
             self.asm.reserve();
             self.asm.load_vector(XMM15, Mem::at(RSP, at * 16));
-            self.asm.store_vector(Mem::at(RBP, 16 + shift + at * 16), XMM15);
+            self.asm.store_vector(Mem::at(R10, 16 + shift + at * 16), XMM15);
         }
-        self.asm.lea(Width::W64, RSP, Mem::at(RBP, 8 + shift));
+        self.asm.lea(Width::W64, RSP, Mem::at(R10, 8 + shift));
         self.asm.store(Width::W64, Mem::at(RSP, 0), R11);
-        self.asm.mov(Width::W64, RBP, R10);
     }
 
     /// Calls the engine's library with the context and `args`, which were popped; traps if it failed. What it gives is in

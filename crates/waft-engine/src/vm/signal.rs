@@ -15,7 +15,7 @@
 use super::activation::{THREAD, Thread, VmActivation, WalkStart};
 use super::code_memory::{arena_contains, trap_code};
 use super::interrupt;
-use super::stub::{self, Machine};
+use super::stub::{self, Link, Machine};
 use libc::{c_int, c_void, siginfo_t};
 use std::io;
 use std::mem::{self, MaybeUninit};
@@ -142,8 +142,8 @@ fn deliver(thread: &Thread, machine: &mut Machine<'_>) -> bool {
     let can_leave = (in_guest || stub::contains(pc)) && innermost.store().interrupts().is_requested();
     if can_leave && running(thread).is_some() {
         // SAFETY: the context is that of guest code or a stub, which signals interrupt between instructions.
-        let hidden = unsafe { machine.hidden_return_address() };
-        let start = WalkStart { pc: in_guest.then_some(pc), hidden, fp: machine.fp(), floor: machine.sp() };
+        let Link { hidden, fp } = unsafe { machine.link() };
+        let start = WalkStart { pc: in_guest.then_some(pc), hidden, fp, floor: machine.sp() };
         leave_guest(thread, innermost, machine, TrapCode::Interrupt, start);
     } else if requested {
         // In host code, or in a guest that another store's host function called: the signal may have come just before

@@ -30,7 +30,7 @@ compile_error!(
 
 use super::activation::{Landing, VmActivation, VmStoreContext, leave_exit};
 pub(super) use isa::libcall_stub;
-pub(super) use isa::{FIRST_CALL_AT, Machine, THUNK_BYTES, thunk};
+pub(super) use isa::{FIRST_CALL_AT, Link, Machine, THUNK_BYTES, thunk};
 use std::ptr;
 
 /// The arguments and results of one call, by the places of `waft_core::convention`.

@@ -1,4 +1,4 @@
-//! The crossings on x86-64, and the machine's registers in a signal.
+//! The crossings on x86-64.
 //!
 //! Where arguments or results are in their registers, assembly uses only those that carry neither in the convention: `r10`
 //! and `r11`, besides `rax` before a call and `rdi` after it.
@@ -8,13 +8,13 @@
 //! processes that link this.
 
 mod lazy;
+mod machine;
 
 pub(in crate::vm) use lazy::{FIRST_CALL_AT, THUNK_BYTES, thunk};
+pub(in crate::vm) use machine::{Link, Machine};
 
 use super::{ENTERED, INTERRUPTED, RAISED, VmCallFrame, VmHostFunc, leave_exit};
 use crate::vm::activation::{Landing, VmActivation, VmStoreContext};
-use crate::vm::code_memory::arena_contains;
-use crate::vm::thunk;
 use core::arch::naked_asm;
 use std::mem::offset_of;
 use waft_core::layout::store_context;
@@ -423,87 +423,3 @@ macro_rules! libcall_stub {
     };
 }
 pub(in crate::vm) use libcall_stub;
-
-/// The registers of the code that a signal interrupted.
-pub(in crate::vm) struct Machine<'a>(&'a mut libc::ucontext_t);
-
-impl<'a> Machine<'a> {
-    /// The registers in the context that a handler was given.
-    pub(in crate::vm) fn new(context: &'a mut libc::ucontext_t) -> Self {
-        Self(context)
-    }
-
-    /// The instruction that faulted, or that is next.
-    pub(in crate::vm) fn pc(&self) -> usize {
-        self.register(libc::REG_RIP)
-    }
-
-    /// The stack pointer.
-    pub(in crate::vm) fn sp(&self) -> usize {
-        self.register(libc::REG_RSP)
-    }
-
-    /// The frame pointer.
-    pub(in crate::vm) fn fp(&self) -> usize {
-        self.register(libc::REG_RBP)
-    }
-
-    /// Lets the thread continue in [`raise`] when the handler returns.
-    ///
-    /// # Safety
-    ///
-    /// * As [`super::raise`], for the interrupted code.
-    pub(in crate::vm) unsafe fn redirect_to_raise(&mut self, activation: *mut VmActivation) {
-        self.0.uc_mcontext.gregs[libc::REG_RIP as usize] = raise as *const () as i64;
-        self.0.uc_mcontext.gregs[libc::REG_RDI as usize] = activation.addr() as i64;
-    }
-
-    /// The return address of a frame that the frame pointer does not show, at the instructions of a function or an exit
-    /// stub where it points to the caller's frame already or still.
-    ///
-    /// # Safety
-    ///
-    /// * The context is that of guest code or a stub, interrupted at an instruction's start.
-    pub(in crate::vm) unsafe fn hidden_return_address(&self) -> Option<usize> {
-        let pc = self.pc();
-        // SAFETY: the thread executes at `pc`, so at least one byte is there and code pages are readable.
-        let first = unsafe { (pc as *const u8).read() };
-        // SAFETY: only called for prefixes and opcodes that are never an instruction's last byte; the rest of the
-        // instruction is readable as well.
-        let byte = |at: usize| unsafe { ((pc + at) as *const u8).read() };
-        let slot = match first {
-            // A thunk has no frame, and leaves its caller's return address where it is.
-            _ if thunk::contains(pc) => 0,
-            // `push rbp`, or `ret`, with or without stack arguments to remove.
-            0x55 | 0xc3 | 0xc2 => 0,
-            // `mov rbp, rsp` after the push: a REX prefix, an opcode with a ModRM byte, that byte.
-            0x48 if byte(1) == 0x89 && byte(2) == 0xe5 => 8,
-            // The end of `first_call`, which has given its frame up: `jmp rax`.
-            0xff if super::contains(pc) && byte(1) == 0xe0 => 0,
-            // The end of an exit stub that removes stack arguments: `pop r10`, then `add rsp, rdi` and `jmp r10`.
-            0x41 if super::contains(pc) && byte(1) == 0x5a => 0,
-            0x48 if super::contains(pc) && byte(1) == 0x01 && byte(2) == 0xfc => {
-                return self.jump_target();
-            }
-            // Where a landing's frame is set, but not yet its stack: `mov rsp, rcx`.
-            0x48 if super::contains(pc) && byte(1) == 0x89 && byte(2) == 0xcc => {
-                return self.jump_target();
-            }
-            0x41 if super::contains(pc) && byte(1) == 0xff && byte(2) == 0xe2 => {
-                return self.jump_target();
-            }
-            _ => return None,
-        };
-        // SAFETY: at these instructions the convention has the return address there, on the live stack.
-        Some(unsafe { ((self.sp() + slot) as *const usize).read() }).filter(|pc| arena_contains(*pc))
-    }
-
-    /// Where a stub is about to jump to: back from an exit stub that removes stack arguments, or to a landing.
-    fn jump_target(&self) -> Option<usize> {
-        Some(self.register(libc::REG_R10)).filter(|pc| arena_contains(*pc))
-    }
-
-    fn register(&self, index: libc::c_int) -> usize {
-        self.0.uc_mcontext.gregs[index as usize] as usize
-    }
-}

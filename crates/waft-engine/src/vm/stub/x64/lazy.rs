@@ -140,8 +140,8 @@ mod tests {
             context.uc_mcontext.gregs[libc::REG_RIP as usize] = pc as i64;
             context.uc_mcontext.gregs[libc::REG_RSP as usize] = stack.as_ptr().addr() as i64;
             // SAFETY: a context at the start of an instruction of the stub or of a thunk, with a stack of one word.
-            let found = unsafe { Machine::new(&mut context).hidden_return_address() };
-            assert_eq!(found, Some(through_slot), "{pc:x}");
+            let found = unsafe { Machine::new(&mut context).link() };
+            assert_eq!(found.hidden, Some(through_slot), "{pc:x}");
         }
     }
 }

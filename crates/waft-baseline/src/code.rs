@@ -2,8 +2,8 @@
 //!
 //! They are valid, so no encoding is checked; whatever they are, nothing past their end is read: there they are zeros.
 
-use crate::opcode::{self, Immediates};
 use std::cell::Cell;
+use waft_core::opcode::{self, Immediates};
 use wasmparser::{BinaryReader, BlockType, MemArg, MemArgTarget, ValType};
 
 /// The bytes, and where the next one is.

@@ -8,11 +8,11 @@
 //!   target.
 
 use crate::compiler::{CompileResult, Compiler, unreadable};
-use crate::opcode as op;
 use crate::value::{Loc, Operand, Ty};
 use crate::x64::{Alu, Cond, Gpr, Label, Mem, R11, RAX, RBP, RESULT_GPRS, Rm, Width, XMM0, XMM15, Xmm};
 use waft_core::convention::{Place, ResultPlaces, Results};
 use waft_core::index::TypeIndex;
+use waft_core::opcode as op;
 use waft_core::types::ValType;
 use wasmparser::{BlockType, BrTable};
 

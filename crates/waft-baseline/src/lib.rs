@@ -3,7 +3,7 @@
 //! One walk over the operators of a body writes machine code into one buffer. There are no instruction objects and no
 //! representation in between: a *virtual stack* (`stack.rs`) knows of each operand whether it is a constant, a local, in a
 //! register or in its slot of the frame, so that what only moves operands costs no code. [`Baseline`] is the tier;
-//! `compiler.rs` walks, `opcode.rs` and `code.rs` know how operators are encoded, `operator.rs` says which one does what, each
+//! `compiler.rs` walks, `code.rs` knows how operators are encoded, `operator.rs` says which one does what, each
 //! family of operators has a file in `op`, and `x64` is the instruction set.
 //!
 //! # Invariants
@@ -23,7 +23,7 @@ mod control;
 mod count;
 mod frame;
 mod op;
-mod opcode;
+
 mod operator;
 mod scan;
 mod stack;

@@ -6,11 +6,11 @@ use crate::compiler::{CompileResult, Compiler, unreadable};
 use crate::op::float::{FloatOp, Round};
 use crate::op::gc::Extension;
 use crate::op::memory::Load;
-use crate::opcode as op;
 use crate::value::Ty::{F32, F64, I32, I64};
 use crate::visit::Visitor;
 use crate::x64::{Alu, Cond, Shift};
 use waft_core::libcall::Libcall;
+use waft_core::opcode as op;
 use wasmparser::{BinaryReader, Operator, OperatorsReader};
 
 impl<'a> Compiler<'a> {

@@ -4,7 +4,7 @@
 //! each operator no more than how many bytes it has, and stops at one it does not know.
 
 use crate::code::Code;
-use crate::opcode::{self, self as op, Immediates};
+use waft_core::opcode::{self, self as op, Immediates};
 
 /// A loop counts as if it ran so often, binary logarithm.
 const LOOP_LOG2: u32 = 3;

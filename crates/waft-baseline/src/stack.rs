@@ -11,9 +11,9 @@
 //!   Slots and homes of such values are read with 32 bits.
 
 use crate::compiler::Compiler;
-use crate::opcode as op;
 use crate::value::{Loc, Operand, Ty};
 use crate::x64::{Cond, Gpr, Mem, PREFERRED_GPRS, R11, RBP, Rm, VecRm, Width, XMM15, Xmm};
+use waft_core::opcode as op;
 
 /// The most operands that are in registers or are locals.
 const UNSETTLED_MAX: usize = 32;

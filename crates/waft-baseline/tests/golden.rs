@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use waft_baseline::Baseline;
 use waft_core::layout::VmLayout;
-use waft_core::module::{BodyValidator, Shape, decode};
+use waft_core::module::{Shape, decode_validated};
 use waft_core::proposal::ProposalSet;
 use waft_core::tier::{CompileRequest, Linkage, Tier, Tunables};
 
@@ -70,10 +70,5 @@ fn list_module(source: &Path) -> String {
 }
 
 fn validated(module: &[u8]) -> Shape {
-    let decoded = decode(module, ProposalSet::all()).unwrap_or_else(|error| panic!("{error}"));
-    let mut validator = BodyValidator::default();
-    for body in decoded.bodies {
-        validator.validate(body).unwrap_or_else(|error| panic!("{error}"));
-    }
-    decoded.shape
+    decode_validated(module, ProposalSet::all()).unwrap_or_else(|error| panic!("{error}"))
 }

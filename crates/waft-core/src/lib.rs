@@ -23,6 +23,7 @@ pub mod layout;
 pub mod libcall;
 pub mod limits;
 pub mod module;
+pub mod opcode;
 pub mod proposal;
 pub mod tier;
 pub mod trap;

@@ -24,3 +24,6 @@ pub const SUBTYPING_DEPTH_MAX: u32 = crate::gc::row::DEPTH_MAX;
 /// The most scopes that catch exceptions (`try_table` or `try`), one in another, in a function. What their landings hand on
 /// to each other takes the optimising tier time in the square of their number. Validation refuses more.
 pub const TRY_DEPTH_MAX: usize = 1_000;
+
+/// Bytes of a function's body, as on the web ("Limits" of the JavaScript interface).
+pub const BODY_BYTES_MAX: usize = 7_654_321;

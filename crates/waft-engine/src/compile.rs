@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 use waft_core::index::{DefinedFuncIndex, IndexVec, TypedIndex};
 use waft_core::layout::VmLayout;
-use waft_core::module::{BodyToValidate, BodyValidator, Shape, decode};
+use waft_core::module::{Shape, decode};
 use waft_core::tier::{CompileRequest, CompiledFunc, Entry, Linkage, Tier};
 
 /// Compiles a module, or makes it ready to be compiled as it is called.
@@ -119,15 +119,11 @@ fn name_proposals(engine: &Engine, wasm: &[u8], error: anyhow::Error) -> anyhow:
 
 fn decode_and_validate(engine: &Engine, wasm: &[u8]) -> Result<Shape> {
     let decoded = decode(wasm, engine.config().proposals)?;
-    let bodies: Vec<Mutex<Option<BodyToValidate<'_>>>> =
-        decoded.bodies.into_iter().map(|body| Mutex::new(Some(body))).collect();
-    let bytes = decoded.shape.bodies.values().map(|range| range.len()).sum();
-    each(engine, bodies.len(), bytes, BodyValidator::default, |validator, at| {
-        let body = bodies[at].lock().unwrap_or_else(PoisonError::into_inner).take();
-        match body {
-            Some(body) => Ok(validator.validate(body)?),
-            None => Ok(()),
-        }
+    let bodies = &decoded.shape.bodies;
+    let bytes = bodies.values().map(|range| range.len()).sum();
+    let validator = || decoded.body_validator(wasm);
+    each(engine, bodies.len(), bytes, validator, |validator, at| {
+        Ok(validator.validate(DefinedFuncIndex::new(at))?)
     })?;
     Ok(decoded.shape)
 }

@@ -12,6 +12,7 @@ pub mod matrix;
 pub mod prng;
 pub mod suite;
 pub mod tiers;
+pub mod validity;
 pub mod watchdog;
 
 use std::path::PathBuf;

@@ -1,56 +1,93 @@
 //! Bodies of functions: whether they are valid, and within the limits that are ours.
 
-use super::DecodeError;
+use super::plain::{self, PlainAllocations, PlainModule};
+use super::{DecodeError, Shape};
+use crate::index::{DefinedFuncIndex, FuncIndex};
 use crate::limits::TRY_DEPTH_MAX;
+use crate::proposal::ProposalSet;
 use alloc::vec::Vec;
-use wasmparser::{FuncToValidate, FuncValidatorAllocations, FunctionBody, Operator, ValidatorResources};
+use wasmparser::{
+    BinaryReader, FuncToValidate, FuncValidatorAllocations, FunctionBody, Operator, ValidatorResources,
+    WasmFeatures,
+};
 
 /// The opcodes that open scopes in which exceptions are caught.
 const TRY_TABLE: u8 = 0x1f;
 const TRY: u8 = 0x06;
 
-/// A body still to be validated.
-pub struct BodyToValidate<'a> {
-    func: FuncToValidate<ValidatorResources>,
-    body: FunctionBody<'a>,
+/// What the validity of a module's bodies depends on, for all threads that validate them.
+pub(super) struct BodyRules {
+    plain: Option<PlainModule>,
+    /// Nothing for a module without bodies.
+    general: Option<ValidatorResources>,
+    features: WasmFeatures,
 }
 
-impl<'a> BodyToValidate<'a> {
-    pub(super) fn new(func: FuncToValidate<ValidatorResources>, body: FunctionBody<'a>) -> Self {
-        Self { func, body }
-    }
-    /// How many bytes the body has: the work that it is.
-    pub fn len(&self) -> usize {
-        self.body.as_bytes().len()
-    }
-    /// Whether it has no bytes, which no valid body has.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
+impl BodyRules {
+    pub(super) fn new(shape: &Shape, proposals: ProposalSet, general: Option<ValidatorResources>) -> Self {
+        Self { plain: PlainModule::new(shape, proposals), general, features: proposals.features() }
     }
 }
 
-/// Validates bodies one after the other, keeping its allocations between them.
-#[derive(Default)]
-pub struct BodyValidator(FuncValidatorAllocations);
+/// Validates bodies of one module one after the other, keeping its allocations between them.
+pub struct BodyValidator<'a> {
+    rules: &'a BodyRules,
+    shape: &'a Shape,
+    module: &'a [u8],
+    /// What plain bodies are validated by first; nothing if all are validated in one way.
+    plain: Option<&'a PlainModule>,
+    plain_room: PlainAllocations,
+    general_room: FuncValidatorAllocations,
+}
 
-impl BodyValidator {
-    /// Validates one body.
+impl<'a> BodyValidator<'a> {
+    pub(super) fn new(rules: &'a BodyRules, shape: &'a Shape, module: &'a [u8]) -> Self {
+        Self {
+            rules,
+            shape,
+            module,
+            plain: rules.plain.as_ref(),
+            plain_room: PlainAllocations::default(),
+            general_room: FuncValidatorAllocations::default(),
+        }
+    }
+
+    /// The same, which validates every body in the one way that knows all of WebAssembly: to compare outcomes with.
+    #[must_use]
+    pub fn general(self) -> Self {
+        Self { plain: None, ..self }
+    }
+
+    /// Validates the body of a function.
     ///
     /// # Errors
     ///
     /// The first rule that it breaks or the limit that it exceeds, and where.
-    pub fn validate(&mut self, body: BodyToValidate<'_>) -> Result<(), DecodeError> {
-        let (index, features) = (body.func.index, body.func.features);
-        let mut validator = body.func.into_validator(core::mem::take(&mut self.0));
-        let outcome = validator.validate(&body.body);
-        self.0 = validator.into_allocations();
+    ///
+    /// # Panics
+    ///
+    /// If the module does not define the function.
+    pub fn validate(&mut self, func: DefinedFuncIndex) -> Result<(), DecodeError> {
+        let range = self.shape.bodies[func].clone();
+        let (bytes, at) = (&self.module[range.clone()], range.start as u64);
+        let func = self.shape.func(func);
+        if self.plain.is_some_and(|module| plain::is_valid(module, func, bytes, &mut self.plain_room)) {
+            return Ok(());
+        }
+        let BodyRules { general, features, .. } = self.rules;
+        let validator = FuncToValidate {
+            resources: general.clone().expect("a module with bodies has what validates them"),
+            index: func.as_u32(),
+            ty: self.shape.funcs[func].ty.as_u32(),
+            features: *features,
+        };
+        let body = FunctionBody::new(BinaryReader::new_features(bytes, at, *features));
+        let mut validator = validator.into_validator(core::mem::take(&mut self.general_room));
+        let outcome = validator.validate(&body);
+        self.general_room = validator.into_allocations();
         outcome?;
         let opening = if features.legacy_exceptions() { [TRY_TABLE, TRY] } else { [TRY_TABLE; 2] };
-        if may_nest_too_deep(body.body.as_bytes(), opening) {
-            check_nesting(index, &body.body)
-        } else {
-            Ok(())
-        }
+        if may_nest_too_deep(bytes, opening) { check_nesting(func, &body) } else { Ok(()) }
     }
 }
 
@@ -67,7 +104,7 @@ fn may_nest_too_deep(body: &[u8], opening: [u8; 2]) -> bool {
 }
 
 /// Checks how deep scopes that catch exceptions are nested in a body that is valid.
-fn check_nesting(index: u32, body: &FunctionBody<'_>) -> Result<(), DecodeError> {
+fn check_nesting(func: FuncIndex, body: &FunctionBody<'_>) -> Result<(), DecodeError> {
     // For each open block, whether it is such a scope. Clauses of `try` are in it no longer.
     let mut blocks: Vec<bool> = Vec::new();
     let mut depth = 0;
@@ -81,7 +118,8 @@ fn check_nesting(index: u32, body: &FunctionBody<'_>) -> Result<(), DecodeError>
                 depth += 1;
                 if depth > TRY_DEPTH_MAX {
                     let message = alloc::format!(
-                        "function {index}: more than {TRY_DEPTH_MAX} scopes that catch exceptions, one in another"
+                        "function {}: more than {TRY_DEPTH_MAX} scopes that catch exceptions, one in another",
+                        func.as_u32()
                     );
                     return Err(DecodeError::new(message, at));
                 }
@@ -103,7 +141,7 @@ fn check_nesting(index: u32, body: &FunctionBody<'_>) -> Result<(), DecodeError>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::module::decode;
+    use crate::module::decode_validated;
     use crate::proposal::ProposalSet;
 
     /// Validates a module with an empty function and one with these operators.
@@ -116,8 +154,7 @@ mod tests {
         let mut module = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x03\x03\x02\0\0\x0a".to_vec();
         module.extend(leb(code.len()));
         module.extend(code);
-        let mut validator = BodyValidator::default();
-        decode(&module, ProposalSet::all())?.bodies.into_iter().try_for_each(|body| validator.validate(body))
+        decode_validated(&module, ProposalSet::all()).map(drop)
     }
 
     #[test]

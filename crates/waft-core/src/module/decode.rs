@@ -1,13 +1,14 @@
 //! From bytes to a [`Shape`], driving `wasmparser`.
 
 use super::{
-    BodyToValidate, BranchHints, ConstExpr, CustomSection, DataMode, DataSegment, ElemItems, ElemMode,
-    ElemSegment, EntityIndex, Export, Func, Import, Shape, hints,
+    BodyRules, BodyValidator, BranchHints, ConstExpr, CustomSection, DataMode, DataSegment, ElemItems,
+    ElemMode, ElemSegment, EntityIndex, Export, Func, Import, Shape, hints,
 };
 use crate::index::{
     DefinedFuncIndex, FuncIndex, FuncRefIndex, GlobalIndex, IndexVec, MemoryIndex, TableIndex, TagIndex,
     TypeIndex,
 };
+use crate::limits::BODY_BYTES_MAX;
 use crate::proposal::{Proposal, ProposalSet};
 use crate::types::{
     CompositeKind, CompositeTy, ConcreteType, FieldTy, FuncSig, GlobalTy, HeapType, IndexType, Limits,
@@ -18,8 +19,8 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Range;
 use wasmparser::{
-    Chunk, CompositeInnerType, DataKind, ElementItems, ElementKind, ExternalKind, Parser, Payload, TableInit,
-    TypeRef, ValidPayload, Validator,
+    BinaryReader, Chunk, CompositeInnerType, DataKind, ElementItems, ElementKind, ExternalKind, FunctionBody,
+    Parser, Payload, TableInit, TypeRef, ValidPayload, Validator, WasmFeatures,
 };
 
 /// Why bytes are not a module that Waft runs.
@@ -61,11 +62,18 @@ impl From<wasmparser::BinaryReaderError> for DecodeError {
 }
 
 /// A module whose shape is valid and whose bodies are still to be validated.
-pub struct Decoded<'a> {
+pub struct Decoded {
     /// The shape.
     pub shape: Shape,
-    /// The bodies, each of which can be validated by itself, on any thread.
-    pub bodies: Vec<BodyToValidate<'a>>,
+    rules: BodyRules,
+}
+
+impl Decoded {
+    /// A validator of bodies, with allocations of its own: each can be validated by itself, on any thread. `module` is what
+    /// was decoded.
+    pub fn body_validator<'a>(&'a self, module: &'a [u8]) -> BodyValidator<'a> {
+        BodyValidator::new(&self.rules, &self.shape, module)
+    }
 }
 
 /// Decodes `module` and validates all but its bodies.
@@ -73,20 +81,102 @@ pub struct Decoded<'a> {
 /// # Errors
 ///
 /// If the bytes are malformed, the module is invalid or uses a proposal outside of `proposals`.
-pub fn decode(module: &[u8], proposals: ProposalSet) -> Result<Decoded<'_>, DecodeError> {
-    let mut validator = Validator::new_with_features(proposals.features());
-    let mut parser = Parser::new(0);
-    parser.set_features(proposals.features());
+pub fn decode(module: &[u8], proposals: ProposalSet) -> Result<Decoded, DecodeError> {
+    let features = proposals.features();
+    let mut validator = Validator::new_with_features(features);
     let mut decoder = Decoder { hinted: proposals.contains(Proposal::BranchHinting), ..Decoder::default() };
-    let mut bodies = Vec::new();
-    for payload in parser.parse_all(module) {
-        let payload = payload?;
-        if let ValidPayload::Func(func, body) = validator.payload(&payload)? {
-            bodies.push(BodyToValidate::new(func, body));
+    let mut general = None;
+    let mut sections = Sections::new(module, features);
+    while let Some(payload) = sections.next()? {
+        if let ValidPayload::Func(func, _) = validator.payload(&payload)? {
+            general.get_or_insert(func.resources);
+        }
+        if let Payload::CodeSectionStart { count, unchecked_range, size } = &payload
+            && let Some(bodies) = sections.skip_bodies(*count, *size)
+        {
+            // What validates any body is the same as what validates the first.
+            if *count > 0 {
+                let empty = FunctionBody::new(BinaryReader::new(&[], unchecked_range.start));
+                general = Some(validator.code_section_entry(&empty)?.resources);
+            }
+            decoder.shape.bodies = bodies;
         }
         decoder.payload(payload)?;
     }
-    Ok(Decoded { shape: decoder.finish(), bodies })
+    let shape = decoder.finish();
+    let rules = BodyRules::new(&shape, proposals, general);
+    Ok(Decoded { shape, rules })
+}
+
+/// Decodes `module` and validates all of it, on this thread.
+///
+/// # Errors
+///
+/// As [`decode`], and what is wrong with the first body that is not valid.
+pub fn decode_validated(module: &[u8], proposals: ProposalSet) -> Result<Shape, DecodeError> {
+    let decoded = decode(module, proposals)?;
+    let mut validator = decoded.body_validator(module);
+    decoded.shape.bodies.keys().try_for_each(|func| validator.validate(func))?;
+    Ok(decoded.shape)
+}
+
+/// The sections of a module, one after the other.
+struct Sections<'a> {
+    parser: Parser,
+    module: &'a [u8],
+    at: usize,
+    ended: bool,
+}
+
+impl<'a> Sections<'a> {
+    fn new(module: &'a [u8], features: WasmFeatures) -> Self {
+        let mut parser = Parser::new(0);
+        parser.set_features(features);
+        Self { parser, module, at: 0, ended: false }
+    }
+
+    fn next(&mut self) -> Result<Option<Payload<'a>>, DecodeError> {
+        if self.ended {
+            return Ok(None);
+        }
+        match self.parser.parse(&self.module[self.at..], true)? {
+            Chunk::Parsed { consumed, payload } => {
+                self.at += consumed;
+                self.ended = matches!(payload, Payload::End(_));
+                Ok(Some(payload))
+            }
+            Chunk::NeedMoreData(_) => Err(DecodeError::new("cut off".to_string(), self.module.len() as u64)),
+        }
+    }
+
+    /// Where `count` bodies are in the `size` bytes that come next, which are then behind. Nothing if the bodies are not
+    /// well-formed or too large: then they are what comes next.
+    fn skip_bodies(&mut self, count: u32, size: u32) -> Option<IndexVec<DefinedFuncIndex, Range<usize>>> {
+        let section = self.module[self.at..].get(..size as usize)?;
+        let mut reader = BinaryReader::new(section, 0);
+        // A body has two bytes at least, and its size before them.
+        let mut bodies = IndexVec::with_capacity(section.len().min(count as usize));
+        for _ in 0..count {
+            let len = reader.read_var_u32().ok()? as usize;
+            let start = reader.current_position();
+            if len > BODY_BYTES_MAX {
+                return None;
+            }
+            reader.read_bytes(len).ok()?;
+            bodies.push(self.at + start..self.at + start + len);
+        }
+        if !reader.eof() {
+            return None;
+        }
+        self.skip_code(size);
+        Some(bodies)
+    }
+
+    /// Skips the bodies, `size` bytes, of which there may be fewer.
+    fn skip_code(&mut self, size: u32) {
+        self.parser.skip_section();
+        self.at = self.module.len().min(self.at + size as usize);
+    }
 }
 
 /// Decodes the shape of a module that was validated before; its bodies are not looked at, and [`Shape::bodies`] is empty.
@@ -97,29 +187,14 @@ pub fn decode(module: &[u8], proposals: ProposalSet) -> Result<Decoded<'_>, Deco
 pub fn decode_trusted(module: &[u8]) -> Result<Shape, DecodeError> {
     // No hints: what they could tell a tier, they told it already.
     let mut decoder = Decoder::default();
-    let mut parser = Parser::new(0);
-    let mut rest = module;
-    loop {
-        let (used, payload) = match parser.parse(rest, true)? {
-            Chunk::Parsed { consumed, payload } => (consumed, payload),
-            Chunk::NeedMoreData(_) => {
-                return Err(DecodeError { message: "cut off".to_string(), offset: module.len() });
-            }
-        };
-        rest = rest.get(used..).unwrap_or_default();
-        let (bodies, ends) = match &payload {
-            Payload::CodeSectionStart { size, .. } => (*size as usize, false),
-            payload => (0, matches!(payload, Payload::End(_))),
-        };
+    let mut sections = Sections::new(module, WasmFeatures::all());
+    while let Some(payload) = sections.next()? {
+        if let Payload::CodeSectionStart { size, .. } = &payload {
+            sections.skip_code(*size);
+        }
         decoder.payload(payload)?;
-        if ends {
-            return Ok(decoder.finish());
-        }
-        if bodies > 0 {
-            parser.skip_section();
-            rest = rest.get(bodies..).unwrap_or_default();
-        }
     }
+    Ok(decoder.finish())
 }
 
 /// Where the bodies of a module's functions are, counted as [`Shape::bodies`].
@@ -128,13 +203,16 @@ pub fn decode_trusted(module: &[u8]) -> Result<Shape, DecodeError> {
 ///
 /// If the bytes are malformed.
 pub fn decode_bodies(module: &[u8]) -> Result<IndexVec<DefinedFuncIndex, Range<usize>>, DecodeError> {
-    let mut bodies = IndexVec::new();
-    for payload in Parser::new(0).parse_all(module) {
-        if let Payload::CodeSectionEntry(body) = payload? {
-            bodies.push(bytes_range(body.range()));
+    let mut sections = Sections::new(module, WasmFeatures::all());
+    while let Some(payload) = sections.next()? {
+        if let Payload::CodeSectionStart { count, size, .. } = payload {
+            let at = sections.at as u64;
+            return sections
+                .skip_bodies(count, size)
+                .ok_or_else(|| DecodeError::new("malformed bodies".to_string(), at));
         }
     }
-    Ok(bodies)
+    Ok(IndexVec::new())
 }
 
 #[derive(Default)]

@@ -9,11 +9,14 @@ mod body;
 mod const_expr;
 mod decode;
 mod hints;
+mod plain;
 mod segment;
 
-pub use body::{BodyToValidate, BodyValidator};
+use body::BodyRules;
+
+pub use body::BodyValidator;
 pub use const_expr::{ConstExpr, ConstOp};
-pub use decode::{DecodeError, Decoded, decode, decode_bodies, decode_trusted};
+pub use decode::{DecodeError, Decoded, decode, decode_bodies, decode_trusted, decode_validated};
 pub use hints::{BranchHint, BranchHints};
 pub use segment::{DataMode, DataSegment, ElemItems, ElemMode, ElemSegment};
 

@@ -4,7 +4,7 @@
 use crate::Cranelift;
 use waft_core::index::DefinedFuncIndex;
 use waft_core::layout::VmLayout;
-use waft_core::module::{BodyValidator, decode};
+use waft_core::module::{decode, decode_validated};
 use waft_core::proposal::ProposalSet;
 use waft_core::tier::{CompileRequest, Linkage, Tier, Tunables};
 
@@ -88,9 +88,7 @@ fn module(results: &[u8], code: &[u8]) -> Vec<u8> {
 
 fn is_valid(results: &[u8], code: &[u8]) -> bool {
     let module = module(results, code);
-    let Ok(decoded) = decode(&module, ProposalSet::on_by_default()) else { return false };
-    let mut validator = BodyValidator::default();
-    decoded.bodies.into_iter().all(|body| validator.validate(body).is_ok())
+    decode_validated(&module, ProposalSet::on_by_default()).is_ok()
 }
 
 /// Does `work` with the request to compile a function that returns `results` and whose code is `code`.

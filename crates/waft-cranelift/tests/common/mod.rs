@@ -1,7 +1,7 @@
 //! Compiling all functions of a module, as the engine does.
 
 use waft_core::layout::VmLayout;
-use waft_core::module::{BodyValidator, Shape, decode};
+use waft_core::module::{Shape, decode_validated};
 use waft_core::proposal::ProposalSet;
 use waft_core::tier::{CompileError, CompileRequest, Linkage, Tunables};
 
@@ -22,10 +22,5 @@ pub(crate) fn for_each_func<T>(
 }
 
 fn validated(module: &[u8]) -> Shape {
-    let decoded = decode(module, ProposalSet::on_by_default()).unwrap_or_else(|error| panic!("{error}"));
-    let mut validator = BodyValidator::default();
-    for body in decoded.bodies {
-        validator.validate(body).unwrap_or_else(|error| panic!("{error}"));
-    }
-    decoded.shape
+    decode_validated(module, ProposalSet::on_by_default()).unwrap_or_else(|error| panic!("{error}"))
 }

@@ -100,17 +100,23 @@ impl Section {
     }
 }
 
+impl Section {
+    /// All bytes of something.
+    pub(crate) fn owned(bytes: impl AsRef<[u8]> + Send + Sync + 'static) -> Self {
+        let range = 0..bytes.as_ref().len();
+        Self { backing: Arc::new(bytes), range }
+    }
+}
+
 impl From<Vec<u8>> for Section {
     fn from(bytes: Vec<u8>) -> Self {
-        let range = 0..bytes.len();
-        Self { backing: Arc::new(bytes), range }
+        Self::owned(bytes)
     }
 }
 
 impl From<Arc<[u8]>> for Section {
     fn from(bytes: Arc<[u8]>) -> Self {
-        let range = 0..bytes.len();
-        Self { backing: Arc::new(bytes), range }
+        Self::owned(bytes)
     }
 }
 

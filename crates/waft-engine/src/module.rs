@@ -10,13 +10,13 @@ use crate::lazy::KeptCode;
 use crate::tier_up::TierUp;
 use crate::type_registry::ModuleTypes;
 use crate::types::{ExportType, ExternType, ImportType};
-use crate::vm::thunk;
+use crate::vm::{read_file, thunk};
 use anyhow::{Context as _, Result};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{Read, Seek};
 use std::ops::Range;
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -326,25 +326,25 @@ impl Module {
     pub fn from_file(engine: &Engine, path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let failed = || format!("cannot read {}", path.display());
-        let mut file = File::open(path).with_context(failed)?;
-        let mut bytes = Vec::new();
+        let file = File::open(path).with_context(failed)?;
+        let named = |module: Result<Self>| module.with_context(|| format!("module {}", path.display()));
         if let Some(cache) = &engine.config().cache
             && file.metadata().with_context(failed)?.is_file()
         {
-            file.by_ref().take(BINARY_MAGIC.len() as u64).read_to_end(&mut bytes).with_context(failed)?;
-            if bytes == BINARY_MAGIC {
-                let module = Self::cached_or_read(engine, cache, &file);
-                return module.with_context(|| format!("module {}", path.display()));
+            let mut head = [0; BINARY_MAGIC.len()];
+            let is_binary =
+                file.read_at(&mut head, 0).with_context(failed)? == head.len() && head == BINARY_MAGIC;
+            if is_binary {
+                return named(Self::cached_or_read(engine, cache, &file));
             }
         }
-        file.read_to_end(&mut bytes).with_context(failed)?;
+        let contents = read_file(&file).with_context(failed)?;
         // A copy of a large module would be felt.
-        let module = if bytes.starts_with(&BINARY_MAGIC) {
-            Self::cached_or_compiled(engine, bytes.into())
+        named(if contents.bytes().starts_with(&BINARY_MAGIC) {
+            Self::cached_or_compiled(engine, contents)
         } else {
-            Self::new(engine, bytes)
-        };
-        module.with_context(|| format!("module {}", path.display()))
+            Self::new(engine, contents.bytes())
+        })
     }
 
     /// Decodes and validates a module from the binary or the text format, and compiles nothing: to look at it. It cannot
@@ -388,13 +388,10 @@ impl Module {
     fn cached_or_read(engine: &Engine, cache: &Cache, file: &File) -> Result<Self> {
         let source = Source::File(file, file.metadata()?.len());
         cache.get_or_compile(engine, &source, || {
-            let mut bytes = Vec::new();
-            let mut from_start = file;
-            from_start.rewind()?;
-            from_start.read_to_end(&mut bytes)?;
+            let contents = read_file(file)?;
             // Whatever it was when it was looked up, it may be something else by now.
-            refuse_precompiled(&bytes)?;
-            compile::module(engine, bytes.into()).map(Self::registered)
+            refuse_precompiled(contents.bytes())?;
+            compile::module(engine, contents).map(Self::registered)
         })
     }
 

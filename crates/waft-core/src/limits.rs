@@ -25,5 +25,7 @@ pub const SUBTYPING_DEPTH_MAX: u32 = crate::gc::row::DEPTH_MAX;
 /// to each other takes the optimising tier time in the square of their number. Validation refuses more.
 pub const TRY_DEPTH_MAX: usize = 1_000;
 
-/// Bytes of a function's body, as on the web ("Limits" of the JavaScript interface).
+/// The most bytes of a function's body, as on the web ("Limits" of the JavaScript interface); the next one, too.
 pub const BODY_BYTES_MAX: usize = 7_654_321;
+/// The most data segments.
+pub const DATA_SEGMENTS_MAX: u32 = 100_000;

@@ -18,8 +18,8 @@ pub enum ConstOp {
     F32(u32),
     /// Pushes an `f64`, as bits.
     F64(u64),
-    /// Pushes a `v128`, as bits in little-endian lane order.
-    V128(u128),
+    /// Pushes a `v128`, as its bytes in memory.
+    V128([u8; 16]),
     /// Pushes the value of a global.
     GlobalGet(GlobalIndex),
     /// Pushes null.
@@ -54,25 +54,36 @@ pub enum ConstOp {
 
 /// A constant expression, in postfix order.
 #[derive(Clone, PartialEq, Debug)]
-pub struct ConstExpr(Box<[ConstOp]>);
+pub struct ConstExpr(Ops);
+
+/// Modules have many thousands of expressions of one operator: these are allocated nowhere.
+#[derive(Clone, PartialEq, Debug)]
+enum Ops {
+    One([ConstOp; 1]),
+    Many(Box<[ConstOp]>),
+}
+
+impl From<ConstOp> for ConstExpr {
+    fn from(op: ConstOp) -> Self {
+        Self(Ops::One([op]))
+    }
+}
 
 impl ConstExpr {
     /// Its operators.
     pub fn ops(&self) -> &[ConstOp] {
-        &self.0
+        match &self.0 {
+            Ops::One(ops) => ops,
+            Ops::Many(ops) => ops,
+        }
     }
 
     /// The function that it refers to, if it is no more than `ref.func`.
     pub fn as_ref_func(&self) -> Option<FuncIndex> {
-        match *self.0 {
+        match *self.ops() {
             [ConstOp::RefFunc(func)] => Some(func),
             _ => None,
         }
-    }
-
-    /// The expression `ref.func`.
-    pub fn ref_func(func: FuncIndex) -> Self {
-        Self(Box::new([ConstOp::RefFunc(func)]))
     }
 
     pub(super) fn decode(shape: &Shape, expr: &wasmparser::ConstExpr<'_>) -> Result<Self, DecodeError> {
@@ -85,7 +96,7 @@ impl ConstExpr {
                 Operator::I64Const { value } => ConstOp::I64(value),
                 Operator::F32Const { value } => ConstOp::F32(value.bits()),
                 Operator::F64Const { value } => ConstOp::F64(value.bits()),
-                Operator::V128Const { value } => ConstOp::V128(u128::from_le_bytes(*value.bytes())),
+                Operator::V128Const { value } => ConstOp::V128(*value.bytes()),
                 Operator::GlobalGet { global_index } => {
                     ConstOp::GlobalGet(GlobalIndex::from_u32(global_index))
                 }
@@ -117,6 +128,9 @@ impl ConstExpr {
                 }
             });
         }
-        Ok(Self(ops.into()))
+        Ok(Self(match ops[..] {
+            [op] => Ops::One([op]),
+            _ => Ops::Many(ops.into()),
+        }))
     }
 }

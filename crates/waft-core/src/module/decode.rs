@@ -1,14 +1,15 @@
 //! From bytes to a [`Shape`], driving `wasmparser`.
 
 use super::{
-    BodyRules, BodyValidator, BranchHints, ConstExpr, CustomSection, DataMode, DataSegment, ElemItems,
-    ElemMode, ElemSegment, EntityIndex, Export, Func, Import, Shape, hints,
+    BodyRules, BodyValidator, BranchHints, ConstExpr, ConstOp, CustomSection, DataMode, DataSegment,
+    ElemItems, ElemMode, ElemSegment, EntityIndex, Export, Func, Import, Shape, hints,
 };
 use crate::index::{
-    DefinedFuncIndex, FuncIndex, FuncRefIndex, GlobalIndex, IndexVec, MemoryIndex, TableIndex, TagIndex,
-    TypeIndex,
+    DataIndex, DefinedFuncIndex, FuncIndex, FuncRefIndex, GlobalIndex, IndexVec, MemoryIndex, TableIndex,
+    TagIndex, TypeIndex,
 };
-use crate::limits::BODY_BYTES_MAX;
+use crate::limits::{BODY_BYTES_MAX, DATA_SEGMENTS_MAX};
+use crate::opcode;
 use crate::proposal::{Proposal, ProposalSet};
 use crate::types::{
     CompositeKind, CompositeTy, ConcreteType, FieldTy, FuncSig, GlobalTy, HeapType, IndexType, Limits,
@@ -88,6 +89,12 @@ pub fn decode(module: &[u8], proposals: ProposalSet) -> Result<Decoded, DecodeEr
     let mut general = None;
     let mut sections = Sections::new(module, features);
     while let Some(payload) = sections.next()? {
+        if let Payload::DataSection(section) = &payload
+            && let Some(datas) = decoder.plain_datas(module, section)
+        {
+            decoder.shape.datas = datas;
+            continue;
+        }
         if let ValidPayload::Func(func, _) = validator.payload(&payload)? {
             general.get_or_insert(func.resources);
         }
@@ -442,10 +449,43 @@ impl Decoder {
         Ok(())
     }
 
+    /// The segments of a data section all of which begin in the first memory at a constant address: valid as they are, and
+    /// many in what compilers emit. Nothing if there is any other, or something wrong.
+    fn plain_datas(
+        &self,
+        module: &[u8],
+        section: &wasmparser::DataSectionReader<'_>,
+    ) -> Option<IndexVec<DataIndex, DataSegment>> {
+        const IN_FIRST_MEMORY: u8 = 0;
+        let memory = MemoryIndex::from_u32(0);
+        if self.shape.memories.get(memory)?.index != IndexType::I32 || section.count() > DATA_SEGMENTS_MAX {
+            return None;
+        }
+        let range = section.range();
+        let bytes = module.get(bytes_range(range.clone()))?;
+        let mut reader = BinaryReader::new(bytes, range.start);
+        let count = reader.read_var_u32().ok()?;
+        let mut datas = IndexVec::with_capacity(count as usize);
+        for _ in 0..count {
+            if reader.read_u8().ok()? != IN_FIRST_MEMORY || reader.read_u8().ok()? != opcode::I32_CONST {
+                return None;
+            }
+            let offset = ConstOp::I32(reader.read_var_i32().ok()?).into();
+            if reader.read_u8().ok()? != opcode::END {
+                return None;
+            }
+            let len = reader.read_var_u32().ok()? as usize;
+            let start = reader.original_position() as usize;
+            reader.read_bytes(len).ok()?;
+            datas.push(DataSegment { mode: DataMode::Active { memory, offset }, range: start..start + len });
+        }
+        reader.eof().then_some(datas)
+    }
+
     fn const_expr(&mut self, expr: &wasmparser::ConstExpr<'_>) -> Result<ConstExpr, DecodeError> {
         let expr = ConstExpr::decode(&self.shape, expr)?;
         for op in expr.ops() {
-            if let super::ConstOp::RefFunc(func) = op {
+            if let ConstOp::RefFunc(func) = op {
                 self.needs_ref(*func);
             }
         }

@@ -87,6 +87,10 @@ impl StoreOpaque {
         instance: StorePtr<InstanceRecord>,
         expr: &ConstExpr,
     ) -> Result<RawVal> {
+        // The address of a segment, nearly always.
+        if let [ConstOp::I32(value)] = *expr.ops() {
+            return Ok(RawVal(u128::from(value as u32)));
+        }
         let module = self.at(instance).module().clone();
         let shape = module.shape();
         let mut stack = ConstStack::default();
@@ -96,7 +100,7 @@ impl StoreOpaque {
                 ConstOp::I64(value) => stack.push(RawVal(u128::from(value as u64))),
                 ConstOp::F32(bits) => stack.push(RawVal(u128::from(bits))),
                 ConstOp::F64(bits) => stack.push(RawVal(u128::from(bits))),
-                ConstOp::V128(bits) => stack.push(RawVal(bits)),
+                ConstOp::V128(bytes) => stack.push(RawVal(u128::from_le_bytes(bytes))),
                 ConstOp::GlobalGet(global) => {
                     let is_gc_ref = shape.globals[global].content.is_gc_ref();
                     let value = self.global_get(self.at(instance).global(global));

@@ -5,6 +5,7 @@ use crate::code::{LinkedCode, ModuleCode};
 use crate::engine::Engine;
 use crate::lazy::LazyCode;
 use crate::module::{ModuleInner, WasmBytes};
+use crate::processors::processors;
 use crate::proposal::ProposalsNeeded;
 use anyhow::{Error, Result};
 use std::ops::Range;
@@ -200,7 +201,7 @@ fn each<S>(
         }
     };
     let parallel = engine.config().parallel_compilation && bytes >= PARALLEL_BYTES_MIN;
-    let threads = if parallel { std::thread::available_parallelism().map_or(1, usize::from) } else { 1 };
+    let threads = if parallel { processors() } else { 1 };
     std::thread::scope(|scope| {
         for _ in 1..threads.min(count) {
             scope.spawn(run);

@@ -70,6 +70,8 @@ pub(crate) struct LazyCode {
 #[derive(Default)]
 struct Progress {
     running: HashSet<DefinedFuncIndex>,
+    /// How many threads wait for others: nearly always none.
+    waiting: usize,
     /// What the tier said of those that it cannot compile.
     refused: HashMap<DefinedFuncIndex, String>,
 }
@@ -110,8 +112,11 @@ enum Found<'l> {
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        self.lazy.progress().running.remove(&self.func);
-        self.lazy.progressed.notify_all();
+        let mut progress = self.lazy.progress();
+        progress.running.remove(&self.func);
+        if progress.waiting > 0 {
+            self.lazy.progressed.notify_all();
+        }
     }
 }
 
@@ -219,7 +224,9 @@ impl LazyCode {
             if progress.running.insert(func) {
                 return Ok(Found::Turn(Turn { lazy: self, func }));
             }
+            progress.waiting += 1;
             progress = self.progressed.wait(progress).unwrap_or_else(PoisonError::into_inner);
+            progress.waiting -= 1;
         }
     }
 

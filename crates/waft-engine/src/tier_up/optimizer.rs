@@ -7,6 +7,7 @@
 use super::{CALLS, LOOPS, Random};
 use crate::explain::CompileReason;
 use crate::module::ModuleInner;
+use crate::processors::processors;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
@@ -112,8 +113,7 @@ impl Drop for Optimizer {
 }
 
 fn workers_max() -> usize {
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    processors.saturating_sub(1).clamp(1, WORKERS_MAX)
+    processors().saturating_sub(1).clamp(1, WORKERS_MAX)
 }
 
 impl Queue {

@@ -6,6 +6,7 @@
 
 use super::mmap::{Reservation, page_bytes};
 use crate::artifact::Section;
+use crate::processors::processors;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _};
 use std::os::unix::fs::FileExt as _;
@@ -30,7 +31,7 @@ impl FileBytes {
         memory.prefer_huge_pages(0..memory.len());
         // SAFETY: committed above, zero until it is written, and known to nobody else yet.
         let bytes = unsafe { std::slice::from_raw_parts_mut(memory.base(), len) };
-        let threads = thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
+        let threads = processors().min(THREADS_MAX);
         let piece_bytes = len.div_ceil(threads).next_multiple_of(page_bytes());
         thread::scope(|scope| {
             let read = |(at, piece): (usize, &mut [u8])| file.read_exact_at(piece, (at * piece_bytes) as u64);

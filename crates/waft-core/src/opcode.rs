@@ -21,10 +21,16 @@ pub enum Immediates {
     Other,
 }
 
-/// The types of numbers and vectors, as the binary format encodes them.
+/// The types of numbers and vectors, and those of references that have a byte of their own, as the binary format encodes them.
 pub mod value {
     /// No value.
     pub const NONE: u8 = 0;
+    /// `exnref`
+    pub const EXNREF: u8 = 0x69;
+    /// `externref`
+    pub const EXTERNREF: u8 = 0x6f;
+    /// `funcref`
+    pub const FUNCREF: u8 = 0x70;
     /// `v128`
     pub const V128: u8 = 0x7b;
     /// `f64`

@@ -51,12 +51,12 @@ pub fn make_up(bytes: &[u8], seed: u64) -> Option<Vec<u8>> {
     let mut chance = |in_so_many| prng.below(in_so_many) == 0;
     let config = wasm_smith::Config {
         gc_enabled: false,
-        exceptions_enabled: false,
-        tail_call_enabled: chance(8),
+        exceptions_enabled: chance(2),
+        tail_call_enabled: chance(2),
         threads_enabled: false,
         simd_enabled: chance(3),
         relaxed_simd_enabled: false,
-        reference_types_enabled: chance(3),
+        reference_types_enabled: chance(2),
         memory64_enabled: chance(8),
         wide_arithmetic_enabled: false,
         custom_page_sizes_enabled: false,
@@ -65,6 +65,7 @@ pub fn make_up(bytes: &[u8], seed: u64) -> Option<Vec<u8>> {
         min_globals: 2,
         min_memories: 1,
         min_tables: 1,
+        min_tags: 1,
         allow_invalid_funcs: chance(4),
         ..wasm_smith::Config::default()
     };

@@ -1,5 +1,5 @@
-//! Plain bodies: those that compute with numbers in one memory of 32 bits, which is nearly all of what compilers for C, C++,
-//! Rust and Go emit. Whether such a body is valid is found here in one pass over its bytes, several times as fast as by
+//! Plain bodies: those that compute with numbers in one memory of 32 bits, call, and throw and catch exceptions, which is nearly
+//! all of what compilers for C, C++, Rust and Go emit. Whether such a body is valid is found here in one pass over its bytes, several times as fast as by
 //! `wasmparser`, which knows all of WebAssembly.
 //!
 //! # Invariants
@@ -9,11 +9,12 @@
 //!   errors are the ones that users see.
 
 use super::Shape;
-use crate::index::{FuncIndex, GlobalIndex, IndexVec, MemoryIndex, TableIndex, TypeIndex};
-use crate::opcode::value::{F32, F64, I32, I64, NONE, V128};
+use crate::index::{FuncIndex, GlobalIndex, IndexVec, MemoryIndex, TableIndex, TagIndex, TypeIndex};
+use crate::limits::TRY_DEPTH_MAX;
+use crate::opcode::value::{EXNREF, EXTERNREF, F32, F64, FUNCREF, I32, I64, NONE, V128};
 use crate::opcode::{self as op, EFFECTS};
 use crate::proposal::{Proposal, ProposalSet};
-use crate::types::{IndexType, ValType};
+use crate::types::{HeapType, IndexType, ValType};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
@@ -29,9 +30,10 @@ const ANY: u8 = NONE;
 /// What the operators of a plain body refer to.
 #[derive(Debug)]
 pub(super) struct PlainModule {
-    /// The types of functions; nothing for types of another kind, or with references.
+    /// The types of functions; nothing for types of another kind, or with references that say more of what they refer to.
     sigs: IndexVec<TypeIndex, Option<Sig>>,
     funcs: IndexVec<FuncIndex, TypeIndex>,
+    tags: IndexVec<TagIndex, TypeIndex>,
     /// The type of each global, if it is plain, and whether it can be set.
     globals: IndexVec<GlobalIndex, (u8, bool)>,
     /// Whether each table has functions, and indices of 32 bits.
@@ -57,6 +59,8 @@ impl PlainModule {
             Proposal::ReferenceTypes,
             Proposal::BulkMemory,
             Proposal::Simd,
+            Proposal::TailCall,
+            Proposal::Exceptions,
         ];
         if !used.iter().all(|proposal| proposals.contains(*proposal)) {
             return None;
@@ -71,6 +75,7 @@ impl PlainModule {
         Some(Self {
             sigs: shape.types.values().map(sig).collect(),
             funcs: shape.funcs.values().map(|func| func.ty).collect(),
+            tags: shape.tags.clone(),
             globals: shape.globals.values().map(|global| (code(global.content), global.mutable)).collect(),
             tables: shape
                 .tables
@@ -89,7 +94,7 @@ impl PlainModule {
     }
 }
 
-/// How the binary format encodes a type, or [`NONE`] for one of references.
+/// How the binary format encodes a type, or [`NONE`] for one that takes more than a byte, or has subtypes here.
 fn code(ty: ValType) -> u8 {
     match ty {
         ValType::I32 => I32,
@@ -97,6 +102,12 @@ fn code(ty: ValType) -> u8 {
         ValType::F32 => F32,
         ValType::F64 => F64,
         ValType::V128 => V128,
+        ValType::Ref(ty) if ty.is_nullable() => match ty.heap_type() {
+            HeapType::Func => FUNCREF,
+            HeapType::Extern => EXTERNREF,
+            HeapType::Exn => EXNREF,
+            _ => NONE,
+        },
         ValType::Ref(_) => NONE,
     }
 }
@@ -110,8 +121,15 @@ fn block_results(ty: u8) -> Option<&'static [u8]> {
         F32 => &[F32],
         F64 => &[F64],
         V128 => &[V128],
+        FUNCREF => &[FUNCREF],
+        EXTERNREF => &[EXTERNREF],
+        EXNREF => &[EXNREF],
         _ => return None,
     })
+}
+
+fn is_ref(ty: u8) -> bool {
+    matches!(ty, FUNCREF | EXTERNREF | EXNREF)
 }
 
 /// Room for what is known of a body while it is read, kept from one to the next.
@@ -156,6 +174,7 @@ pub(super) fn is_valid(
         len: 0,
         floor: 0,
         blocks: core::mem::take(&mut room.blocks),
+        scopes: 0,
     };
     let valid = body.walk(func).is_some();
     room.locals = body.locals;
@@ -176,6 +195,8 @@ struct Body<'a> {
     /// How many of them are below the innermost block's own.
     floor: usize,
     blocks: Vec<Block<'a>>,
+    /// How many of them catch exceptions.
+    scopes: usize,
 }
 
 /// Each of these is nothing where the body is not known to be valid.
@@ -312,20 +333,53 @@ impl<'a> Body<'a> {
                 self.call(module.sig(*module.funcs.get(func)?)?)
             }
             op::CALL_INDIRECT => {
-                let ty = TypeIndex::from_u32(self.number()?);
-                let table = TableIndex::from_u32(self.number()?);
-                let module = self.module;
-                module.tables.get(table).filter(|plain| **plain)?;
-                self.pop(I32)?;
-                self.call(module.sig(ty)?)
+                let sig = self.indirect()?;
+                self.call(sig)
             }
             op::DROP => self.pop_any().map(drop),
             op::SELECT => {
                 self.pop(I32)?;
                 let (second, first) = (self.pop_any()?, self.pop_any()?);
                 // Where one of them is never there, its type is the other's.
-                if first == second && first != ANY { self.push(first) } else { None }
+                if first == second && first != ANY && !is_ref(first) { self.push(first) } else { None }
             }
+            op::TYPED_SELECT => {
+                // One type, of a byte.
+                let (count, ty) = (self.byte()?, self.byte()?);
+                if count != 1 || block_results(ty)?.is_empty() {
+                    return None;
+                }
+                self.pop(I32)?;
+                self.pop_all(&[ty; 2])?;
+                self.push(ty)
+            }
+            op::REF_NULL => {
+                let ty = self.byte()?;
+                if is_ref(ty) { self.push(ty) } else { None }
+            }
+            op::REF_IS_NULL => {
+                let ty = self.pop_any()?;
+                if is_ref(ty) { self.push(I32) } else { None }
+            }
+            op::RETURN_CALL => {
+                let func = FuncIndex::from_u32(self.number()?);
+                let module = self.module;
+                self.return_call(module.sig(*module.funcs.get(func)?)?)
+            }
+            op::RETURN_CALL_INDIRECT => {
+                let sig = self.indirect()?;
+                self.return_call(sig)
+            }
+            op::THROW => {
+                let params = self.tag()?;
+                self.pop_all(params)?;
+                self.end_of_reach()
+            }
+            op::THROW_REF => {
+                self.pop(EXNREF)?;
+                self.end_of_reach()
+            }
+            op::TRY_TABLE => self.try_table(),
             op::GLOBAL_GET => {
                 let (ty, _) = self.global()?;
                 self.push(ty)
@@ -370,6 +424,42 @@ impl<'a> Body<'a> {
         }
     }
 
+    /// A block whose exceptions some of its clauses catch, each of which names a label around the block.
+    fn try_table(&mut self) -> Option<()> {
+        const CATCH: u8 = 0;
+        const CATCH_REF: u8 = 1;
+        const CATCH_ALL: u8 = 2;
+        const CATCH_ALL_REF: u8 = 3;
+        let (params, results) = self.block_type()?;
+        self.scopes += 1;
+        if self.scopes > TRY_DEPTH_MAX {
+            return None;
+        }
+        // As many as have numbers of one byte.
+        let clauses = self.byte()?;
+        if clauses >= 0x80 {
+            return None;
+        }
+        for _ in 0..clauses {
+            let kind = self.byte()?;
+            let carried = match kind {
+                CATCH | CATCH_REF => self.tag()?,
+                CATCH_ALL | CATCH_ALL_REF => &[],
+                _ => return None,
+            };
+            let label = self.label()?;
+            let label = if matches!(kind, CATCH_REF | CATCH_ALL_REF) {
+                label.strip_suffix(&[EXNREF])?
+            } else {
+                label
+            };
+            if label != carried {
+                return None;
+            }
+        }
+        self.open(op::TRY_TABLE, params, results)
+    }
+
     fn br_table(&mut self) -> Option<()> {
         let targets = self.number()?;
         self.pop(I32)?;
@@ -406,6 +496,24 @@ impl<'a> Body<'a> {
         self.push_all(&sig.results)
     }
 
+    fn return_call(&mut self, sig: &'a Sig) -> Option<()> {
+        if *sig.results != *self.blocks.first()?.results {
+            return None;
+        }
+        self.pop_all(&sig.params)?;
+        self.end_of_reach()
+    }
+
+    /// What is called through a table.
+    fn indirect(&mut self) -> Option<&'a Sig> {
+        let ty = TypeIndex::from_u32(self.number()?);
+        let table = TableIndex::from_u32(self.number()?);
+        let module = self.module;
+        module.tables.get(table).filter(|plain| **plain)?;
+        self.pop(I32)?;
+        module.sig(ty)
+    }
+
     fn open(&mut self, opcode: u8, params: &'a [u8], results: &'a [u8]) -> Option<()> {
         self.pop_all(params)?;
         self.enter(opcode, params, results)
@@ -424,6 +532,7 @@ impl<'a> Body<'a> {
         if self.len != self.floor {
             return None;
         }
+        self.scopes -= usize::from(block.opcode == op::TRY_TABLE);
         self.blocks.pop()
     }
 
@@ -502,6 +611,13 @@ impl<'a> Body<'a> {
     fn local(&mut self) -> Option<u8> {
         let local = self.number()?;
         self.locals.get(local as usize).copied()
+    }
+
+    /// What exceptions of a tag carry.
+    fn tag(&mut self) -> Option<&'a [u8]> {
+        let tag = TagIndex::from_u32(self.number()?);
+        let module = self.module;
+        Some(&module.sig(*module.tags.get(tag)?)?.params)
     }
 
     fn global(&mut self) -> Option<(u8, bool)> {

@@ -6,8 +6,8 @@ use crate::vm::{self, RawBacktrace};
 use anyhow::Error;
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
-use waft_core::index::TypedIndex;
+use std::sync::{Arc, OnceLock};
+use waft_core::index::{FuncIndex, TypedIndex};
 
 mod names;
 mod source;
@@ -34,9 +34,13 @@ use source::SourceMap;
 /// # }
 /// ```
 pub struct WasmBacktrace {
-    frames: Vec<FrameInfo>,
-    /// How many frames are left out, and before which of `frames`.
+    /// The functions at work, innermost first.
+    places: Vec<Place>,
+    /// How many are left out, and before which of them.
     omitted: Option<(usize, usize)>,
+    /// What is known of each, found out when somebody asks: a program that ends by `proc_exit` does so by an error, too, at
+    /// which nobody looks.
+    frames: OnceLock<Vec<FrameInfo>>,
 }
 
 /// One function of a backtrace.
@@ -188,19 +192,26 @@ impl WasmBacktrace {
     /// # Ok::<(), Error>(())
     /// ```
     pub fn frames(&self) -> &[FrameInfo] {
-        &self.frames
+        self.frames.get_or_init(|| frame_infos(&self.places))
     }
 
     fn new(raw: &RawBacktrace) -> Self {
         let (places, omitted) = places(raw);
-        let mut maps: HashMap<*const ModuleInner, SourceMap<'_>> = HashMap::new();
-        let frames = places.iter().map(|(module, origin)| {
-            let map = maps.entry(Arc::as_ptr(module)).or_insert_with(|| SourceMap::new(module));
-            FrameInfo::new(module, *origin, map)
-        });
-        let frames = frames.collect();
-        Self { frames, omitted }
+        Self { places, omitted, frames: OnceLock::new() }
     }
+}
+
+fn frame_infos(places: &[Place]) -> Vec<FrameInfo> {
+    let mut maps: HashMap<*const ModuleInner, (SourceMap<'_>, HashMap<FuncIndex, String>)> = HashMap::new();
+    let frames = places.iter().map(|(module, origin)| {
+        let (map, names) = maps.entry(Arc::as_ptr(module)).or_insert_with(|| {
+            let of_module = places.iter().filter(|(other, _)| Arc::ptr_eq(module, other));
+            let funcs = of_module.map(|(_, origin)| module.shape().func(origin.func)).collect();
+            (SourceMap::new(module), names::names_of(module, &funcs))
+        });
+        FrameInfo::new(module, *origin, map, names)
+    });
+    frames.collect()
 }
 
 /// A function at work, and where it is.
@@ -240,7 +251,12 @@ fn add_places(pc: usize, places: &mut Vec<Place>) {
 }
 
 impl FrameInfo {
-    fn new(module: &Arc<ModuleInner>, origin: CodeOrigin, map: &SourceMap<'_>) -> Self {
+    fn new(
+        module: &Arc<ModuleInner>,
+        origin: CodeOrigin,
+        map: &SourceMap<'_>,
+        names: &HashMap<FuncIndex, String>,
+    ) -> Self {
         let shape = module.shape();
         let func = shape.func(origin.func);
         let module_offset = origin.module_offset.map(|offset| offset as usize);
@@ -249,7 +265,7 @@ impl FrameInfo {
         Self {
             module_name: module_name(module).map(str::to_owned),
             func_index: func.index() as u32,
-            func_name: names::func_name(module, func),
+            func_name: names.get(&func).cloned(),
             func_offset: module_offset.zip(body).and_then(|(at, body)| at.checked_sub(body.start)),
             symbols: code_offset.map_or_else(Vec::new, |at| map.symbols(at as u64)),
             module_offset,
@@ -260,7 +276,7 @@ impl FrameInfo {
 
 impl fmt::Debug for WasmBacktrace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WasmBacktrace").field("frames", &self.frames).finish_non_exhaustive()
+        f.debug_struct("WasmBacktrace").field("frames", &self.frames()).finish_non_exhaustive()
     }
 }
 
@@ -268,7 +284,7 @@ impl fmt::Display for WasmBacktrace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "error while executing at wasm backtrace:")?;
         let (omitted, before) = self.omitted.unwrap_or((0, usize::MAX));
-        let mut rest = self.frames.iter().enumerate().peekable();
+        let mut rest = self.frames().iter().enumerate().peekable();
         while let Some((at, frame)) = rest.next() {
             if at == before {
                 write!(f, "\n      ... {omitted} frames left out ...")?;
@@ -318,7 +334,7 @@ impl fmt::Display for FrameInfo {
 /// Adds the backtrace to an error, if there is one to add.
 pub(crate) fn attach(error: Error, raw: &RawBacktrace) -> Error {
     let backtrace = WasmBacktrace::new(raw);
-    if backtrace.frames.is_empty() || error.downcast_ref::<WasmBacktrace>().is_some() {
+    if backtrace.places.is_empty() || error.downcast_ref::<WasmBacktrace>().is_some() {
         return error;
     }
     error.context(backtrace)

@@ -692,3 +692,256 @@ impl<'a> Body<'a> {
         (byte < 0x80 && (byte & sign == 0 || byte & sign == sign)).then_some(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::module::decode;
+
+    /// A module with one memory, a table of functions and one of host values, a mutable `i32` and a constant `i64`, a tag of `i32`, and a function
+    /// of type 0, `(i32) -> i32`, with these operators. Type 1 is `(i64, i64) -> ()`, which is that of the other function.
+    fn module(operators: &[u8]) -> Vec<u8> {
+        let mut bytes = b"\0asm\x01\0\0\0".to_vec();
+        let body = [&[0], operators, &[op::END]].concat();
+        let sections: [(u8, &[u8]); 8] = [
+            (1, &[3, 0x60, 1, I32, 1, I32, 0x60, 2, I64, I64, 0, 0x60, 1, I32, 0]),
+            (3, &[2, 0, 1]),
+            (4, &[2, FUNCREF, 0, 1, EXTERNREF, 0, 1]),
+            (5, &[1, 0, 1]),
+            (13, &[1, 0, 2]),
+            (6, &[2, I32, 1, op::I32_CONST, 0, op::END, I64, 0, op::I64_CONST, 0, op::END]),
+            (9, &[1, 0, op::I32_CONST, 0, op::END, 1, 0]),
+            (10, &[&[2, body.len() as u8][..], &body, &[2, 0, op::END]].concat()),
+        ];
+        for (id, contents) in sections {
+            bytes.extend([id, contents.len() as u8]);
+            bytes.extend_from_slice(contents);
+        }
+        bytes
+    }
+
+    /// Whether the function is valid by the rules here, and by all rules.
+    fn validate(operators: &[u8]) -> (bool, bool) {
+        let module = module(operators);
+        let proposals = ProposalSet::on_by_default();
+        let decoded = decode(&module, proposals).unwrap();
+        let plain = PlainModule::new(&decoded.shape, proposals).unwrap();
+        let func = decoded.shape.bodies.keys().next().unwrap();
+        let body = &module[decoded.shape.bodies[func].clone()];
+        let fast = is_valid(&plain, decoded.shape.func(func), body, &mut PlainAllocations::default());
+        (fast, decoded.body_validator(&module).general().validate(func).is_ok())
+    }
+
+    #[test]
+    fn plain_bodies_are_told_valid() {
+        let rows: &[&[u8]] = &[
+            &[op::LOCAL_GET, 0],
+            &[
+                op::LOCAL_GET,
+                0,
+                op::LOCAL_TEE,
+                0,
+                op::LOCAL_SET,
+                0,
+                op::I32_CONST,
+                0xff,
+                0xff,
+                0xff,
+                0xff,
+                0x7f,
+                op::DROP,
+                op::I32_CONST,
+                0x7f,
+            ],
+            &[op::I64_CONST, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x7f, op::I32_WRAP_I64],
+            &[op::LOCAL_GET, 0, op::I32_LOAD, 2, 0xff, 0xff, 0xff, 0xff, 0x0f],
+            &[op::LOCAL_GET, 0, op::IF, I32, op::I32_CONST, 1, op::ELSE, op::I32_CONST, 2, op::END],
+            &[op::LOCAL_GET, 0, op::LOCAL_GET, 0, op::IF, 0, op::END],
+            &[op::LOCAL_GET, 0, op::LOOP, 0, op::LOCAL_GET, 0, op::BR_IF, 0, op::END],
+            &[op::LOCAL_GET, 0, op::BR, 0, op::I64_CONST, 0, op::DROP],
+            &[op::UNREACHABLE, op::I32_ADD],
+            &[op::BLOCK, EMPTY, op::LOCAL_GET, 0, op::BR_TABLE, 1, 0, 0, op::END, op::LOCAL_GET, 0],
+            &[op::LOCAL_GET, 0, op::CALL, 0, op::LOCAL_GET, 0, op::CALL_INDIRECT, 0, 0],
+            &[op::LOCAL_GET, 0, op::RETURN_CALL, 0],
+            &[
+                op::I32_CONST,
+                1,
+                op::GLOBAL_SET,
+                0,
+                op::GLOBAL_GET,
+                1,
+                op::GLOBAL_GET,
+                1,
+                op::CALL,
+                1,
+                op::GLOBAL_GET,
+                0,
+            ],
+            &[
+                op::BLOCK,
+                I32,
+                op::TRY_TABLE,
+                EMPTY,
+                1,
+                0,
+                0,
+                0,
+                op::I32_CONST,
+                1,
+                op::THROW,
+                0,
+                op::END,
+                op::UNREACHABLE,
+                op::END,
+            ],
+            &[
+                op::BLOCK,
+                EXNREF,
+                op::TRY_TABLE,
+                EMPTY,
+                1,
+                3,
+                0,
+                op::END,
+                op::UNREACHABLE,
+                op::END,
+                op::THROW_REF,
+            ],
+            &[op::MEMORY_SIZE, 0, op::MEMORY_GROW, 0],
+            &[
+                op::I32_CONST,
+                0,
+                op::I32_CONST,
+                0,
+                op::I32_CONST,
+                0,
+                op::PREFIX_BULK,
+                10,
+                0,
+                0,
+                op::LOCAL_GET,
+                0,
+            ],
+            &[op::REF_NULL, FUNCREF, op::REF_IS_NULL],
+        ];
+        for row in rows {
+            assert_eq!(validate(row), (true, true), "{row:x?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_valid_is_not_told_so() {
+        let rows: &[&[u8]] = &[
+            &[],
+            &[op::I64_CONST, 0],
+            &[op::LOCAL_GET, 0, op::LOCAL_GET, 0],
+            &[op::LOCAL_GET, 1],
+            // Numbers that are too long, or too large.
+            &[op::LOCAL_GET, 0x80, 0x80, 0x80, 0x80, 0x10],
+            &[op::LOCAL_GET, 0x80, 0x80, 0x80, 0x80, 0x80, 0],
+            &[op::I32_CONST, 0xff, 0xff, 0xff, 0xff, 0x4f],
+            &[op::I32_CONST, 0x80, 0x80, 0x80, 0x80, 0x08],
+            &[op::I64_CONST, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01, op::I32_WRAP_I64],
+            &[op::LOCAL_GET, 0, op::I32_LOAD, 2, 0xff, 0xff, 0xff, 0xff, 0x1f],
+            &[op::LOCAL_GET, 0, op::I32_LOAD, 3, 0],
+            // Without `else` nothing gives what comes out.
+            &[op::LOCAL_GET, 0, op::IF, I32, op::I32_CONST, 1, op::END],
+            &[op::LOCAL_GET, 0, op::BLOCK, EMPTY, op::ELSE, op::END],
+            &[
+                op::I64_CONST,
+                0,
+                op::I64_CONST,
+                0,
+                op::LOCAL_GET,
+                0,
+                op::IF,
+                1,
+                op::CALL,
+                1,
+                op::ELSE,
+                op::END,
+                op::LOCAL_GET,
+                0,
+            ],
+            // What is below a block's own operands is out of its reach.
+            &[op::LOCAL_GET, 0, op::BLOCK, EMPTY, op::DROP, op::END],
+            &[op::UNREACHABLE, op::I64_CONST, 0],
+            &[op::UNREACHABLE, op::I64_CONST, 0, op::I32_ADD],
+            &[op::LOCAL_GET, 0, op::BR, 1],
+            &[op::BLOCK, I64, op::LOCAL_GET, 0, op::LOCAL_GET, 0, op::BR_TABLE, 1, 0, 1, op::END, op::DROP],
+            &[
+                op::LOCAL_GET,
+                0,
+                op::REF_NULL,
+                FUNCREF,
+                op::REF_NULL,
+                FUNCREF,
+                op::LOCAL_GET,
+                0,
+                op::SELECT,
+                op::DROP,
+            ],
+            &[op::I64_CONST, 1, op::GLOBAL_SET, 1, op::LOCAL_GET, 0],
+            &[op::I64_CONST, 1, op::CALL, 0],
+            &[op::LOCAL_GET, 0, op::CALL, 2],
+            &[op::LOCAL_GET, 0, op::LOCAL_GET, 0, op::CALL_INDIRECT, 0, 1],
+            &[op::I64_CONST, 0, op::I64_CONST, 0, op::RETURN_CALL, 1],
+            // A branch to a loop carries what goes in, and all labels of a table take the same.
+            &[
+                op::I64_CONST,
+                0,
+                op::I64_CONST,
+                0,
+                op::LOOP,
+                1,
+                op::CALL,
+                1,
+                op::LOCAL_GET,
+                0,
+                op::BR_IF,
+                0,
+                op::END,
+                op::LOCAL_GET,
+                0,
+            ],
+            &[
+                op::BLOCK,
+                I64,
+                op::LOCAL_GET,
+                0,
+                op::LOCAL_GET,
+                0,
+                op::BR_TABLE,
+                1,
+                1,
+                0,
+                op::END,
+                op::DROP,
+                op::LOCAL_GET,
+                0,
+            ],
+            &[
+                op::BLOCK,
+                I64,
+                op::TRY_TABLE,
+                EMPTY,
+                1,
+                0,
+                0,
+                0,
+                op::END,
+                op::UNREACHABLE,
+                op::END,
+                op::DROP,
+                op::LOCAL_GET,
+                0,
+            ],
+            &[op::BLOCK, I32, op::TRY_TABLE, EMPTY, 1, 1, 0, 0, op::END, op::UNREACHABLE, op::END],
+            &[op::LOCAL_GET, 0, op::THROW_REF],
+            &[op::LOCAL_GET, 0, op::END, op::LOCAL_GET, 0],
+        ];
+        for row in rows {
+            assert_eq!(validate(row), (false, false), "{row:x?}");
+        }
+    }
+}

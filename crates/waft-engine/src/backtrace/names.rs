@@ -1,10 +1,10 @@
 //! The name section: read when a name is asked for, since nearly no run asks.
 
 use crate::module::ModuleInner;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::OnceLock;
-use waft_core::index::{FuncIndex, TypedIndex};
+use waft_core::index::FuncIndex;
 use wasmparser::{BinaryReader, Name, NameSectionReader, Naming};
 
 /// The names of a module's functions, by their indices.
@@ -28,10 +28,20 @@ fn func_names(module: &ModuleInner) -> impl Iterator<Item = (u32, String)> {
     namings(module).map(|naming| (naming.index, demangle(naming.name)))
 }
 
-/// The name of a function, if the section has one, demangled where it is mangled.
-pub(super) fn func_name(module: &ModuleInner, func: FuncIndex) -> Option<String> {
-    let index = func.index() as u32;
-    namings(module).find(|naming| naming.index == index).map(|naming| demangle(naming.name))
+/// The names of some functions, as far as the section has them, demangled where they are mangled. Where it has several for one
+/// function, the first.
+pub(super) fn names_of(module: &ModuleInner, funcs: &HashSet<FuncIndex>) -> HashMap<FuncIndex, String> {
+    let mut names = HashMap::new();
+    for naming in namings(module) {
+        let func = FuncIndex::from_u32(naming.index);
+        if funcs.contains(&func) {
+            names.entry(func).or_insert_with(|| demangle(naming.name));
+            if names.len() == funcs.len() {
+                break;
+            }
+        }
+    }
+    names
 }
 
 fn namings(module: &ModuleInner) -> impl Iterator<Item = Naming<'_>> {

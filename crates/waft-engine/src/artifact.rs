@@ -11,9 +11,9 @@
 //! whoever alters code can also compute it. The fingerprint refuses code of another version, setup or processor.
 //!
 //! There are two kinds, which differ in two sections. A *precompiled module* has the engine's fingerprint, and the module
-//! without its bodies. An *entry of the code cache* has an identity, which is more than a fingerprint, and the module
-//! whole. No text is both, so neither is taken for the other. An entry may have the code of some functions alone; then it says
-//! what it has of each.
+//! without its bodies. An *entry of the code cache* has an identity, which is more than a fingerprint, and nothing of the
+//! module, which whoever looks for it has. No text is both, so neither is taken for the other. An entry may have the code of
+//! some functions alone; then it says what it has of each.
 //!
 //! # Elsewhere
 //!
@@ -23,7 +23,7 @@
 mod verify;
 mod write;
 
-pub(crate) use verify::{Source, verify_bytes, verify_file};
+pub(crate) use verify::verify_file;
 pub(crate) use write::ArtifactWriter;
 
 use crate::code::{CodeTables, CompiledCode, ModuleCode};
@@ -35,7 +35,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
-use waft_core::module::decode_trusted;
+use waft_core::module::{Shape, decode_trusted};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Starts every artifact: not text, not WebAssembly, and changed by transfers that change line ends.
@@ -207,19 +207,21 @@ impl Artifact {
 
     /// The module of a precompiled one. Its code is trusted from here on.
     pub(crate) fn into_module(self, engine: &Engine) -> Result<ModuleInner> {
-        self.load(engine, WasmBytes::WithoutCode)
-    }
-
-    /// The module of an entry of the cache. Its code is trusted from here on.
-    pub(crate) fn into_whole_module(self, engine: &Engine) -> Result<ModuleInner> {
-        self.load(engine, WasmBytes::Whole)
-    }
-
-    fn load(self, engine: &Engine, wasm_bytes: fn(Section) -> WasmBytes) -> Result<ModuleInner> {
         let wasm = self.section(Part::Wasm).clone();
-        let (states, relocs) = (self.section(Part::States).clone(), self.section(Part::Relocs).clone());
+        let code_section_start = usize::try_from(number(self.section(Part::CodeSectionStart).bytes(), 0)?)?;
         let mut shape = decode_trusted(wasm.bytes()).context("the precompiled module's shape is broken")?;
-        shape.code_section_start = usize::try_from(number(self.section(Part::CodeSectionStart).bytes(), 0)?)?;
+        shape.code_section_start = code_section_start;
+        self.load(engine, WasmBytes::WithoutCode(wasm), shape)
+    }
+
+    /// The module of an entry of the cache, which is of these bytes. Its code is trusted from here on.
+    pub(crate) fn into_module_of(self, engine: &Engine, wasm: Section) -> Result<ModuleInner> {
+        let shape = decode_trusted(wasm.bytes()).context("the module is not the one that was compiled")?;
+        self.load(engine, WasmBytes::Whole(wasm), shape)
+    }
+
+    fn load(self, engine: &Engine, wasm: WasmBytes, shape: Shape) -> Result<ModuleInner> {
+        let (states, relocs) = (self.section(Part::States).clone(), self.section(Part::Relocs).clone());
         let tables = CodeTables {
             funcs: self.section(Part::Funcs).clone(),
             traps: self.section(Part::Traps).clone(),
@@ -247,7 +249,7 @@ impl Artifact {
             let kept = KeptCode::new(code, states, relocs, funcs)?;
             ModuleCode::Lazy(Arc::new(LazyCode::new(engine, &shape, Some(kept), Duration::ZERO)?))
         };
-        ModuleInner::new(engine, shape, wasm_bytes(wasm), code)
+        ModuleInner::new(engine, shape, wasm, code)
     }
 }
 

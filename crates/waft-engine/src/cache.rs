@@ -5,8 +5,8 @@
 //!
 //! # Invariants
 //!
-//! * An entry is used only if it has the module's bytes, every one of them, and the identity that is asked for. Names
-//!   decide where to look and nothing else, so a hash need not withstand those who make modules.
+//! * An entry is used only if it has the identity that is asked for, to the last byte. A part of it is a cryptographic hash of
+//!   the module, so no module gets the code of another, whoever made them. Names of files decide where to look and nothing else.
 //! * An entry is used only if its checksum is right, and only if no other user can have written it.
 //! * A file has all its content before it has its name, and is never written to afterwards. So processes that read,
 //!   write and remove entries at once need no lock.
@@ -18,16 +18,18 @@
 
 mod config;
 mod dir;
+mod hash;
 
 pub use config::CacheConfig;
 
-use crate::artifact::{ArtifactWriter, Source};
+use crate::artifact::{ArtifactWriter, Section};
 use crate::code::ModuleCode;
 use crate::engine::Engine;
 use crate::module::{Module, ModuleInner};
 use crate::vm;
 use anyhow::{Context as _, Error, Result, bail, ensure};
 use dir::CacheDir;
+use hash::module_hash;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -209,34 +211,38 @@ impl Cache {
     pub(crate) fn get_or_compile(
         &self,
         engine: &Engine,
-        source: &Source<'_>,
+        wasm: &Section,
         compile: impl FnOnce() -> Result<Module>,
     ) -> Result<Module> {
-        match self.find(engine, source) {
-            Ok(Some(module)) => {
-                self.watch(&module);
+        let found = identity(engine, wasm.bytes())
+            .and_then(|identity| Ok((self.find(engine, wasm, &identity)?, identity)));
+        let identity = match found {
+            Ok((Some(module), identity)) => {
+                self.watch(&module, identity);
                 self.0.hits.fetch_add(1, Ordering::Relaxed);
                 return Ok(module);
             }
-            Ok(None) => {}
+            Ok((None, identity)) => identity,
             Err(Unusable(error)) => {
                 self.report(&error);
                 return compile();
             }
-        }
+        };
         self.0.misses.fetch_add(1, Ordering::Relaxed);
         let module = compile()?;
         match module.inner().code() {
-            ModuleCode::Whole(_) => self.leave_or_report(module.inner()),
-            ModuleCode::Lazy(_) => self.watch(&module),
+            ModuleCode::Whole(code) => {
+                self.leave_or_report(ArtifactWriter::cached(module.inner(), code, identity));
+            }
+            ModuleCode::Lazy(_) => self.watch(&module, identity),
         }
         Ok(module)
     }
 
     /// Has a module that gets its code as it is called leave it when it goes.
-    fn watch(&self, module: &Module) {
+    fn watch(&self, module: &Module, identity: String) {
         if let ModuleCode::Lazy(code) = module.inner().code() {
-            *code.cached() = Some(0);
+            *code.cached() = Some(Cached { identity, spent: 0 });
         }
     }
 
@@ -246,22 +252,28 @@ impl Cache {
             return;
         };
         let (mut cached, spent) = (code.cached(), code.spent());
-        let to_write = (module.wasm().bytes().len() + code.len()) as u64 / BYTES_PER_NANO;
-        let is_worth_it = |before: u64| {
-            let is_new = code.kept().is_none() && before == 0;
+        let Some(cached) = &mut *cached else { return };
+        let to_write = code.len() as u64 / BYTES_PER_NANO;
+        let is_worth_it = {
+            let is_new = code.kept().is_none() && cached.spent == 0;
             let lived = code.begun().elapsed().as_nanos() as u64;
             // Who starts a program a second time waits for what it prints, and not for us.
             let waits = if is_new || lived > LONG_LIFE * to_write { 1 } else { SHORT_LIFE };
-            spent - before > waits * to_write
+            spent - cached.spent > waits * to_write
         };
-        if cached.is_some_and(is_worth_it) {
-            *cached = Some(spent);
-            cache.leave_or_report(module);
+        if !is_worth_it {
+            return;
+        }
+        cached.spent = spent;
+        let identity = cached.identity.clone();
+        match code.snapshot(module) {
+            Ok(snapshot) => cache.leave_or_report(ArtifactWriter::kept(module, snapshot, identity)),
+            Err(error) => cache.report(&error.context("the code was not kept in the cache")),
         }
     }
 
-    fn leave_or_report(&self, module: &ModuleInner) {
-        if let Err(error) = self.leave(module) {
+    fn leave_or_report(&self, artifact: ArtifactWriter<'_>) {
+        if let Err(error) = self.leave(artifact) {
             self.report(
                 &error.context(format!("the code was not kept in the cache {}", self.0.directory.display())),
             );
@@ -269,19 +281,14 @@ impl Cache {
     }
 
     /// Looks for a module. An entry that is not in order is reported, and is none.
-    fn find(&self, engine: &Engine, source: &Source<'_>) -> Result<Option<Module>, Unusable> {
+    fn find(&self, engine: &Engine, wasm: &Section, identity: &str) -> Result<Option<Module>, Unusable> {
         let Some(dir) = CacheDir::open(&self.0.directory).map_err(Unusable)? else { return Ok(None) };
-        // What is wrong with the module's own file is told by whoever reads it next.
-        let Ok(hash) = source.hash() else { return Ok(None) };
-        let identity = identity(engine, hash, source.len()).map_err(Unusable)?;
-        let name = entry_name(&identity);
+        let name = entry_name(identity);
         let found = || -> Result<Option<Module>> {
             let Some(file) = dir.entry(&name)? else { return Ok(None) };
-            let module = Module::from_cache_entry(engine, &file, &identity, source)?;
-            if module.is_some() {
-                dir::touch(&file);
-            }
-            Ok(module)
+            let module = Module::from_cache_entry(engine, &file, identity, wasm.clone())?;
+            dir::touch(&file);
+            Ok(Some(module))
         };
         Ok(found().unwrap_or_else(|error| {
             let what = format!(
@@ -294,14 +301,8 @@ impl Cache {
     }
 
     /// Leaves the code of a module for others to find.
-    fn leave(&self, module: &ModuleInner) -> Result<()> {
-        let wasm = Source::Bytes(module.wasm().bytes());
-        let identity = identity(module.engine(), wasm.hash()?, wasm.len())?;
-        let name = entry_name(&identity);
-        let artifact = match module.code() {
-            ModuleCode::Whole(code) => ArtifactWriter::cached(module, code, identity),
-            ModuleCode::Lazy(code) => ArtifactWriter::kept(module, code.snapshot(module)?, identity),
-        };
+    fn leave(&self, artifact: ArtifactWriter<'_>) -> Result<()> {
+        let name = entry_name(artifact.identity());
         let (bytes, limit) = (artifact.len(), self.0.config.bytes_max);
         ensure!(bytes <= limit, "it has {bytes} bytes, and all of the cache may have {limit}");
         check_file_size(bytes)?;
@@ -333,13 +334,23 @@ impl Cache {
     }
 }
 
+/// What of a module is in the cache.
+pub(crate) struct Cached {
+    /// Under which identity.
+    identity: String,
+    /// How much of what was spent on its code, in nanoseconds.
+    spent: u64,
+}
+
 /// Why the whole cache cannot be used.
 struct Unusable(Error);
 
 /// All that an entry's code depends on, and which module it is of. What is not equal to the byte is another entry's.
-fn identity(engine: &Engine, hash: u128, len: u64) -> Result<String> {
+fn identity(engine: &Engine, wasm: &[u8]) -> Result<String, Unusable> {
     let Some(build) = vm::build_id() else {
-        bail!("the cache is not used: nothing tells this build of waft from others")
+        return Err(Unusable(Error::msg(
+            "the cache is not used: nothing tells this build of waft from others",
+        )));
     };
     let fingerprint = engine.fingerprint();
     let extent = if engine.is_lazy() {
@@ -347,8 +358,9 @@ fn identity(engine: &Engine, hash: u128, len: u64) -> Result<String> {
     } else {
         "all functions".to_owned()
     };
+    let (len, hash) = (wasm.len(), module_hash(wasm));
     Ok(format!(
-        "{fingerprint} | build {build} | {extent} | cached: a module of {len} bytes with the hash {hash:032x}"
+        "{fingerprint} | build {build} | {extent} | cached: a module of {len} bytes with the hash {hash}"
     ))
 }
 

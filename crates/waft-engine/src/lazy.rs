@@ -15,6 +15,7 @@
 //!
 //! How a call comes here and goes on: `vm/lazy.rs`. What is kept for the next process: `lazy/kept.rs`. Thunks: `vm/thunk.rs`. Memory: `vm/code_chunk.rs`.
 
+use crate::cache::Cached;
 use crate::code::{CodeTables, FUNC_ALIGN, KnownCode, ModuleCode, RegisteredCode, check_code_bytes};
 use crate::compile;
 use crate::engine::Engine;
@@ -57,8 +58,8 @@ pub(crate) struct LazyCode {
     kept: Option<KeptCode>,
     /// Nanoseconds that this process spent on what the next one will find: validating the module, compiling functions.
     spent: AtomicU64,
-    /// How much of that is in the cache by now; none if there is no cache for the module.
-    cached: Mutex<Option<u64>>,
+    /// What of that is in the cache by now; none if there is no cache for the module.
+    cached: Mutex<Option<Cached>>,
     /// Notified when a function is not being compiled any more.
     progressed: Condvar,
     funcs: AtomicUsize,
@@ -175,8 +176,8 @@ impl LazyCode {
         self.spent.load(Ordering::Relaxed)
     }
 
-    /// How much of what was spent is in the cache; none if there is no cache for it.
-    pub(crate) fn cached(&self) -> MutexGuard<'_, Option<u64>> {
+    /// What is in the cache; none if there is no cache for it.
+    pub(crate) fn cached(&self) -> MutexGuard<'_, Option<Cached>> {
         self.cached.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

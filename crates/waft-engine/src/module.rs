@@ -1,6 +1,6 @@
 //! Modules: compiled code and the shape that it belongs to.
 
-use crate::artifact::{self, ArtifactWriter, Section, Source};
+use crate::artifact::{self, ArtifactWriter, Section};
 use crate::backtrace::FuncNames;
 use crate::cache::Cache;
 use crate::code::{CompiledCode, ModuleCode};
@@ -16,7 +16,6 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs::File;
 use std::ops::Range;
-use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -328,16 +327,6 @@ impl Module {
         let failed = || format!("cannot read {}", path.display());
         let file = File::open(path).with_context(failed)?;
         let named = |module: Result<Self>| module.with_context(|| format!("module {}", path.display()));
-        if let Some(cache) = &engine.config().cache
-            && file.metadata().with_context(failed)?.is_file()
-        {
-            let mut head = [0; BINARY_MAGIC.len()];
-            let is_binary =
-                file.read_at(&mut head, 0).with_context(failed)? == head.len() && head == BINARY_MAGIC;
-            if is_binary {
-                return named(Self::cached_or_read(engine, cache, &file));
-            }
-        }
         let contents = read_file(&file).with_context(failed)?;
         // A copy of a large module would be felt.
         named(if contents.bytes().starts_with(&BINARY_MAGIC) {
@@ -378,21 +367,9 @@ impl Module {
     fn cached_or_compiled(engine: &Engine, wasm: Section) -> Result<Self> {
         let compile = || compile::module(engine, wasm.clone()).map(Self::registered);
         match &engine.config().cache {
-            Some(cache) => cache.get_or_compile(engine, &Source::Bytes(wasm.bytes()), compile),
+            Some(cache) => cache.get_or_compile(engine, &wasm, compile),
             None => compile(),
         }
-    }
-
-    /// As [`Module::from_file`], whose file is binary and not precompiled, of an engine that has a cache: if its code is
-    /// there, the file never is in memory as a whole.
-    fn cached_or_read(engine: &Engine, cache: &Cache, file: &File) -> Result<Self> {
-        let source = Source::File(file, file.metadata()?.len());
-        cache.get_or_compile(engine, &source, || {
-            let contents = read_file(file)?;
-            // Whatever it was when it was looked up, it may be something else by now.
-            refuse_precompiled(contents.bytes())?;
-            compile::module(engine, contents).map(Self::registered)
-        })
     }
 
     /// Says whether a module in the binary format is valid, without compiling it.

@@ -196,8 +196,15 @@ pub fn decode_trusted(module: &[u8]) -> Result<Shape, DecodeError> {
     let mut decoder = Decoder::default();
     let mut sections = Sections::new(module, WasmFeatures::all());
     while let Some(payload) = sections.next()? {
-        if let Payload::CodeSectionStart { size, .. } = &payload {
-            sections.skip_code(*size);
+        match &payload {
+            Payload::CodeSectionStart { size, .. } => sections.skip_code(*size),
+            Payload::DataSection(section) => {
+                if let Some(datas) = decoder.plain_datas(module, section) {
+                    decoder.shape.datas = datas;
+                    continue;
+                }
+            }
+            _ => {}
         }
         decoder.payload(payload)?;
     }

@@ -49,17 +49,17 @@ impl<'a> ArtifactWriter<'a> {
         Ok(Self::new(module, module.engine().fingerprint(), wasm, code).laid_out())
     }
 
-    /// An entry of the cache, of a module that has its bodies and this code.
+    /// An entry of the cache, of a module that has this code.
     pub(crate) fn cached(module: &'a ModuleInner, code: &'a CompiledCode, identity: String) -> Self {
-        let wasm = Cow::Borrowed(module.wasm().bytes());
-        Self::new(module, identity, wasm, (Cow::Borrowed(code.text()), code.tables().clone())).laid_out()
+        Self::new(module, identity, Cow::default(), (Cow::Borrowed(code.text()), code.tables().clone()))
+            .laid_out()
     }
 
     /// The same of a module that has the code of some functions.
     pub(crate) fn kept(module: &'a ModuleInner, snapshot: Snapshot, identity: String) -> Self {
-        let wasm = Cow::Borrowed(module.wasm().bytes());
         let Snapshot { code, states, relocs } = snapshot;
-        let mut artifact = Self::new(module, identity, wasm, (Cow::Owned(code.text), Arc::new(code.tables)));
+        let mut artifact =
+            Self::new(module, identity, Cow::default(), (Cow::Owned(code.text), Arc::new(code.tables)));
         (artifact.states, artifact.relocs) = (states, relocs);
         artifact.laid_out()
     }
@@ -143,6 +143,11 @@ impl<'a> ArtifactWriter<'a> {
             end = start + part.len();
         }
         Ok(())
+    }
+
+    /// What it is for.
+    pub(crate) fn identity(&self) -> &str {
+        &self.identity
     }
 
     /// How long it is.

@@ -10,7 +10,7 @@
 //! What is checked of an artifact's content: `artifact.rs`. Which files are entries of a cache: `cache.rs`.
 
 use super::code_memory::CodeMemory;
-use crate::artifact::{Artifact, Source, verify, verify_bytes, verify_file};
+use crate::artifact::{Artifact, Section, verify, verify_file};
 use crate::engine::Engine;
 use crate::module::Module;
 use anyhow::{Context as _, Result, ensure};
@@ -171,14 +171,14 @@ impl Module {
     ///
     /// * As [`Module::deserialize_file`].
     unsafe fn deserialize_open_file(engine: &Engine, file: &File) -> Result<Self> {
-        verify_file(file, None)?;
+        verify_file(file)?;
         // SAFETY: passed on.
         let artifact = unsafe { map_artifact(engine, file, &engine.fingerprint()) }?;
         Ok(Self::registered(artifact.into_module(engine)?))
     }
 
-    /// Loads an entry of the code cache, which was opened in a directory that is the user's own and closed to others. If
-    /// the entry is of another module than `source`, `None`.
+    /// Loads an entry of the code cache, which was opened in a directory that is the user's own and closed to others. The
+    /// entry has the code of the module with these bytes, as `identity` says.
     ///
     /// It is safe, because what makes an entry trustworthy is checked here, of the open file: it belongs to this user
     /// alone, and so is output of [`Module::serialize`]'s kind unless it was damaged, which its checksum shows.
@@ -186,29 +186,27 @@ impl Module {
         engine: &Engine,
         file: &File,
         identity: &str,
-        source: &Source<'_>,
-    ) -> Result<Option<Self>> {
+        wasm: Section,
+    ) -> Result<Self> {
         let metadata = file.metadata()?;
         let me = rustix::process::geteuid().as_raw();
         ensure!(metadata.is_file(), "it is not a regular file");
         ensure!(metadata.uid() == me, "it belongs to user {}, not to you ({me})", metadata.uid());
         let mode = metadata.mode() & 0o7777;
         ensure!(mode & 0o022 == 0, "others may write to it (mode {mode:o})");
-        let (same, artifact) = if is_local(file) {
-            let same = verify_file(file, Some(source))?;
+        let artifact = if is_local(file) {
+            verify_file(file)?;
             // SAFETY: nobody but this user can have written the file. Of the user's processes, those that use it as a
             // cache keep P1; any other could as well write into this process.
-            (same, unsafe { map_artifact(engine, file, identity) }?)
+            unsafe { map_artifact(engine, file, identity) }?
         } else {
             let mut bytes = Vec::new();
             let mut file = file;
             file.read_to_end(&mut bytes)?;
-            (verify_bytes(&bytes, source)?, Artifact::open(Arc::new(bytes), identity)?)
+            verify(&bytes)?;
+            Artifact::open(Arc::new(bytes), identity)?
         };
-        if !same {
-            return Ok(None);
-        }
-        Ok(Some(Self::registered(artifact.into_whole_module(engine)?)))
+        Ok(Self::registered(artifact.into_module_of(engine, wasm)?))
     }
 }
 

@@ -21,6 +21,7 @@ mod dir;
 mod hash;
 
 pub use config::CacheConfig;
+pub(crate) use hash::ModuleHasher;
 
 use crate::artifact::{ArtifactWriter, Section};
 use crate::code::ModuleCode;
@@ -29,7 +30,6 @@ use crate::module::{Module, ModuleInner};
 use crate::vm;
 use anyhow::{Context as _, Error, Result, bail, ensure};
 use dir::CacheDir;
-use hash::module_hash;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -212,9 +212,10 @@ impl Cache {
         &self,
         engine: &Engine,
         wasm: &Section,
+        hasher: &ModuleHasher,
         compile: impl FnOnce() -> Result<Module>,
     ) -> Result<Module> {
-        let found = identity(engine, wasm.bytes())
+        let found = identity(engine, wasm.bytes().len(), hasher)
             .and_then(|identity| Ok((self.find(engine, wasm, &identity)?, identity)));
         let identity = match found {
             Ok((Some(module), identity)) => {
@@ -346,7 +347,7 @@ pub(crate) struct Cached {
 struct Unusable(Error);
 
 /// All that an entry's code depends on, and which module it is of. What is not equal to the byte is another entry's.
-fn identity(engine: &Engine, wasm: &[u8]) -> Result<String, Unusable> {
+fn identity(engine: &Engine, len: usize, hasher: &ModuleHasher) -> Result<String, Unusable> {
     let Some(build) = vm::build_id() else {
         return Err(Unusable(Error::msg(
             "the cache is not used: nothing tells this build of waft from others",
@@ -358,7 +359,7 @@ fn identity(engine: &Engine, wasm: &[u8]) -> Result<String, Unusable> {
     } else {
         "all functions".to_owned()
     };
-    let (len, hash) = (wasm.len(), module_hash(wasm));
+    let hash = hasher.finish();
     Ok(format!(
         "{fingerprint} | build {build} | {extent} | cached: a module of {len} bytes with the hash {hash}"
     ))

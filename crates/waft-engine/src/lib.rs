@@ -34,6 +34,7 @@ mod limits;
 mod linker;
 mod memory;
 mod module;
+mod pieces;
 mod processors;
 mod profiling;
 mod proposal;

@@ -2,7 +2,7 @@
 
 use crate::artifact::{self, ArtifactWriter, Section};
 use crate::backtrace::FuncNames;
-use crate::cache::Cache;
+use crate::cache::{Cache, ModuleHasher};
 use crate::code::{CompiledCode, ModuleCode};
 use crate::compile;
 use crate::engine::Engine;
@@ -284,7 +284,7 @@ impl Module {
         refuse_precompiled(bytes)?;
         match wat::parse_bytes(bytes)? {
             Cow::Borrowed(bytes) => Self::from_binary(engine, bytes),
-            Cow::Owned(bytes) => Self::cached_or_compiled(engine, bytes.into()),
+            Cow::Owned(bytes) => Self::cached_or_compiled(engine, bytes.into(), None),
         }
     }
 
@@ -303,7 +303,7 @@ impl Module {
     /// ```
     pub fn from_binary(engine: &Engine, binary: &[u8]) -> Result<Self> {
         refuse_precompiled(binary)?;
-        Self::cached_or_compiled(engine, binary.to_vec().into())
+        Self::cached_or_compiled(engine, binary.to_vec().into(), None)
     }
 
     /// Compiles a module from a file in either format.
@@ -327,10 +327,12 @@ impl Module {
         let failed = || format!("cannot read {}", path.display());
         let file = File::open(path).with_context(failed)?;
         let named = |module: Result<Self>| module.with_context(|| format!("module {}", path.display()));
-        let contents = read_file(&file).with_context(failed)?;
+        let is_cached = engine.config().cache.is_some();
+        let hasher = |len| is_cached.then(|| ModuleHasher::new(len));
+        let (contents, hasher) = read_file(&file, hasher).with_context(failed)?;
         // A copy of a large module would be felt.
         named(if contents.bytes().starts_with(&BINARY_MAGIC) {
-            Self::cached_or_compiled(engine, contents)
+            Self::cached_or_compiled(engine, contents, hasher)
         } else {
             Self::new(engine, contents.bytes())
         })
@@ -364,10 +366,13 @@ impl Module {
         Ok(Self(Arc::new(inner)))
     }
 
-    fn cached_or_compiled(engine: &Engine, wasm: Section) -> Result<Self> {
+    fn cached_or_compiled(engine: &Engine, wasm: Section, hasher: Option<ModuleHasher>) -> Result<Self> {
         let compile = || compile::module(engine, wasm.clone()).map(Self::registered);
         match &engine.config().cache {
-            Some(cache) => cache.get_or_compile(engine, &wasm, compile),
+            Some(cache) => {
+                let hasher = hasher.unwrap_or_else(|| ModuleHasher::of(wasm.bytes()));
+                cache.get_or_compile(engine, &wasm, &hasher, compile)
+            }
             None => compile(),
         }
     }

@@ -4,18 +4,17 @@
 //!
 //! * **F1** The memory is accessible and never written to once [`FileBytes::read`] has returned.
 
-use super::mmap::{Reservation, page_bytes};
+use super::mmap::Reservation;
 use crate::artifact::Section;
-use crate::processors::processors;
+use crate::cache::ModuleHasher;
+use crate::pieces::{PIECE_BYTES, for_each_piece_mut};
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _};
 use std::os::unix::fs::FileExt as _;
-use std::thread;
+use std::sync::OnceLock;
 
 /// Less than this is read as any file is.
 const LARGE: u64 = 2 << 20;
-/// More threads than this do not read faster: the kernel copies as fast as memory goes.
-const THREADS_MAX: usize = 4;
 
 /// What a file had when it was read.
 struct FileBytes {
@@ -24,27 +23,26 @@ struct FileBytes {
 }
 
 impl FileBytes {
-    /// Reads `len` bytes from the start.
-    fn read(file: &File, len: usize) -> io::Result<Self> {
+    /// Reads `len` bytes from the start, and hashes each piece when it is there.
+    fn read(file: &File, len: usize, hasher: Option<&ModuleHasher>) -> io::Result<Self> {
         let memory = Reservation::new(len)?;
         memory.commit(0..memory.len())?;
         memory.prefer_huge_pages(0..memory.len());
         // SAFETY: committed above, zero until it is written, and known to nobody else yet.
         let bytes = unsafe { std::slice::from_raw_parts_mut(memory.base(), len) };
-        let threads = processors().min(THREADS_MAX);
-        let piece_bytes = len.div_ceil(threads).next_multiple_of(page_bytes());
-        thread::scope(|scope| {
-            let read = |(at, piece): (usize, &mut [u8])| file.read_exact_at(piece, (at * piece_bytes) as u64);
-            let mut pieces = bytes.chunks_mut(piece_bytes).enumerate();
-            let first = pieces.next();
-            let others: Vec<_> = pieces.map(|piece| scope.spawn(move || read(piece))).collect();
-            let outcome = first.map_or(Ok(()), read);
-            let join = |thread: thread::ScopedJoinHandle<'_, io::Result<()>>| {
-                thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            };
-            others.into_iter().map(join).fold(outcome, io::Result::and)
-        })?;
-        Ok(Self { memory, len })
+        let error = OnceLock::new();
+        for_each_piece_mut(bytes, |number, piece| {
+            match file.read_exact_at(piece, (number * PIECE_BYTES) as u64) {
+                Ok(()) => {
+                    if let Some(hasher) = hasher {
+                        hasher.add(number, piece);
+                    }
+                }
+                // The first of several that came at once.
+                Err(failed) => drop(error.set(failed)),
+            }
+        });
+        error.into_inner().map_or(Ok(Self { memory, len }), Err)
     }
 }
 
@@ -55,23 +53,28 @@ impl AsRef<[u8]> for FileBytes {
     }
 }
 
-/// Reads a file from its start, or what is left to come through a pipe.
+/// Reads a file from its start, or what is left to come through a pipe. A large one is hashed meanwhile, if there is a hasher
+/// for so many bytes.
 ///
 /// # Errors
 ///
 /// What the system has against it, and if the file becomes shorter meanwhile.
-pub(crate) fn read_file(mut file: &File) -> io::Result<Section> {
+pub(crate) fn read_file(
+    mut file: &File,
+    hasher: impl FnOnce(usize) -> Option<ModuleHasher>,
+) -> io::Result<(Section, Option<ModuleHasher>)> {
     let metadata = file.metadata()?;
     if metadata.is_file() && metadata.len() >= LARGE {
         let len = usize::try_from(metadata.len()).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
-        return Ok(Section::owned(FileBytes::read(file, len)?));
+        let hasher = hasher(len);
+        return Ok((Section::owned(FileBytes::read(file, len, hasher.as_ref())?), hasher));
     }
     if metadata.is_file() {
         file.rewind()?;
     }
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;
-    Ok(bytes.into())
+    Ok((bytes.into(), None))
 }
 
 #[cfg(test)]
@@ -88,7 +91,11 @@ mod tests {
             let mut file = File::open(&path).unwrap();
             // Whatever was read of it before.
             let _ = file.read(&mut [0; 3]).unwrap();
-            assert!(read_file(&file).unwrap().bytes() == bytes, "{len} bytes");
+            let (read, hasher) = read_file(&file, |len| Some(ModuleHasher::new(len))).unwrap();
+            assert!(read.bytes() == bytes, "{len} bytes");
+            let hash = hasher.as_ref().map(ModuleHasher::finish);
+            assert_eq!(hash, (len >= LARGE).then(|| ModuleHasher::of(&bytes).finish()));
+            assert!(read_file(&file, |_| None).unwrap().1.is_none());
         }
         fs::remove_file(&path).unwrap();
     }
@@ -98,8 +105,8 @@ mod tests {
         let path = std::env::temp_dir().join(format!("waft-{}-shorter", std::process::id()));
         fs::write(&path, vec![1; 100]).unwrap();
         let file = File::open(&path).unwrap();
-        assert!(FileBytes::read(&file, 100).is_ok());
-        let error = FileBytes::read(&file, 3 << 20).map(drop).unwrap_err();
+        assert!(FileBytes::read(&file, 100, None).is_ok());
+        let error = FileBytes::read(&file, 3 << 20, None).map(drop).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
         fs::remove_file(&path).unwrap();
     }

@@ -220,6 +220,7 @@ impl Cache {
         let identity = match found {
             Ok((Some(module), identity)) => {
                 self.watch(&module, identity);
+                module.inner().ask_for_hot();
                 self.0.hits.fetch_add(1, Ordering::Relaxed);
                 return Ok(module);
             }

@@ -28,6 +28,8 @@ pub enum CompileReason {
     Calls,
     /// Its loops went round often.
     Loops,
+    /// An earlier process found it hot, and ended before there was better code.
+    Hot,
 }
 
 impl CompileReason {
@@ -44,6 +46,7 @@ impl CompileReason {
             Self::FirstCall => "first-call",
             Self::Calls => "calls",
             Self::Loops => "loops",
+            Self::Hot => "hot",
         }
     }
 }
@@ -56,6 +59,7 @@ impl std::fmt::Display for CompileReason {
             Self::FirstCall => "it was called",
             Self::Calls => "it was called often",
             Self::Loops => "its loops went round often",
+            Self::Hot => "it was hot in an earlier process",
         })
     }
 }

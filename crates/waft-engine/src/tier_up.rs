@@ -33,8 +33,8 @@ use waft_core::tier::Entry;
 
 mod optimizer;
 
-use optimizer::Job;
 pub(crate) use optimizer::Optimizer;
+use optimizer::{Job, LARGE_BODY};
 
 /// So often a function is called before it is compiled anew.
 const CALLS: i32 = 1_500;
@@ -44,8 +44,10 @@ const LOOPS: i32 = 1_000 * WHOLE_BODY_COST.cast_signed();
 const AGAIN: i32 = 2;
 /// Where calls found another function than the time before more often than this, there is none that is likely.
 const CHANGES_MAX: u32 = 8;
-/// A function that was called more often than this share of its budget will be called again.
+/// A function that was called more often than this share of its budget will be called again. One that takes long to compile is
+/// taken for such a one sooner: code for one loop alone would cost as much.
 const OFTEN: i32 = CALLS / 16;
+const OFTEN_IF_LARGE: i32 = CALLS / 256;
 
 /// What machine code counts, in the form that `waft_core::budget` gives it. Threads that run one function at once may miss each
 /// other's changes, which matters to nobody.
@@ -203,7 +205,8 @@ impl ModuleInner {
             None => false,
         };
         // A function that was entered at one of its loops before is one that is called again.
-        let called_often = calls.saturating_sub(counters.calls(func).load(Ordering::Relaxed)) > OFTEN
+        let often = if self.body_bytes(func) >= LARGE_BODY { OFTEN_IF_LARGE } else { OFTEN };
+        let called_often = calls.saturating_sub(counters.calls(func).load(Ordering::Relaxed)) > often
             || tier_up.promotions().contains_key(&(func, Entry::Start));
         if called_often && !tier_up.is_settled(func) {
             self.promote(lazy, tier_up, optimizer, (func, Entry::Start), CompileReason::Loops);
@@ -236,7 +239,8 @@ impl ModuleInner {
             }
             promotions.insert((func, entry), Promotion::Asked);
         }
-        let job = Job { module: Arc::downgrade(self), func, entry, reason };
+        let bytes = self.body_bytes(func);
+        let job = Job { module: Arc::downgrade(self), func, entry, reason, bytes };
         if optimizer.is_stress() {
             // A thread that cannot be started is as good as a tier that refuses.
             let done = crate::vm::with_compile_stack(|| self.optimize(lazy, tier_up, &job));
@@ -279,6 +283,25 @@ impl ModuleInner {
         let compiled = compile::optimized(self, func, entry).map_err(Error::msg)?;
         let (tier, took) = (self.engine().tier().name(), begun.elapsed());
         lazy.add(self, &compiled, Made { func, entry, reason, tier, begun, took })
+    }
+
+    /// How large a function's body is; about, where nobody has looked for bodies yet.
+    fn body_bytes(&self, func: DefinedFuncIndex) -> usize {
+        match self.shape().bodies.get(func) {
+            Some(body) => body.len(),
+            None => self.code().lazy().and_then(|lazy| lazy.kept()).map_or(0, |kept| kept.body_bytes(func)),
+        }
+    }
+
+    /// Asks for better code of all functions that another process found to be hot, before they are called.
+    pub(crate) fn ask_for_hot(self: &Arc<Self>) {
+        let Some((lazy, tier_up, optimizer)) = self.tier_up() else { return };
+        let Some(kept) = lazy.kept() else { return };
+        for func in (0..self.shape().defined_funcs()).map(DefinedFuncIndex::new) {
+            if kept.state(func) == FuncState::Hot {
+                self.promote(lazy, tier_up, optimizer, (func, Entry::Start), CompileReason::Hot);
+            }
+        }
     }
 
     /// Does a job of the optimizer's.

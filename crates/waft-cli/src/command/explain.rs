@@ -139,7 +139,7 @@ impl Explanation {
 
 impl Piece {
     fn is_promoted(&self) -> bool {
-        matches!(self.code.reason(), CompileReason::Calls | CompileReason::Loops)
+        matches!(self.code.reason(), CompileReason::Calls | CompileReason::Loops | CompileReason::Hot)
     }
 
     fn is_loop(&self) -> bool {

@@ -81,6 +81,11 @@ impl KeptCode {
         self.code.entries().zip(states).map(|(at, state)| (state != FuncState::Missing).then_some(at))
     }
 
+    /// About how large a function's body is: its first code has nearly two bytes for one of it.
+    pub(crate) fn body_bytes(&self, func: DefinedFuncIndex) -> usize {
+        self.code.tables().func(func.index()).map_or(0, |(_, len)| len as usize / 2)
+    }
+
     /// How many functions have code, and how many bytes.
     pub(super) fn size(&self) -> (usize, usize) {
         let missing = FuncState::Missing as u8;

@@ -3,12 +3,15 @@
 //! There are as few of them as the machine has processors to spare, they start when there is work, and end when there has been none for
 //! a while. Their priority is below that of other threads. What waits in a queue costs nothing: a module that is dropped meanwhile is
 //! passed over.
+//!
+//! Small functions go first: they are many, done soon, and each of them pays at once. An interpreter's loop, which takes as long as
+//! all of them together, has a thread of its own meanwhile.
 
 use super::{CALLS, LOOPS, Random};
 use crate::explain::CompileReason;
 use crate::module::ModuleInner;
 use crate::processors::processors;
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -19,6 +22,8 @@ use waft_core::tier::Entry;
 const WORKERS_MAX: usize = 4;
 /// A thread that had nothing to do for so long ends.
 const IDLE: Duration = Duration::from_secs(5);
+/// A function with a body of so many bytes takes long to compile.
+pub(super) const LARGE_BODY: usize = 16 << 10;
 /// How far below the priority of others, in steps of `nice`.
 const NICE: i32 = 10;
 /// As threads have that compile whole modules.
@@ -37,6 +42,14 @@ pub(crate) struct Job {
     pub(super) func: DefinedFuncIndex,
     pub(super) entry: Entry,
     pub(super) reason: CompileReason,
+    /// Of its body.
+    pub(super) bytes: usize,
+}
+
+impl Job {
+    fn is_large(&self) -> bool {
+        self.bytes >= LARGE_BODY
+    }
 }
 
 #[derive(Default)]
@@ -48,9 +61,14 @@ struct Queue {
 
 #[derive(Default)]
 struct Jobs {
-    waiting: VecDeque<Job>,
+    /// By size, and then in the order in which they came.
+    waiting: BTreeMap<(usize, u64), Job>,
+    /// How many ever came.
+    count: u64,
     workers: usize,
     idle: usize,
+    /// Whether a large function is being compiled.
+    large: bool,
     closed: bool,
 }
 
@@ -84,10 +102,12 @@ impl Optimizer {
     /// If no thread can be started to do it.
     pub(super) fn ask(&self, job: Job) -> Result<(), String> {
         let mut jobs = self.queue.jobs();
-        jobs.waiting.push_back(job);
+        let key = (job.bytes, jobs.count);
+        jobs.count += 1;
+        jobs.waiting.insert(key, job);
         if jobs.idle > 0 {
             self.queue.changed.notify_one();
-        } else if jobs.workers < workers_max() {
+        } else if jobs.workers < workers_max() + usize::from(jobs.large) {
             let queue = self.queue.clone();
             let thread = std::thread::Builder::new().name("waft-optimize".into()).stack_size(STACK_BYTES);
             match thread.spawn(move || queue.work()) {
@@ -116,6 +136,36 @@ fn workers_max() -> usize {
     processors().saturating_sub(1).clamp(1, WORKERS_MAX)
 }
 
+impl Jobs {
+    /// Whether there is a job that may be begun: one large function at a time.
+    fn have_one(&self) -> bool {
+        self.waiting.first_key_value().is_some_and(|(_, job)| !(job.is_large() && self.large))
+    }
+
+    /// The job that is begun next.
+    fn take(&mut self) -> Option<Job> {
+        if !self.have_one() {
+            return None;
+        }
+        let (_, job) = self.waiting.pop_first()?;
+        self.large |= job.is_large();
+        Some(job)
+    }
+}
+
+/// A large function that is being compiled, until it is dropped.
+struct LargeJob<'q>(Option<&'q Queue>);
+
+impl Drop for LargeJob<'_> {
+    fn drop(&mut self) {
+        if let Some(queue) = self.0 {
+            queue.jobs().large = false;
+            // Another one may have waited for that.
+            queue.changed.notify_one();
+        }
+    }
+}
+
 impl Queue {
     fn jobs(&self) -> MutexGuard<'_, Jobs> {
         // Whole whenever it is unlocked: nothing panics that holds it.
@@ -127,6 +177,7 @@ impl Queue {
         // Where that is forbidden, guests and compilers share the processors evenly.
         let _ = rustix::process::setpriority_process(None, NICE);
         while let Some(job) = self.next() {
+            let _done = LargeJob(job.is_large().then_some(self));
             if let Some(module) = job.module.upgrade() {
                 // A tier that panics has refused: the function keeps the code that it has.
                 let done = catch_unwind(AssertUnwindSafe(|| module.do_job(&job)));
@@ -145,7 +196,7 @@ impl Queue {
                 jobs.workers -= 1;
                 return None;
             }
-            if let Some(job) = jobs.waiting.pop_front() {
+            if let Some(job) = jobs.take() {
                 return Some(job);
             }
             jobs.idle += 1;
@@ -153,7 +204,7 @@ impl Queue {
                 self.changed.wait_timeout(jobs, IDLE).unwrap_or_else(PoisonError::into_inner);
             jobs = woken;
             jobs.idle -= 1;
-            if timeout.timed_out() && jobs.waiting.is_empty() {
+            if timeout.timed_out() && !jobs.have_one() {
                 jobs.workers -= 1;
                 return None;
             }

@@ -261,7 +261,8 @@ impl Cache {
             let lived = code.begun().elapsed().as_nanos() as u64;
             // Who starts a program a second time waits for what it prints, and not for us.
             let waits = if is_new || lived > LONG_LIFE * to_write { 1 } else { SHORT_LIFE };
-            spent - cached.spent > waits * to_write
+            // Half as much again, so that what comes just after something was written is not written with all that.
+            spent - cached.spent > (waits * to_write).max(cached.spent / 2)
         };
         if !is_worth_it {
             return;

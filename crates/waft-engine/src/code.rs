@@ -83,7 +83,7 @@ pub(crate) struct LinkedCode {
 
 impl LinkedCode {
     /// Puts compiled functions into one piece.
-    pub(crate) fn link(shape: &Shape, funcs: &[CompiledFunc]) -> Result<Self> {
+    pub(crate) fn link(shape: &Shape, funcs: &[&CompiledFunc]) -> Result<Self> {
         let mut starts = Vec::with_capacity(funcs.len());
         let mut end = 0;
         for func in funcs {

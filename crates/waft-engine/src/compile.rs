@@ -48,7 +48,7 @@ pub(crate) fn linked(
     bodies: Bodies<'_>,
 ) -> Result<LinkedCode> {
     let funcs = functions(engine, shape, layout, bodies)?;
-    LinkedCode::link(shape, &funcs)
+    LinkedCode::link(shape, &funcs.iter().collect::<Vec<_>>())
 }
 
 /// Compiles one function of a module that is compiled as it is called, as it is first.

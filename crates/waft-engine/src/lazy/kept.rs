@@ -10,6 +10,7 @@ use crate::explain::CompileReason;
 use crate::module::ModuleInner;
 use crate::tier_up::TierUp;
 use anyhow::{Context as _, Result, ensure};
+use std::collections::HashMap;
 use waft_core::index::{DefinedFuncIndex, FuncIndex, TypedIndex};
 use waft_core::tier::{CompiledFunc, Entry, Reloc};
 
@@ -126,14 +127,13 @@ impl LazyCode {
     /// If it is too large for one piece.
     pub(crate) fn snapshot(&self, module: &ModuleInner) -> Result<Snapshot> {
         let count = module.shape().defined_funcs();
-        let (mut funcs, mut states) =
-            (vec![CompiledFunc::default(); count], vec![FuncState::Missing as u8; count]);
+        let (mut compiled, mut states) = (HashMap::new(), vec![FuncState::Missing as u8; count]);
         if let Some(kept) = &self.kept {
             for at in 0..count {
                 let func = DefinedFuncIndex::new(at);
                 let state = kept.state(func);
                 if state != FuncState::Missing {
-                    funcs[at] = kept.func(func).context("code that was kept has no place")?;
+                    compiled.insert(at, kept.func(func).context("code that was kept has no place")?);
                     states[at] = state as u8;
                 }
             }
@@ -150,7 +150,7 @@ impl LazyCode {
                 let at = made.func.index();
                 let code =
                     chunk.memory.code(func.start, func.len).context("code has no place in its chunk")?;
-                funcs[at] = func.tables.extract(0, code, func.relocs.to_vec());
+                compiled.insert(at, func.tables.extract(0, code, func.relocs.to_vec()));
                 states[at] = (if settled { FuncState::Settled } else { FuncState::First }) as u8;
             }
         }
@@ -160,6 +160,10 @@ impl LazyCode {
                 *state = FuncState::Hot as u8;
             }
         }
+        // Of many thousands of functions, some hundreds have code.
+        let none = CompiledFunc::default();
+        let mut funcs = vec![&none; count];
+        compiled.iter().for_each(|(at, func)| funcs[*at] = func);
         let code = LinkedCode::link(module.shape(), &funcs)?;
         let mut relocs = Vec::new();
         for (at, func) in funcs.iter().enumerate() {

@@ -94,7 +94,7 @@ impl LinkedCode {
         check_code_bytes(end)?;
         // Between functions stands `int3`: nothing runs there.
         let mut text = vec![0xcc; end];
-        let mut tables = TablesBuilder::default();
+        let mut tables = TablesBuilder::for_funcs(funcs);
         for (func, &start) in funcs.iter().zip(&starts) {
             text[start..start + func.code.len()].copy_from_slice(&func.code);
             relocate(&mut text, start, func, shape, &starts)?;

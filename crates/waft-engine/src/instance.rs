@@ -16,12 +16,13 @@ use crate::vm::{
     Binding, Callee, InstanceRecord, MemoryObject, PartOf, SharedMemoryObject, StoreOpaque, StorePtr,
 };
 use anyhow::{Context as _, Result, bail, ensure};
+use std::ops::Range;
 use std::sync::Arc;
 use waft_core::index::{
     DefinedGlobalIndex, DefinedMemoryIndex, DefinedTableIndex, GlobalIndex, MemoryIndex, TableIndex,
     TypedIndex,
 };
-use waft_core::module::{DataMode, ElemMode, EntityIndex, Import, Shape};
+use waft_core::module::{ConstOp, DataMode, ElemMode, EntityIndex, Import, Shape};
 use waft_core::trap::TrapCode;
 use waft_core::types::TableTy;
 
@@ -439,6 +440,10 @@ fn initialise(store: &mut StoreOpaque, instance: StorePtr<InstanceRecord>) -> Re
             store.elem_drop(instance, elem);
         }
     }
+    if let Some((memory, span)) = dense_data(shape) {
+        let part = store.at(instance).memory(memory);
+        store.memory_will_be_filled(part, span);
+    }
     for (data, segment) in shape.datas.iter() {
         if let DataMode::Active { memory, offset } = &segment.mode {
             let part = store.at(instance).memory(*memory);
@@ -449,6 +454,26 @@ fn initialise(store: &mut StoreOpaque, instance: StorePtr<InstanceRecord>) -> Re
         }
     }
     Ok(())
+}
+
+/// Data of less than this is not worth a system call.
+const DENSE_DATA_BYTES_MIN: usize = 1 << 20;
+
+/// Where the module's data goes in its first memory, if there is much of it and little between.
+fn dense_data(shape: &Shape) -> Option<(MemoryIndex, Range<u64>)> {
+    let first = MemoryIndex::from_u32(0);
+    let (mut bytes, mut span) = (0, u64::MAX..0);
+    for segment in shape.datas.values() {
+        let DataMode::Active { memory, offset } = &segment.mode else { continue };
+        if let [ConstOp::I32(offset)] = *offset.ops()
+            && *memory == first
+        {
+            let (start, len) = (u64::from(offset.cast_unsigned()), segment.range.len());
+            bytes += len;
+            span = span.start.min(start)..span.end.max(start + len as u64);
+        }
+    }
+    (bytes >= DENSE_DATA_BYTES_MIN && bytes as u64 >= (span.end - span.start) / 2).then_some((first, span))
 }
 
 /// Something of the host's own, as an instance of a module that has nothing else: memories, tables and globals then

@@ -179,12 +179,12 @@ impl CodeTables {
             // Code was aligned as all functions are, which is enough for what it refers to.
             align: 1,
             relocs,
-            traps: traps.filter_map(trap).collect(),
-            positions: positions.filter_map(position).collect(),
+            traps: all(traps, trap),
+            positions: all(positions, position),
             inlined_calls,
             inlined_code,
-            stack_maps: stack_maps.filter_map(stack_map).collect(),
-            handlers: handlers.filter_map(handler).collect(),
+            stack_maps: all(stack_maps, stack_map),
+            handlers: all(handlers, handler),
         }
     }
 
@@ -268,6 +268,13 @@ pub(crate) fn between(count: usize, key: impl Fn(usize) -> Option<u32>, wanted: 
     before(wanted.start)..before(wanted.end)
 }
 
+/// Collects what stands in these places, in one allocation.
+fn all<T>(places: Range<usize>, get: impl FnMut(usize) -> Option<T>) -> Vec<T> {
+    let mut items = Vec::with_capacity(places.len());
+    items.extend(places.filter_map(get));
+    items
+}
+
 /// Collects the tables of functions, in the order in which they stand in the code.
 #[derive(Default)]
 pub(crate) struct TablesBuilder<'f> {
@@ -282,6 +289,17 @@ pub(crate) struct TablesBuilder<'f> {
 }
 
 impl<'f> TablesBuilder<'f> {
+    /// With room for these functions.
+    pub(crate) fn for_funcs(funcs: &[&'f CompiledFunc]) -> Self {
+        let total = |count: fn(&CompiledFunc) -> usize| funcs.iter().map(|func| count(func)).sum::<usize>();
+        Self {
+            funcs: Vec::with_capacity(funcs.len() * 8),
+            trap_offsets: Vec::with_capacity(total(|func| func.traps.len()) * 5),
+            positions: Vec::with_capacity(total(|func| func.positions.len()) * 8),
+            ..Self::default()
+        }
+    }
+
     /// Adds a function whose code starts at `start`.
     pub(crate) fn add(&mut self, start: u32, func: &'f CompiledFunc) {
         push_pair(&mut self.funcs, start, func.code.len() as u32);

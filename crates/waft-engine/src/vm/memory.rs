@@ -20,6 +20,7 @@ use super::shared_memory::SharedMemoryObject;
 use super::store::StoreOpaque;
 use crate::limits::GrowthRequest;
 use anyhow::{Context as _, Result};
+use std::ops::Range;
 use std::sync::Arc;
 use waft_core::index::{DataIndex, DefinedMemoryIndex};
 use waft_core::limits::{CHECKED_MEMORY_BYTES_MAX, MEMORY_GUARD_BYTES};
@@ -203,7 +204,7 @@ impl MemoryObject {
 }
 
 /// A range of `len` items at `start` if it lies within `bound`.
-pub(super) fn range(start: u64, len: u64, bound: usize) -> Option<std::ops::Range<usize>> {
+pub(super) fn range(start: u64, len: u64, bound: usize) -> Option<Range<usize>> {
     let end = start.checked_add(len)?;
     if end > bound as u64 {
         return None;
@@ -225,6 +226,17 @@ impl StoreOpaque {
         let vm = self.at(part.owner).memories[part.index].own_bytes();
         // SAFETY: accessible by M1; `&mut self` rules out any other access.
         unsafe { std::slice::from_raw_parts_mut(vm.base, vm.len) }
+    }
+
+    /// Has the bytes of a memory that are about to be filled come in huge pages, as far as it has them: in fewer faults.
+    pub(crate) fn memory_will_be_filled(&mut self, part: PartOf<DefinedMemoryIndex>, span: Range<u64>) {
+        let MemoryObject::Own { space, pages } = &self.at(part.owner).memories[part.index] else { return };
+        let end = span.end.min(space.ty.bytes(*pages)) as usize;
+        let page = page_bytes();
+        let whole = (span.start as usize).next_multiple_of(page)..end / page * page;
+        if whole.start < whole.end {
+            space.reservation.prefer_huge_pages(whole);
+        }
     }
 
     /// The bytes of a memory that code sees and that is not shared, to be changed.

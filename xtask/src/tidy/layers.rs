@@ -17,7 +17,7 @@ const LAYERS: [(&str, &[&str]); 11] = [
     // Cranelift asks for a crate of this name; this is our own.
     ("wasmtime-internal-core", &[]),
     // Unpublished.
-    ("waft-testkit", &["waft", "waft-tiers", "waft-wasi", "waft-cli"]),
+    ("waft-testkit", &["waft", "waft-core", "waft-tiers", "waft-wasi", "waft-cli"]),
     ("xtask", &[]),
 ];
 

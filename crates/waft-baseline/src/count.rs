@@ -80,12 +80,17 @@ impl Compiler<'_> {
         self.asm.alu(Alu::Sub, Width::W64, R11, Rm::Reg(sites));
         self.asm.load(Width::W64, sites, Mem::at(sites, VmLayout::BUDGETS as i32));
         let site = Mem::at(sites, call_site::offset(self.at));
-        let mut same = Label::NEW;
+        let lead = Rm::Mem(site.plus(call_site::LEAD as i32));
+        let (mut same, mut done) = (Label::NEW, Label::NEW);
         self.asm.alu(Alu::Cmp, Width::W32, R11, Rm::Mem(site.plus(call_site::TARGET as i32)));
         self.asm.jcc(Cond::E, &mut same);
+        self.asm.alu_imm(Alu::Sub, Width::W32, lead, call_site::MISS);
+        self.asm.jcc(Cond::Ns, &mut done);
         self.asm.store(Width::W32, site.plus(call_site::TARGET as i32), R11);
-        self.asm.alu_imm(Alu::Add, Width::W32, Rm::Mem(site.plus(call_site::CHANGES as i32)), 1);
+        self.asm.alu_imm(Alu::And, Width::W32, lead, 0);
         self.asm.bind(&mut same);
+        self.asm.alu_imm(Alu::Add, Width::W32, lead, 1);
+        self.asm.bind(&mut done);
         self.free_gpr(sites);
     }
 

@@ -24,15 +24,21 @@ pub mod func_budget {
     pub const SIZE: u32 = 8;
 }
 
-/// What calls through references found: the last function that each place called, and how often that was another one than the
-/// time before. A table of so many places stands right below the budgets.
+/// What calls through references found: the function that each place calls mostly, and how much it is ahead of all others. A table of so
+/// many places stands right below the budgets.
+///
+/// Source of the way to find it in one pass: Boyer and Moore, "MJRTY: a fast majority vote algorithm", 1991; with [`MISS`](call_site::MISS)
+/// for one, it takes more than a majority.
 pub mod call_site {
     /// How many there are. Places of calls share them by chance, which costs a wrong guess.
     pub const COUNT: u32 = 1 << 13;
     /// `u32`: from the caller's context to the reference that was called; of another instance's function it means nothing.
     pub const TARGET: u32 = 0;
-    /// `u32`: how often that changed.
-    pub const CHANGES: u32 = 4;
+    /// `i32`: its lead. One more for each call that finds it, [`MISS`] less for each other; whoever finds none left takes its place.
+    pub const LEAD: u32 = 4;
+    /// What a call of another function takes: so the lead of one that is called two times of three stays what it is, and that of one
+    /// that is called more often grows.
+    pub const MISS: i32 = 2;
     /// Bytes of the structure.
     pub const SIZE: u32 = 8;
     /// Which one belongs to the operator so many bytes into the module. Source of the factor: Knuth, "The art of computer

@@ -39,7 +39,7 @@ use waft_core::module::{Shape, decode_trusted};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Starts every artifact: not text, not WebAssembly, and changed by transfers that change line ends.
-const MAGIC: [u8; 8] = *b"\x7fWAFT\r\n\x02";
+const MAGIC: [u8; 8] = *b"\x7fWAFT\r\n\x03";
 const CHECKSUM_AT: usize = 8;
 const TABLE_AT: usize = 16;
 /// Alignment of the code: the largest page of the machines that Waft runs on.
@@ -59,6 +59,7 @@ enum Part {
     Inlined,
     States,
     Relocs,
+    Targets,
     Code,
 }
 
@@ -221,7 +222,7 @@ impl Artifact {
     }
 
     fn load(self, engine: &Engine, wasm: WasmBytes, shape: Shape) -> Result<ModuleInner> {
-        let (states, relocs) = (self.section(Part::States).clone(), self.section(Part::Relocs).clone());
+        let kept = [Part::States, Part::Relocs, Part::Targets].map(|part| self.section(part).clone());
         let tables = CodeTables {
             funcs: self.section(Part::Funcs).clone(),
             traps: self.section(Part::Traps).clone(),
@@ -243,10 +244,10 @@ impl Artifact {
             "the precompiled module has code for {} functions, and declares {funcs}",
             code.entries().count(),
         );
-        let code = if states.bytes().is_empty() {
+        let code = if kept[0].bytes().is_empty() {
             ModuleCode::Whole(code)
         } else {
-            let kept = KeptCode::new(code, states, relocs, funcs)?;
+            let kept = KeptCode::new(code, kept, funcs)?;
             ModuleCode::Lazy(Arc::new(LazyCode::new(engine, &shape, Some(kept), Duration::ZERO)?))
         };
         ModuleInner::new(engine, shape, wasm, code)

@@ -137,8 +137,10 @@ impl LazyCode {
         let bodies: usize = shape.bodies.values().map(ExactSizeIterator::len).sum();
         let (least, most) = CHUNK_BYTES.into_inner();
         let state = |func| kept.as_ref().map_or(FuncState::Missing, |kept: &KeptCode| kept.state(func));
-        let tier_up =
-            engine.optimizer().map(|optimizer| TierUp::new(shape.defined_funcs(), optimizer, state));
+        let tier_up = engine.optimizer().map(|optimizer| {
+            let targets = kept.iter().flat_map(KeptCode::targets);
+            TierUp::new(shape.defined_funcs(), optimizer, state, targets)
+        });
         let (funcs, bytes) = kept.as_ref().map_or((0, 0), KeptCode::size);
         Ok(Self {
             chunks: crate::append::AppendList::default(),

@@ -42,8 +42,8 @@ const CALLS: i32 = 1_500;
 const LOOPS: i32 = 1_000 * WHOLE_BODY_COST.cast_signed();
 /// The share of a budget of loops after which a function asks again.
 const AGAIN: i32 = 2;
-/// Where calls found another function than the time before more often than this, there is none that is likely.
-const CHANGES_MAX: u32 = 8;
+/// A function that is so far ahead at a place of calls is the one that they call nearly always.
+const LEAD_MIN: i32 = 16;
 /// A function that was called more often than this share of its budget will be called again. One that takes long to compile is
 /// taken for such a one sooner: code for one loop alone would cost as much.
 const OFTEN: i32 = CALLS / 16;
@@ -59,10 +59,15 @@ struct Counters {
 impl Counters {
     const BUDGETS_AT: usize = (call_site::COUNT * call_site::SIZE / 4) as usize;
 
-    fn new(budgets: impl Iterator<Item = (i32, i32)>) -> Self {
-        let words = std::iter::repeat_n(0, Self::BUDGETS_AT);
-        let words = words.chain(budgets.flat_map(|(calls, loops)| [calls, loops])).map(AtomicI32::new);
-        Self { words: words.collect() }
+    fn new(budgets: impl Iterator<Item = (i32, i32)>, targets: impl Iterator<Item = (u32, u32)>) -> Self {
+        let mut words = vec![0; Self::BUDGETS_AT];
+        for (site, target) in targets {
+            if let Some([word, lead]) = words.as_chunks_mut().0.get_mut(site as usize) {
+                (*word, *lead) = (target.cast_signed(), LEAD_MIN);
+            }
+        }
+        words.extend(budgets.flat_map(|(calls, loops)| [calls, loops]));
+        Self { words: words.into_iter().map(AtomicI32::new).collect() }
     }
 
     fn calls(&self, func: DefinedFuncIndex) -> &AtomicI32 {
@@ -75,12 +80,11 @@ impl Counters {
         &self.words[Self::BUDGETS_AT + 2 * func.index() + 1]
     }
 
-    /// What was called at a place, and how often that changed.
-    fn site(&self, wasm: u32) -> (u32, u32) {
-        const { assert!(call_site::TARGET == 0 && call_site::CHANGES == 4 && call_site::SIZE == 8) };
-        let at = 2 * call_site::of(wasm) as usize;
-        let [target, changes] = [0, 1].map(|word| self.words[at + word].load(Ordering::Relaxed));
-        (target.cast_unsigned(), changes.cast_unsigned())
+    /// What is called nearly always at a place of calls, if there is something.
+    fn target(&self, site: u32) -> Option<u32> {
+        const { assert!(call_site::TARGET == 0 && call_site::LEAD == 4 && call_site::SIZE == 8) };
+        let [target, lead] = [0, 1].map(|word| self.words[2 * site as usize + word].load(Ordering::Relaxed));
+        (lead >= LEAD_MIN).then_some(target.cast_unsigned())
     }
 }
 
@@ -105,16 +109,18 @@ enum Promotion {
 }
 
 impl TierUp {
-    /// For a module of so many functions, of which an earlier process has found out this.
+    /// For a module of so many functions, of which an earlier process has found out this: what there is of each, and what is called
+    /// nearly always at some places of calls.
     pub(crate) fn new(
         funcs: usize,
         optimizer: &Optimizer,
         state: impl Fn(DefinedFuncIndex) -> FuncState,
+        targets: impl Iterator<Item = (u32, u32)>,
     ) -> Self {
         let funcs = || (0..funcs).map(DefinedFuncIndex::new);
         let budget = |func| if state(func) == FuncState::Hot { (0, 0) } else { optimizer.budget() };
         Self {
-            counters: Counters::new(funcs().map(budget)),
+            counters: Counters::new(funcs().map(budget), targets),
             promotions: Mutex::default(),
             is_settled: funcs().map(|func| AtomicBool::new(state(func) == FuncState::Settled)).collect(),
             settled: AppendList::default(),
@@ -131,6 +137,11 @@ impl TierUp {
     /// Whether a function has the code that it will keep (T1).
     pub(crate) fn is_settled(&self, func: DefinedFuncIndex) -> bool {
         self.is_settled[func.index()].load(Ordering::Acquire)
+    }
+
+    /// What is called nearly always at places of calls, by their numbers.
+    pub(crate) fn targets(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
+        (0..call_site::COUNT).filter_map(|site| Some((site, self.counters.target(site)?)))
     }
 
     /// How many functions were settled in this process.
@@ -317,10 +328,7 @@ impl ModuleInner {
     /// The function that is nearly always called through a reference at a place in the module, if there is one and it is the
     /// caller's neighbour.
     pub(crate) fn likely_target(&self, wasm: u32) -> Option<DefinedFuncIndex> {
-        let (target, changes) = self.code().tier_up()?.counters.site(wasm);
-        if changes == 0 || changes > CHANGES_MAX {
-            return None;
-        }
+        let target = self.code().tier_up()?.counters.target(call_site::of(wasm))?;
         self.shape().func_of_reference(self.layout().func_ref_at(target)?)
     }
 
@@ -352,5 +360,71 @@ impl Random {
         let mixed = (state ^ state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
         (mixed ^ mixed >> 31) % end
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Cache, CacheConfig, Config, Engine, Instance, Module, Store};
+
+    const CALLS_BY_TABLE: &str = r#"(module (table funcref (elem $a $b $c)) (func $a) (func $b) (func $c)
+        (func (export "f") (param i32) (call_indirect (local.get 0))))"#;
+
+    /// The functions that are called nearly always, at whatever place.
+    fn likely(module: &Module) -> Vec<usize> {
+        let module = module.inner();
+        let func = |(_, target)| module.shape().func_of_reference(module.layout().func_ref_at(target)?);
+        let tier_up = module.code().tier_up().expect("hot code gets better");
+        tier_up.targets().filter_map(func).map(|func| func.index()).collect()
+    }
+
+    /// Calls the functions of these numbers, the row so many times.
+    fn call(module: &Module, row: &[i32], times: usize) {
+        let mut store = Store::new(module.engine(), ());
+        let instance = Instance::new(&mut store, module, &[]).unwrap();
+        let f = instance.get_typed_func::<i32, ()>(&mut store, "f").unwrap();
+        (0..times).flat_map(|_| row).for_each(|which| f.call(&mut store, *which).unwrap());
+    }
+
+    #[test]
+    fn the_function_that_is_called_nearly_always_is_found() {
+        let engine = Engine::default();
+        let rows: [(&[i32], usize, &[usize]); 9] = [
+            (&[1], 100, &[1]),
+            (&[1], 10, &[]),
+            (&[1, 1, 1, 1, 1, 1, 1, 1, 1, 0], 20, &[1]),
+            (&[0, 2, 2, 2, 2, 2, 1, 2, 2, 2], 20, &[2]),
+            (&[0, 1, 0, 0, 2], 50, &[]),
+            (&[0, 1], 100, &[]),
+            (&[0, 1, 2], 100, &[]),
+            (&[0, 0, 0, 0, 1], 50, &[0]),
+            (&[], 0, &[]),
+        ];
+        for (row, times, wanted) in rows {
+            let module = Module::new(&engine, CALLS_BY_TABLE).unwrap();
+            call(&module, row, times);
+            assert_eq!(likely(&module), wanted, "{row:?}");
+        }
+        // What was so before, and is not any more.
+        let module = Module::new(&engine, CALLS_BY_TABLE).unwrap();
+        call(&module, &[0], 100);
+        call(&module, &[2], 100);
+        assert_eq!(likely(&module), [2]);
+    }
+
+    #[test]
+    fn what_is_called_nearly_always_is_known_to_the_next_process() {
+        let directory = std::env::temp_dir().join(format!("waft-{}-targets", std::process::id()));
+        let cache = || Cache::new(CacheConfig::new().with_directory(&directory).clone()).unwrap();
+        for round in 0..3 {
+            let engine = Engine::new(Config::new().cache(Some(cache()))).unwrap();
+            let module = Module::new(&engine, CALLS_BY_TABLE).unwrap();
+            let wanted: &[usize] = if round == 0 { &[] } else { &[1] };
+            assert_eq!(likely(&module), wanted);
+            call(&module, &[1], 100);
+            module.keep();
+        }
+        std::fs::remove_dir_all(&directory).unwrap();
     }
 }

@@ -21,6 +21,7 @@ pub(crate) struct ArtifactWriter<'a> {
     tables: Arc<CodeTables>,
     states: Vec<u8>,
     relocs: Vec<u8>,
+    targets: Vec<u8>,
     len: u64,
 }
 
@@ -57,10 +58,10 @@ impl<'a> ArtifactWriter<'a> {
 
     /// The same of a module that has the code of some functions.
     pub(crate) fn kept(module: &'a ModuleInner, snapshot: Snapshot, identity: String) -> Self {
-        let Snapshot { code, states, relocs } = snapshot;
+        let Snapshot { code, states, relocs, targets } = snapshot;
         let mut artifact =
             Self::new(module, identity, Cow::default(), (Cow::Owned(code.text), Arc::new(code.tables)));
-        (artifact.states, artifact.relocs) = (states, relocs);
+        (artifact.states, artifact.relocs, artifact.targets) = (states, relocs, targets);
         artifact.laid_out()
     }
 
@@ -81,6 +82,7 @@ impl<'a> ArtifactWriter<'a> {
             tables,
             states: Vec::new(),
             relocs: Vec::new(),
+            targets: Vec::new(),
             len: 0,
         }
     }
@@ -120,6 +122,7 @@ impl<'a> ArtifactWriter<'a> {
             tables.inlined.bytes(),
             &self.states,
             &self.relocs,
+            &self.targets,
             &self.text,
         ]
     }

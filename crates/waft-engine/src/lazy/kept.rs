@@ -17,6 +17,10 @@ use waft_core::tier::{CompiledFunc, Entry, Reloc};
 /// Bytes of an entry in the table of relocations: `u32` offset in the code, `u32` index of the target, `i32` addend.
 const RELOC_BYTES: usize = 12;
 
+/// Bytes of an entry in the table of what is called at places of calls: `u32` number of the place, `u32` target, as `waft_core::budget`
+/// numbers them.
+const TARGET_BYTES: usize = 8;
+
 /// What there is of a function.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
@@ -38,6 +42,8 @@ pub(crate) struct KeptCode {
     states: Section,
     /// The calls from function to function, by their offsets in the code.
     relocs: Section,
+    /// What is called nearly always at places of calls.
+    targets: Section,
 }
 
 /// Code to be kept.
@@ -45,6 +51,7 @@ pub(crate) struct Snapshot {
     pub(crate) code: LinkedCode,
     pub(crate) states: Vec<u8>,
     pub(crate) relocs: Vec<u8>,
+    pub(crate) targets: Vec<u8>,
 }
 
 impl KeptCode {
@@ -53,12 +60,18 @@ impl KeptCode {
     /// # Errors
     ///
     /// If it is not of so many.
-    pub(crate) fn new(code: CompiledCode, states: Section, relocs: Section, funcs: usize) -> Result<Self> {
+    pub(crate) fn new(
+        code: CompiledCode,
+        [states, relocs, targets]: [Section; 3],
+        funcs: usize,
+    ) -> Result<Self> {
         ensure!(
-            states.bytes().len() == funcs && relocs.bytes().len().is_multiple_of(RELOC_BYTES),
+            states.bytes().len() == funcs
+                && relocs.bytes().len().is_multiple_of(RELOC_BYTES)
+                && targets.bytes().len().is_multiple_of(TARGET_BYTES),
             "what was kept is not of the {funcs} functions that the module has"
         );
-        Ok(Self { code, states, relocs })
+        Ok(Self { code, states, relocs, targets })
     }
 
     /// The code and its tables.
@@ -74,6 +87,15 @@ impl KeptCode {
             3 => FuncState::Hot,
             _ => FuncState::Missing,
         }
+    }
+
+    /// What is called nearly always at places of calls, by their numbers.
+    pub(crate) fn targets(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
+        let (entries, _) = self.targets.bytes().as_chunks::<TARGET_BYTES>();
+        entries.iter().map(|entry| {
+            let [site, target] = [0, 1].map(|word| [0, 1, 2, 3].map(|byte| entry[word * 4 + byte]));
+            (u32::from_le_bytes(site), u32::from_le_bytes(target))
+        })
     }
 
     /// Where each function is that has code.
@@ -174,6 +196,8 @@ impl LazyCode {
                 relocs.extend(addend.to_le_bytes());
             }
         }
-        Ok(Snapshot { code, states, relocs })
+        let targets = self.tier_up().into_iter().flat_map(TierUp::targets);
+        let targets = targets.flat_map(|(site, target)| [site, target]).flat_map(u32::to_le_bytes).collect();
+        Ok(Snapshot { code, states, relocs, targets })
     }
 }

@@ -1,6 +1,6 @@
-//! Plain bodies: those that compute with numbers in one memory of 32 bits, call, and throw and catch exceptions, which is nearly
-//! all of what compilers for C, C++, Rust and Go emit. Whether such a body is valid is found here in one pass over its bytes, several times as fast as by
-//! `wasmparser`, which knows all of WebAssembly.
+//! Plain bodies: those that compute with numbers in one memory of 32 bits, call, and throw and catch exceptions, which is
+//! nearly all of what compilers for C, C++, Rust and Go emit. Whether such a body is valid is found here in one pass over its
+//! bytes, twice as fast as by `wasmparser`, which knows all of WebAssembly.
 //!
 //! # Invariants
 //!

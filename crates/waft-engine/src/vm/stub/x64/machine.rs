@@ -211,18 +211,50 @@ impl Code {
     unsafe fn link_move(self) -> Place {
         // SAFETY: each pattern begins an instruction that has its whole length, and none of these branches.
         unsafe {
-            let load = |code: Self| match code.byte(3) {
-                0x24 if code.is(&[0x4c, 0x8b, 0x5c]) => Some((code.byte(4).into(), Self(code.0 + 5))),
-                0x24 if code.is(&[0x4c, 0x8b, 0x9c]) => Some((code.imm32(4) as usize, Self(code.0 + 8))),
-                _ => None,
+            let load = |code: Self| {
+                if code.is(&[0x4c, 0x8b, 0x5c, 0x24]) {
+                    Some((code.byte(4).into(), Self(code.0 + 5)))
+                } else if code.is(&[0x4c, 0x8b, 0x9c, 0x24]) {
+                    Some((code.imm32(4) as usize, Self(code.0 + 8)))
+                } else {
+                    None
+                }
             };
             match load(self) {
                 Some((bytes, next)) if next.is(&STORE_FIRST) => Place::Moved(bytes),
-                Some((bytes, next)) if next.is(&STORE_SECOND) => Place::Moved(bytes - 8),
+                Some((bytes, next)) if next.is(&STORE_SECOND) => Place::Moved(bytes.saturating_sub(8)),
                 None if self.is(&STORE_SECOND) => Place::Copied,
                 None if self.is(&STORE_FIRST) => load(Self(self.0 + STORE_FIRST.len()))
-                    .map_or(Place::Linked, |(bytes, _)| Place::Moved(bytes - 8)),
+                    .map_or(Place::Linked, |(bytes, _)| Place::Moved(bytes.saturating_sub(8))),
                 _ => Place::Linked,
+            }
+        }
+    }
+
+    /// The length of `movups` to or from `xmm15`, if that is what it is, with an operand at `rsp` or `r10`.
+    ///
+    /// # Safety
+    ///
+    /// * This is an instruction.
+    unsafe fn argument_move(self) -> Option<usize> {
+        // SAFETY: an instruction that begins so goes on with a ModRM byte, and that says how long it is.
+        unsafe {
+            if self.byte(1) != 0x0f || !matches!(self.byte(2), 0x10 | 0x11) {
+                return None;
+            }
+            let modrm = self.byte(3);
+            let base = match (self.byte(0), modrm & 0x3f) {
+                // `xmm15`, and `rsp`, which takes a byte more.
+                (0x44, 0x3c) if self.byte(4) == 0x24 => 5,
+                // `xmm15`, and `r10`.
+                (0x45, 0x3a) => 4,
+                _ => return None,
+            };
+            match modrm >> 6 {
+                0 => Some(base),
+                1 => Some(base + 1),
+                2 => Some(base + 4),
+                _ => None,
             }
         }
     }
@@ -248,15 +280,9 @@ impl Code {
                     0x48 if next.is(&[0x48, 0x81, 0xc4]) => 7,
                     // The baseline, with it in `r11` and the old frame at `r10`: arguments move through `xmm15`, then
                     // `lea rsp, [r10 + bytes]; mov [rsp], r11`.
-                    rex @ (0x44 | 0x45) if next.byte(1) == 0x0f && matches!(next.byte(2), 0x10 | 0x11) => {
+                    0x44 | 0x45 if let Some(bytes) = next.argument_move() => {
                         place = Place::Register(libc::REG_R11);
-                        // The operand is `[rsp]`, which takes one byte more, or `[r10]`.
-                        let displacement = match next.byte(3) >> 6 {
-                            0 => 0,
-                            1 => 1,
-                            _ => 4,
-                        };
-                        4 + usize::from(rex == 0x44) + displacement
+                        bytes
                     }
                     0x49 if next.is(&[0x49, 0x8d, 0x62]) => {
                         place = Place::Register(libc::REG_R11);

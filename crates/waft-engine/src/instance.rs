@@ -462,7 +462,7 @@ const DENSE_DATA_BYTES_MIN: usize = 1 << 20;
 /// Where the module's data goes in its first memory, if there is much of it and little between.
 fn dense_data(shape: &Shape) -> Option<(MemoryIndex, Range<u64>)> {
     let first = MemoryIndex::from_u32(0);
-    let (mut bytes, mut span) = (0, u64::MAX..0);
+    let (mut bytes, mut from, mut to) = (0, u64::MAX, 0);
     for segment in shape.datas.values() {
         let DataMode::Active { memory, offset } = &segment.mode else { continue };
         if let [ConstOp::I32(offset)] = *offset.ops()
@@ -470,10 +470,12 @@ fn dense_data(shape: &Shape) -> Option<(MemoryIndex, Range<u64>)> {
         {
             let (start, len) = (u64::from(offset.cast_unsigned()), segment.range.len());
             bytes += len;
-            span = span.start.min(start)..span.end.max(start + len as u64);
+            (from, to) = (from.min(start), to.max(start + len as u64));
         }
     }
-    (bytes >= DENSE_DATA_BYTES_MIN && bytes as u64 >= (span.end - span.start) / 2).then_some((first, span))
+    // Segments may overlap, or none be there.
+    let is_dense = bytes >= DENSE_DATA_BYTES_MIN && bytes as u64 >= to.saturating_sub(from) / 2;
+    is_dense.then_some((first, from..to))
 }
 
 /// Something of the host's own, as an instance of a module that has nothing else: memories, tables and globals then

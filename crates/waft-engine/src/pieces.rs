@@ -1,8 +1,7 @@
 //! Work on large pieces of memory, by as many threads as pay.
 
 use crate::processors::processors;
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 /// Less work is done before another thread has begun.
@@ -12,7 +11,7 @@ const THREADS_MAX: usize = 4;
 
 /// Does something with all pieces of `bytes`, which are numbered from 0: all of [`PIECE_BYTES`], but for the last.
 pub(crate) fn for_each_piece(bytes: &[u8], work: impl Fn(usize, &[u8]) + Sync) {
-    share_out(bytes.chunks(PIECE_BYTES), bytes.len(), |number, piece| work(number, piece));
+    share_out(bytes.chunks(PIECE_BYTES), bytes.len(), work);
 }
 
 /// The same, with pieces that are written to.

@@ -151,12 +151,12 @@ impl LazyCode {
         let count = module.shape().defined_funcs();
         let (mut compiled, mut states) = (HashMap::new(), vec![FuncState::Missing as u8; count]);
         if let Some(kept) = &self.kept {
-            for at in 0..count {
+            for (at, known) in states.iter_mut().enumerate() {
                 let func = DefinedFuncIndex::new(at);
                 let state = kept.state(func);
                 if state != FuncState::Missing {
                     compiled.insert(at, kept.func(func).context("code that was kept has no place")?);
-                    states[at] = state as u8;
+                    *known = state as u8;
                 }
             }
         }

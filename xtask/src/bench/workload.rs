@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::guests::{Target, compile_c, fetch_c, sources_in};
+use crate::guests::{Target, build_vet, compile_c, fetch_c, fetch_yosys, sources_in};
 use crate::workspace;
 
 /// A part of the record: what its rows have in common.
@@ -142,8 +142,10 @@ pub(super) fn all() -> Result<Vec<Workload>> {
         workloads.push(row(Group::Compute, "", built.clone()));
         workloads.push(Workload { form: Form::Module, ..row(Group::Long, "", built) });
     }
-    for (guest, args) in LARGE {
-        let module = workspace::guests().join("wasm").join(format!("{guest}.wasm"));
+    let guest = |guest: &str| workspace::guests().join("wasm").join(format!("{guest}.wasm"));
+    let large = LARGE.iter().map(|(name, args)| (guest(name), *args));
+    let others = [build_vet()?, fetch_yosys()?];
+    for (module, args) in large.chain(others.map(|module| (module, &["-V"][..]))) {
         for (group, form) in [(Group::Bytes, Form::Module), (Group::Again, Form::Kept)] {
             let row = row(group, "", (module.clone(), PathBuf::new()));
             workloads.push(Workload { form, args, ..row });

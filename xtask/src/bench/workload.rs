@@ -144,8 +144,8 @@ pub(super) fn all() -> Result<Vec<Workload>> {
     }
     let guest = |guest: &str| workspace::guests().join("wasm").join(format!("{guest}.wasm"));
     let large = LARGE.iter().map(|(name, args)| (guest(name), *args));
-    let others = [build_vet()?, fetch_yosys()?];
-    for (module, args) in large.chain(others.map(|module| (module, &["-V"][..]))) {
+    let others = [(build_vet()?, &["-flags"][..]), (fetch_yosys()?, &["-V"])];
+    for (module, args) in large.chain(others) {
         for (group, form) in [(Group::Bytes, Form::Module), (Group::Again, Form::Kept)] {
             let row = row(group, "", (module.clone(), PathBuf::new()));
             workloads.push(Workload { form, args, ..row });

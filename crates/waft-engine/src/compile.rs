@@ -5,8 +5,8 @@ use crate::code::{LinkedCode, ModuleCode};
 use crate::engine::Engine;
 use crate::lazy::LazyCode;
 use crate::module::{ModuleInner, WasmBytes};
-use crate::processors::processors;
 use crate::proposal::ProposalsNeeded;
+use crate::threads::together;
 use anyhow::{Error, Result};
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -200,14 +200,8 @@ fn each<S>(
             }
         }
     };
-    let parallel = engine.config().parallel_compilation && bytes >= PARALLEL_BYTES_MIN;
-    let threads = if parallel { processors() } else { 1 };
-    std::thread::scope(|scope| {
-        for _ in 1..threads.min(count) {
-            scope.spawn(run);
-        }
-        run();
-    });
+    let threads = if bytes >= PARALLEL_BYTES_MIN { engine.threads() } else { 1 };
+    together(threads.min(count), run);
     match first_error.into_inner().unwrap_or_else(PoisonError::into_inner) {
         Some((_, error)) => Err(error),
         None => Ok(()),

@@ -200,7 +200,7 @@ impl Config {
         self
     }
 
-    /// Whether one module is validated and compiled by several threads; on by default.
+    /// Whether one module is read, validated and compiled by several threads; on by default.
     ///
     /// ```
     /// # use waft::*;

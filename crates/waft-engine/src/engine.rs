@@ -2,6 +2,7 @@
 
 use crate::config::{Config, TierChoice};
 use crate::profiling::{self, Profiler};
+use crate::threads::processors;
 use crate::tier_up::Optimizer;
 use crate::type_registry::TypeRegistry;
 use anyhow::Result;
@@ -128,6 +129,10 @@ impl Engine {
     /// What compiles hot functions anew, if the engine does that.
     pub(crate) fn optimizer(&self) -> Option<&Optimizer> {
         self.0.auto.as_ref().map(|(_, optimizer)| optimizer)
+    }
+    /// How many threads may work on one module at once.
+    pub(crate) fn threads(&self) -> usize {
+        if self.0.config.parallel_compilation { processors() } else { 1 }
     }
     /// Whether functions are compiled when they are called.
     pub(crate) fn is_lazy(&self) -> bool {

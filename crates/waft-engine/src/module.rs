@@ -329,7 +329,7 @@ impl Module {
         let named = |module: Result<Self>| module.with_context(|| format!("module {}", path.display()));
         let is_cached = engine.config().cache.is_some();
         let hasher = |len| is_cached.then(|| ModuleHasher::new(len));
-        let (contents, hasher) = read_file(&file, hasher).with_context(failed)?;
+        let (contents, hasher) = read_file(&file, engine.threads(), hasher).with_context(failed)?;
         // A copy of a large module would be felt.
         named(if contents.bytes().starts_with(&BINARY_MAGIC) {
             Self::cached_or_compiled(engine, contents, hasher)
@@ -370,7 +370,7 @@ impl Module {
         let compile = || compile::module(engine, wasm.clone()).map(Self::registered);
         match &engine.config().cache {
             Some(cache) => {
-                let hasher = hasher.unwrap_or_else(|| ModuleHasher::of(wasm.bytes()));
+                let hasher = hasher.unwrap_or_else(|| ModuleHasher::of(wasm.bytes(), engine.threads()));
                 cache.get_or_compile(engine, &wasm, &hasher, compile)
             }
             None => compile(),

@@ -16,9 +16,9 @@ impl ModuleHasher {
     }
 
     /// One that has all of a module.
-    pub(crate) fn of(wasm: &[u8]) -> Self {
+    pub(crate) fn of(wasm: &[u8], threads: usize) -> Self {
         let hasher = Self::new(wasm.len());
-        for_each_piece(wasm, |number, piece| hasher.add(number, piece));
+        for_each_piece(threads, wasm, |number, piece| hasher.add(number, piece));
         hasher
     }
 
@@ -57,11 +57,11 @@ mod tests {
         for len in [0, 1, 2, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 2 * PIECE_BYTES, 3 * PIECE_BYTES]
         {
             let mut module = vec![7; len];
-            assert_eq!(hashes.insert(ModuleHasher::of(&module).finish(), (len, None)), None);
+            assert_eq!(hashes.insert(ModuleHasher::of(&module, 2).finish(), (len, None)), None);
             for at in [0, 1, PIECE_BYTES - 1, PIECE_BYTES, len.saturating_sub(1)] {
                 let Some(byte) = module.get_mut(at) else { continue };
                 *byte ^= 1;
-                let other = hashes.insert(ModuleHasher::of(&module).finish(), (len, Some(at)));
+                let other = hashes.insert(ModuleHasher::of(&module, 2).finish(), (len, Some(at)));
                 assert!(other.is_none_or(|other| other == (len, Some(at))), "{other:?}, and {at} of {len}");
                 module[at] ^= 1;
             }

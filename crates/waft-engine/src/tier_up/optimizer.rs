@@ -10,7 +10,7 @@
 use super::{CALLS, LOOPS, Random};
 use crate::explain::CompileReason;
 use crate::module::ModuleInner;
-use crate::processors::processors;
+use crate::threads::processors;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};

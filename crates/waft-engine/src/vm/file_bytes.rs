@@ -24,14 +24,14 @@ struct FileBytes {
 
 impl FileBytes {
     /// Reads `len` bytes from the start, and hashes each piece when it is there.
-    fn read(file: &File, len: usize, hasher: Option<&ModuleHasher>) -> io::Result<Self> {
+    fn read(file: &File, len: usize, threads: usize, hasher: Option<&ModuleHasher>) -> io::Result<Self> {
         let memory = Reservation::new(len)?;
         memory.commit(0..memory.len())?;
         memory.prefer_huge_pages(0..memory.len());
         // SAFETY: committed above, zero until it is written, and known to nobody else yet.
         let bytes = unsafe { std::slice::from_raw_parts_mut(memory.base(), len) };
         let error = OnceLock::new();
-        for_each_piece_mut(bytes, |number, piece| {
+        for_each_piece_mut(threads, bytes, |number, piece| {
             match file.read_exact_at(piece, (number * PIECE_BYTES) as u64) {
                 Ok(()) => {
                     if let Some(hasher) = hasher {
@@ -61,13 +61,14 @@ impl AsRef<[u8]> for FileBytes {
 /// What the system has against it, and if the file becomes shorter meanwhile.
 pub(crate) fn read_file(
     mut file: &File,
+    threads: usize,
     hasher: impl FnOnce(usize) -> Option<ModuleHasher>,
 ) -> io::Result<(Section, Option<ModuleHasher>)> {
     let metadata = file.metadata()?;
     if metadata.is_file() && metadata.len() >= LARGE {
         let len = usize::try_from(metadata.len()).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
         let hasher = hasher(len);
-        return Ok((Section::owned(FileBytes::read(file, len, hasher.as_ref())?), hasher));
+        return Ok((Section::owned(FileBytes::read(file, len, threads, hasher.as_ref())?), hasher));
     }
     if metadata.is_file() {
         file.rewind()?;
@@ -91,11 +92,11 @@ mod tests {
             let mut file = File::open(&path).unwrap();
             // Whatever was read of it before.
             let _ = file.read(&mut [0; 3]).unwrap();
-            let (read, hasher) = read_file(&file, |len| Some(ModuleHasher::new(len))).unwrap();
+            let (read, hasher) = read_file(&file, 2, |len| Some(ModuleHasher::new(len))).unwrap();
             assert!(read.bytes() == bytes, "{len} bytes");
             let hash = hasher.as_ref().map(ModuleHasher::finish);
-            assert_eq!(hash, (len >= LARGE).then(|| ModuleHasher::of(&bytes).finish()));
-            assert!(read_file(&file, |_| None).unwrap().1.is_none());
+            assert_eq!(hash, (len >= LARGE).then(|| ModuleHasher::of(&bytes, 1).finish()));
+            assert!(read_file(&file, 1, |_| None).unwrap().1.is_none());
         }
         fs::remove_file(&path).unwrap();
     }
@@ -105,8 +106,8 @@ mod tests {
         let path = std::env::temp_dir().join(format!("waft-{}-shorter", std::process::id()));
         fs::write(&path, vec![1; 100]).unwrap();
         let file = File::open(&path).unwrap();
-        assert!(FileBytes::read(&file, 100, None).is_ok());
-        let error = FileBytes::read(&file, 3 << 20, None).map(drop).unwrap_err();
+        assert!(FileBytes::read(&file, 100, 2, None).is_ok());
+        let error = FileBytes::read(&file, 3 << 20, 2, None).map(drop).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
         fs::remove_file(&path).unwrap();
     }

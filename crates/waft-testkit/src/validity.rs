@@ -2,27 +2,54 @@
 
 use crate::prng::Prng;
 use waft_core::module::decode;
-use waft_core::proposal::ProposalSet;
+use waft_core::proposal::{Proposal, ProposalSet};
 
-/// Validates the bodies of a module by all rules and by those of its own; how many are valid, and how many are not.
+/// What was found of a module's bodies.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Found {
+    /// How many are valid.
+    pub valid: usize,
+    /// How many of these were found to be in the fast way.
+    pub plain: usize,
+    /// How many are not.
+    pub invalid: usize,
+}
+
+/// Validates the bodies of a module by all rules and by those of its own, with these proposals.
 ///
 /// # Errors
 ///
-/// What is found of the first body that the two ways do not find the same of. `Ok` of none where there are no bodies, or
+/// What is found of the first body that the two ways do not find the same of. Nothing is found where there are no bodies, or
 /// the module is wrong outside of them.
-pub fn check(wasm: &[u8]) -> Result<(usize, usize), String> {
-    let Ok(decoded) = decode(wasm, ProposalSet::on_by_default()) else { return Ok((0, 0)) };
+pub fn check(wasm: &[u8], proposals: ProposalSet) -> Result<Found, String> {
+    let Ok(decoded) = decode(wasm, proposals) else { return Ok(Found::default()) };
     let (mut own, mut general) = (decoded.body_validator(wasm), decoded.body_validator(wasm).general());
-    let (mut valid, mut invalid) = (0, 0);
+    let mut bodies = Found::default();
     for func in decoded.shape.bodies.keys() {
         let [found, wanted] = [own.validate(func), general.validate(func)]
             .map(|outcome| outcome.err().map(|error| error.to_string()));
         if found != wanted {
             return Err(format!("{func:?}: {found:?}, but {wanted:?}"));
         }
-        if wanted.is_none() { valid += 1 } else { invalid += 1 }
+        if wanted.is_none() { bodies.valid += 1 } else { bodies.invalid += 1 }
     }
-    Ok((valid, invalid))
+    bodies.plain = own.plain_count();
+    Ok(bodies)
+}
+
+/// The proposals that are on by default; of one module in four one less, of one in four one more.
+pub fn proposals(seed: u64) -> ProposalSet {
+    let mut set = ProposalSet::on_by_default();
+    let mut prng = Prng::new(seed);
+    let (one_less, one_more) = (prng.below(4) == 0, prng.below(4) == 0);
+    let mut any = || Proposal::ALL[prng.below(Proposal::ALL.len())];
+    if one_less {
+        set.set(any(), false);
+    }
+    if one_more {
+        set.set(any(), true);
+    }
+    set
 }
 
 /// Changes a few bytes of a module's bodies.

@@ -36,6 +36,7 @@ pub struct BodyValidator<'a> {
     module: &'a [u8],
     /// What plain bodies are validated by first; nothing if all are validated in one way.
     plain: Option<&'a PlainModule>,
+    plain_count: usize,
     plain_room: PlainAllocations,
     general_room: FuncValidatorAllocations,
 }
@@ -47,6 +48,7 @@ impl<'a> BodyValidator<'a> {
             shape,
             module,
             plain: rules.plain.as_ref(),
+            plain_count: 0,
             plain_room: PlainAllocations::default(),
             general_room: FuncValidatorAllocations::default(),
         }
@@ -56,6 +58,11 @@ impl<'a> BodyValidator<'a> {
     #[must_use]
     pub fn general(self) -> Self {
         Self { plain: None, ..self }
+    }
+
+    /// How many bodies were plain, and valid.
+    pub fn plain_count(&self) -> usize {
+        self.plain_count
     }
 
     /// Validates the body of a function.
@@ -72,6 +79,7 @@ impl<'a> BodyValidator<'a> {
         let (bytes, at) = (&self.module[range.clone()], range.start as u64);
         let func = self.shape.func(func);
         if self.plain.is_some_and(|module| plain::is_valid(module, func, bytes, &mut self.plain_room)) {
+            self.plain_count += 1;
             return Ok(());
         }
         let BodyRules { general, features, .. } = self.rules;

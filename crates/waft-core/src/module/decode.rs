@@ -472,7 +472,8 @@ impl Decoder {
         let bytes = module.get(bytes_range(range.clone()))?;
         let mut reader = BinaryReader::new(bytes, range.start);
         let count = reader.read_var_u32().ok()?;
-        let mut datas = IndexVec::with_capacity(count as usize);
+        // Each has five bytes at least.
+        let mut datas = IndexVec::with_capacity(bytes.len().min(count as usize * 5) / 5);
         for _ in 0..count {
             if reader.read_u8().ok()? != IN_FIRST_MEMORY || reader.read_u8().ok()? != opcode::I32_CONST {
                 return None;
@@ -691,6 +692,62 @@ mod tests {
             for len in 0..bytes.len() {
                 // Never a panic; where a section ends, what is left is a module.
                 let _ = (decode_trusted(&bytes[..len]), decode_bodies(&bytes[..len]));
+            }
+        }
+    }
+
+    /// What `wasmparser` finds wrong by itself, and where.
+    fn wrong(bytes: &[u8]) -> Option<(String, usize)> {
+        let features = ProposalSet::on_by_default().features();
+        let mut parser = Parser::new(0);
+        parser.set_features(features);
+        let mut validator = Validator::new_with_features(features);
+        let validate = || -> wasmparser::Result<()> {
+            let mut funcs = Vec::new();
+            for payload in parser.parse_all(bytes) {
+                if let ValidPayload::Func(func, body) = validator.payload(&payload?)? {
+                    funcs.push((func, body));
+                }
+            }
+            funcs.into_iter().try_for_each(|(func, body)| {
+                func.into_validator(wasmparser::FuncValidatorAllocations::default()).validate(&body)
+            })
+        };
+        let error = DecodeError::from(validate().err()?);
+        Some((error.message().to_string(), error.offset()))
+    }
+
+    #[test]
+    fn what_is_wrong_is_what_wasmparser_says() {
+        let types: (u8, &[u8]) = (1, b"\x02\x60\0\0\x60\x01\x7f\x01\x7f");
+        let body = b"\x0c\x01\x02\x7e\x20\0\x28\x02\x00\x41\x01\x6a\x0b";
+        let code = [&b"\x02\x02\0\x0b"[..], body].concat();
+        let memory: (u8, &[u8]) = (5, b"\x01\0\x01");
+        let datas = b"\x03\0\x41\x01\x0b\x02ab\0\x41\x80\x01\x0b\0\0\x41\0\x0b\x01c";
+        let rows: [&[(u8, &[u8])]; 4] = [
+            &[types, (3, b"\x02\0\x01"), memory, (12, b"\x03"), (10, &code), (11, datas), (0, b"\x01xyz")],
+            &[memory, (11, datas)],
+            // A memory of 64 bits, where addresses are others, and a segment that says which memory.
+            &[(5, b"\x01\x04\x01"), (11, b"\x01\0\x42\0\x0b\x01a")],
+            &[memory, (11, b"\x02\x02\0\x41\0\x0b\x01a\x01\x01b")],
+        ];
+        for sections in rows {
+            let bytes = module(sections);
+            assert_eq!(wrong(&bytes), None);
+            let check = |bytes: &[u8]| {
+                let found = decode_validated(bytes, ProposalSet::on_by_default()).err();
+                let found = found.map(|error| (error.message().to_string(), error.offset()));
+                assert_eq!(found, wrong(bytes), "{bytes:x?}");
+            };
+            for at in 0..bytes.len() {
+                check(&bytes[..at]);
+                let mut changed = bytes.clone();
+                for value in 0..=u8::MAX {
+                    changed[at] = value;
+                    check(&changed);
+                }
+                changed.remove(at);
+                check(&changed);
             }
         }
     }

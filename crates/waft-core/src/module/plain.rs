@@ -204,6 +204,9 @@ impl<'a> Body<'a> {
     fn walk(&mut self, func: FuncIndex) -> Option<()> {
         let module = self.module;
         let sig = module.sig(*module.funcs.get(func)?)?;
+        if sig.results.len() > OPERANDS_MAX {
+            return None;
+        }
         self.declare_locals(&sig.params)?;
         self.blocks.push(Block {
             opcode: op::BLOCK,
@@ -578,7 +581,14 @@ impl<'a> Body<'a> {
     }
 
     fn pop_all(&mut self, types: &[u8]) -> Option<()> {
-        types.iter().rev().try_for_each(|ty| self.pop(*ty))
+        for ty in types.iter().rev() {
+            // However many are missing, it is found at once.
+            if self.len == self.floor {
+                return self.pop_missing();
+            }
+            self.pop(*ty)?;
+        }
+        Some(())
     }
 
     fn push_all(&mut self, types: &[u8]) -> Option<()> {
@@ -617,7 +627,9 @@ impl<'a> Body<'a> {
     fn tag(&mut self) -> Option<&'a [u8]> {
         let tag = TagIndex::from_u32(self.number()?);
         let module = self.module;
-        Some(&module.sig(*module.tags.get(tag)?)?.params)
+        let sig = module.sig(*module.tags.get(tag)?)?;
+        // A tag that is no exception's may have some.
+        if sig.results.is_empty() { Some(&sig.params) } else { None }
     }
 
     fn global(&mut self) -> Option<(u8, bool)> {
@@ -943,5 +955,13 @@ mod tests {
         for row in rows {
             assert_eq!(validate(row), (false, false), "{row:x?}");
         }
+    }
+
+    #[test]
+    fn a_tag_with_results_is_no_exception() {
+        let bytes = b"\0asm\x01\0\0\0\x01\x09\x02\x60\0\0\x60\x01\x7f\x01\x7f\x03\x02\x01\0\x0d\x03\x01\0\x01\x0a\x08\x01\x06\0\x41\0\x08\0\x0b";
+        let decoded = decode(bytes, ProposalSet::all()).unwrap();
+        let func = decoded.shape.bodies.keys().next().unwrap();
+        assert!(decoded.body_validator(bytes).validate(func).is_err());
     }
 }

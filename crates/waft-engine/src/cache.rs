@@ -33,6 +33,7 @@ use dir::CacheDir;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 use xxhash_rust::xxh3::xxh3_128;
 
 /// A directory of compiled code, for [`Config::cache`](crate::Config::cache); cheap to clone, shared by engines and threads.
@@ -101,6 +102,8 @@ const SWEEP_FRACTION: u64 = 16;
 const BYTES_PER_NANO: u64 = 1;
 /// A process that lived so many times as long as writing takes does not make anybody wait by it.
 const LONG_LIFE: u64 = 8;
+/// What writing an entry takes at least, whatever is in it.
+const OVERHEAD_NANOS: u64 = 1_000_000;
 /// In a shorter one, what is new must have taken so many times as long as writing all of the entry once more.
 const SHORT_LIFE: u64 = 4;
 
@@ -244,7 +247,7 @@ impl Cache {
     /// Has a module that gets its code as it is called leave it when it goes.
     fn watch(&self, module: &Module, identity: String) {
         if let ModuleCode::Lazy(code) = module.inner().code() {
-            *code.cached() = Some(Cached { identity, spent: 0 });
+            *code.cached() = Some(Cached { identity, spent: 0, written: None });
         }
     }
 
@@ -261,13 +264,15 @@ impl Cache {
             let lived = code.begun().elapsed().as_nanos() as u64;
             // Who starts a program a second time waits for what it prints, and not for us.
             let waits = if is_new || lived > LONG_LIFE * to_write { 1 } else { SHORT_LIFE };
-            // Half as much again, so that what comes just after something was written is not written with all that.
-            spent - cached.spent > (waits * to_write).max(cached.spent / 2)
+            let is_soon = cached.written.is_some_and(|written| {
+                (written.elapsed().as_nanos() as u64) < LONG_LIFE * (to_write + OVERHEAD_NANOS)
+            });
+            spent - cached.spent > waits * to_write && !is_soon
         };
         if !is_worth_it {
             return;
         }
-        cached.spent = spent;
+        (cached.spent, cached.written) = (spent, Some(Instant::now()));
         let identity = cached.identity.clone();
         match code.snapshot(module) {
             Ok(snapshot) => cache.leave_or_report(ArtifactWriter::kept(module, snapshot, identity)),
@@ -343,6 +348,8 @@ pub(crate) struct Cached {
     identity: String,
     /// How much of what was spent on its code, in nanoseconds.
     spent: u64,
+    /// When this process wrote it.
+    written: Option<Instant>,
 }
 
 /// Why the whole cache cannot be used.

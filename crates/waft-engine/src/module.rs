@@ -70,7 +70,7 @@ pub(crate) struct ModuleInner {
 /// The bytes that a shape was decoded from.
 #[derive(Clone)]
 pub(crate) enum WasmBytes {
-    /// The module as it was given; in the cache, if its code was found there.
+    /// The module as it was given.
     Whole(artifact::Section),
     /// What a precompiled module keeps of it: all but the code.
     WithoutCode(artifact::Section),
@@ -191,6 +191,10 @@ impl ModuleInner {
             }
             _ => &self.shape.bodies,
         }
+    }
+    /// The same, as far as somebody has looked for them.
+    pub(crate) fn known_bodies(&self) -> &IndexVec<DefinedFuncIndex, Range<usize>> {
+        self.found_bodies.get().unwrap_or(&self.shape.bodies)
     }
     /// The names of its functions, once somebody asked for them.
     pub(crate) fn func_names(&self) -> &FuncNames {

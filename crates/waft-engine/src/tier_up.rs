@@ -42,7 +42,7 @@ const CALLS: i32 = 1_500;
 const LOOPS: i32 = 1_000 * WHOLE_BODY_COST.cast_signed();
 /// The share of a budget of loops after which a function asks again.
 const AGAIN: i32 = 2;
-/// A function that is so far ahead at a place of calls is the one that they call nearly always.
+/// A function that is so far ahead at a place of calls is the one that they call mostly.
 const LEAD_MIN: i32 = 16;
 /// A function that was called more often than this share of its budget will be called again. One that takes long to compile is
 /// taken for such a one sooner: code for one loop alone would cost as much.
@@ -80,7 +80,7 @@ impl Counters {
         &self.words[Self::BUDGETS_AT + 2 * func.index() + 1]
     }
 
-    /// What is called nearly always at a place of calls, if there is something.
+    /// What is called mostly at a place of calls, if there is something.
     fn target(&self, site: u32) -> Option<u32> {
         const { assert!(call_site::TARGET == 0 && call_site::LEAD == 4 && call_site::SIZE == 8) };
         let [target, lead] = [0, 1].map(|word| self.words[2 * site as usize + word].load(Ordering::Relaxed));
@@ -110,7 +110,7 @@ enum Promotion {
 
 impl TierUp {
     /// For a module of so many functions, of which an earlier process has found out this: what there is of each, and what is called
-    /// nearly always at some places of calls.
+    /// mostly at some places of calls.
     pub(crate) fn new(
         funcs: usize,
         optimizer: &Optimizer,
@@ -139,7 +139,7 @@ impl TierUp {
         self.is_settled[func.index()].load(Ordering::Acquire)
     }
 
-    /// What is called nearly always at places of calls, by their numbers.
+    /// What is called mostly at places of calls, by their numbers.
     pub(crate) fn targets(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
         (0..call_site::COUNT).filter_map(|site| Some((site, self.counters.target(site)?)))
     }
@@ -260,9 +260,7 @@ impl ModuleInner {
             }
             return;
         }
-        if let Err(why) = optimizer.ask(job) {
-            tier_up.promotions().insert((func, entry), Promotion::Refused(why));
-        }
+        optimizer.ask(job);
     }
 
     /// Compiles a function anew, and has its new code used.
@@ -298,7 +296,7 @@ impl ModuleInner {
 
     /// How large a function's body is; about, where nobody has looked for bodies yet.
     fn body_bytes(&self, func: DefinedFuncIndex) -> usize {
-        match self.shape().bodies.get(func) {
+        match self.known_bodies().get(func) {
             Some(body) => body.len(),
             None => self.code().lazy().and_then(|lazy| lazy.kept()).map_or(0, |kept| kept.body_bytes(func)),
         }
@@ -325,7 +323,7 @@ impl ModuleInner {
         }
     }
 
-    /// The function that is nearly always called through a reference at a place in the module, if there is one and it is the
+    /// The function that is mostly called through a reference at a place in the module, if there is one and it is the
     /// caller's neighbour.
     pub(crate) fn likely_target(&self, wasm: u32) -> Option<DefinedFuncIndex> {
         let target = self.code().tier_up()?.counters.target(call_site::of(wasm))?;
@@ -371,7 +369,7 @@ mod tests {
     const CALLS_BY_TABLE: &str = r#"(module (table funcref (elem $a $b $c)) (func $a) (func $b) (func $c)
         (func (export "f") (param i32) (call_indirect (local.get 0))))"#;
 
-    /// The functions that are called nearly always, at whatever place.
+    /// The functions that are called mostly, at whatever place.
     fn likely(module: &Module) -> Vec<usize> {
         let module = module.inner();
         let func = |(_, target)| module.shape().func_of_reference(module.layout().func_ref_at(target)?);
@@ -388,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn the_function_that_is_called_nearly_always_is_found() {
+    fn the_function_that_is_called_mostly_is_found() {
         let engine = Engine::default();
         let rows: [(&[i32], usize, &[usize]); 9] = [
             (&[1], 100, &[1]),
@@ -414,7 +412,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_called_nearly_always_is_known_to_the_next_process() {
+    fn what_is_called_mostly_is_known_to_the_next_process() {
         let directory = std::env::temp_dir().join(format!("waft-{}-targets", std::process::id()));
         let cache = || Cache::new(CacheConfig::new().with_directory(&directory).clone()).unwrap();
         for round in 0..3 {

@@ -145,7 +145,11 @@ fn step_through(engine: &Engine, work: &str, tier: &str) {
         let Err(error) = result else { break };
         assert_eq!(trap(&error), Trap::Interrupt, "{tier}, instruction {steps} of {work}");
         let names = names(&error);
-        let is_whole = names == ["run"] || names.ends_with(&["work".into(), "run".into()]);
+        let is_whole = match names.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+            ["run"] | ["work", "run"] | ["throw", "catch", "work", "run"] => true,
+            [inner, "work", "run"] => inner != "work" && inner != "run",
+            _ => false,
+        };
         assert!(is_whole, "{tier}, instruction {steps} of {work}: {names:?}");
         seen.insert(names[0].clone());
     }

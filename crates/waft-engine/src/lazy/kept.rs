@@ -42,7 +42,7 @@ pub(crate) struct KeptCode {
     states: Section,
     /// The calls from function to function, by their offsets in the code.
     relocs: Section,
-    /// What is called nearly always at places of calls.
+    /// What is called mostly at places of calls.
     targets: Section,
 }
 
@@ -89,7 +89,7 @@ impl KeptCode {
         }
     }
 
-    /// What is called nearly always at places of calls, by their numbers.
+    /// What is called mostly at places of calls, by their numbers.
     pub(crate) fn targets(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
         let (entries, _) = self.targets.bytes().as_chunks::<TARGET_BYTES>();
         entries.iter().map(|entry| {
@@ -164,9 +164,10 @@ impl LazyCode {
         for chunk in self.chunks.iter() {
             for func in chunk.funcs.iter() {
                 let made = func.made;
-                let settled = module.is_settled(made.func);
-                // Better code may be there and not in use yet.
-                if made.entry != Entry::Start || (made.reason != CompileReason::FirstCall && !settled) {
+                // First code may be all that there ever is; better code may be there and not in use yet.
+                let is_first = made.reason == CompileReason::FirstCall;
+                let settled = module.is_settled(made.func) && !(is_first && self.tier_up().is_some());
+                if made.entry != Entry::Start || !(is_first || settled) {
                     continue;
                 }
                 let at = made.func.index();

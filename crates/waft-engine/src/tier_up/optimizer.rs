@@ -1,6 +1,6 @@
 //! Who compiles hot functions anew: threads beside those that run guests.
 //!
-//! There are as few of them as the machine has processors to spare, they start when there is work, and end when there has been none for
+//! There are as few of them as the machine has processors to spare, and one for large functions; they start when there is work, and end when there has been none for
 //! a while. Their priority is below that of other threads. What waits in a queue costs nothing: a module that is dropped meanwhile is
 //! passed over.
 //!
@@ -18,7 +18,7 @@ use std::time::Duration;
 use waft_core::index::DefinedFuncIndex;
 use waft_core::tier::Entry;
 
-/// The most threads, however many processors there are: one keeps up with what several guests find hot.
+/// The most threads for small functions, however many processors there are: one keeps up with what several guests find hot.
 const WORKERS_MAX: usize = 4;
 /// A thread that had nothing to do for so long ends.
 const IDLE: Duration = Duration::from_secs(5);
@@ -61,16 +61,19 @@ struct Queue {
 
 #[derive(Default)]
 struct Jobs {
-    /// By size, and then in the order in which they came.
-    waiting: BTreeMap<(usize, u64), Job>,
+    small: Waiting,
+    large: Waiting,
     /// How many ever came.
     count: u64,
     workers: usize,
     idle: usize,
     /// Whether a large function is being compiled.
-    large: bool,
+    compiles_large: bool,
     closed: bool,
 }
+
+/// Jobs by size, and then in the order in which they came.
+type Waiting = BTreeMap<(usize, u64), Job>;
 
 impl Optimizer {
     pub(crate) fn new(stress: Option<u64>) -> Self {
@@ -96,32 +99,21 @@ impl Optimizer {
     }
 
     /// Has a job done, soon.
-    ///
-    /// # Errors
-    ///
-    /// If no thread can be started to do it.
-    pub(super) fn ask(&self, job: Job) -> Result<(), String> {
+    pub(super) fn ask(&self, job: Job) {
         let mut jobs = self.queue.jobs();
-        let key = (job.bytes, jobs.count);
-        jobs.count += 1;
-        jobs.waiting.insert(key, job);
+        jobs.add(job);
         if jobs.idle > 0 {
             self.queue.changed.notify_one();
-        } else if jobs.workers < workers_max() + usize::from(jobs.large) {
+        }
+        if jobs.idle < jobs.small.len() + jobs.large.len() && jobs.workers < jobs.workers_max() {
             let queue = self.queue.clone();
             let thread = std::thread::Builder::new().name("waft-optimize".into()).stack_size(STACK_BYTES);
-            match thread.spawn(move || queue.work()) {
-                Ok(_) => jobs.workers += 1,
-                // Without a thread nobody would ever come for it.
-                Err(error) if jobs.workers == 0 => {
-                    jobs.waiting.clear();
-                    return Err(format!("no thread to compile on: {error}"));
-                }
-                // Those that are there will.
-                Err(_) => {}
+            // Where none can be started now, those that are there come for the job, or the next one that is asked for brings a
+            // thread: until then code is not as good as it could be.
+            if thread.spawn(move || queue.work()).is_ok() {
+                jobs.workers += 1;
             }
         }
-        Ok(())
     }
 }
 
@@ -132,24 +124,34 @@ impl Drop for Optimizer {
     }
 }
 
-fn workers_max() -> usize {
-    processors().saturating_sub(1).clamp(1, WORKERS_MAX)
-}
-
 impl Jobs {
-    /// Whether there is a job that may be begun: one large function at a time.
-    fn have_one(&self) -> bool {
-        self.waiting.first_key_value().is_some_and(|(_, job)| !(job.is_large() && self.large))
+    fn add(&mut self, job: Job) {
+        let key = (job.bytes, self.count);
+        self.count += 1;
+        if job.is_large() {
+            self.large.insert(key, job)
+        } else {
+            self.small.insert(key, job)
+        };
     }
 
-    /// The job that is begun next.
+    /// How many threads may be at work: one for the large functions beside those for all others.
+    fn workers_max(&self) -> usize {
+        let one_more = self.compiles_large || !self.large.is_empty();
+        processors().saturating_sub(1).clamp(1, WORKERS_MAX) + usize::from(one_more)
+    }
+
+    /// The job that is begun next: one large function at a time, by a thread that the others can do without.
     fn take(&mut self) -> Option<Job> {
-        if !self.have_one() {
-            return None;
+        let spare = self.small.is_empty() || self.workers == self.workers_max();
+        if spare
+            && !self.compiles_large
+            && let Some((_, job)) = self.large.pop_first()
+        {
+            self.compiles_large = true;
+            return Some(job);
         }
-        let (_, job) = self.waiting.pop_first()?;
-        self.large |= job.is_large();
-        Some(job)
+        self.small.pop_first().map(|(_, job)| job)
     }
 }
 
@@ -159,9 +161,7 @@ struct LargeJob<'q>(Option<&'q Queue>);
 impl Drop for LargeJob<'_> {
     fn drop(&mut self) {
         if let Some(queue) = self.0 {
-            queue.jobs().large = false;
-            // Another one may have waited for that.
-            queue.changed.notify_one();
+            queue.jobs().compiles_large = false;
         }
     }
 }
@@ -178,13 +178,15 @@ impl Queue {
         let _ = rustix::process::setpriority_process(None, NICE);
         while let Some(job) = self.next() {
             let _done = LargeJob(job.is_large().then_some(self));
-            if let Some(module) = job.module.upgrade() {
-                // A tier that panics has refused: the function keeps the code that it has.
-                let done = catch_unwind(AssertUnwindSafe(|| module.do_job(&job)));
-                if done.is_err() {
-                    module.refuse(&job, "the compiler panicked");
-                }
-            }
+            let on_module = |work: fn(&Arc<ModuleInner>, &Job)| {
+                // The last handle of a module may be this one, and what happens when it goes is not ours alone.
+                let work = || job.module.upgrade().iter().for_each(|module| work(module, &job));
+                catch_unwind(AssertUnwindSafe(work)).is_ok()
+            };
+            // A tier that panics has refused: the function keeps the code that it has.
+            let done = on_module(|module, job| module.do_job(job))
+                || on_module(|module, job| module.refuse(job, "the compiler panicked"));
+            debug_assert!(done, "what is said of a job does not panic");
         }
     }
 
@@ -192,7 +194,7 @@ impl Queue {
     fn next(&self) -> Option<Job> {
         let mut jobs = self.jobs();
         loop {
-            if jobs.closed {
+            if jobs.closed || jobs.workers > jobs.workers_max() {
                 jobs.workers -= 1;
                 return None;
             }
@@ -204,7 +206,7 @@ impl Queue {
                 self.changed.wait_timeout(jobs, IDLE).unwrap_or_else(PoisonError::into_inner);
             jobs = woken;
             jobs.idle -= 1;
-            if timeout.timed_out() && !jobs.have_one() {
+            if timeout.timed_out() && jobs.small.is_empty() && jobs.large.is_empty() {
                 jobs.workers -= 1;
                 return None;
             }

@@ -77,7 +77,7 @@ impl<'a> Machine<'a> {
         unsafe {
             match code.byte(0) {
                 PUSH_RBP | RET => Place::Stack(0),
-                0x48 if code.is(&[0x48, 0x89, 0xe5]) => Place::Stack(8),
+                0x48 if code.is(&[0x48, 0x89, 0xe5]) && code.follows_push() => Place::Stack(8),
                 // The end of `first_call`, which has given its frame up: `jmp rax`.
                 0xff if code.is(&[0xff, 0xe0]) => Place::Stack(0),
                 // The end of an exit stub that removes stack arguments: `pop r10`, then `add rsp, rdi` and `jmp r10`.
@@ -102,8 +102,12 @@ impl<'a> Machine<'a> {
                 // A thunk has no frame, and leaves its caller's return address where it is.
                 _ if thunk::contains(self.pc()) => Place::Stack(0),
                 PUSH_RBP | RET | RET_ARGS => Place::Stack(0),
-                // `mov rbp, rsp` in both encodings.
-                0x48 if code.is(&[0x48, 0x89, 0xe5]) || code.is(&[0x48, 0x8b, 0xec]) => Place::Stack(8),
+                // `mov rbp, rsp` in both encodings. Cranelift has it once more where it moves the link.
+                0x48 if (code.is(&[0x48, 0x89, 0xe5]) || code.is(&[0x48, 0x8b, 0xec]))
+                    && code.follows_push() =>
+                {
+                    Place::Stack(8)
+                }
                 0x4c if self.sp() == self.fp() => code.link_move(),
                 _ => match code.replacement() {
                     (jump, place) if self.jumps_to_function(jump) => place,
@@ -194,6 +198,16 @@ impl Code {
         bytes.iter().enumerate().all(|(at, byte)| unsafe { self.byte(at) } == *byte)
     }
 
+    /// Whether the byte before is `push rbp`, and no part of an instruction that ends so.
+    ///
+    /// # Safety
+    ///
+    /// * This is `mov rbp, rsp`, which nothing begins with.
+    unsafe fn follows_push(self) -> bool {
+        // SAFETY: so there is an instruction before. If it is not the push, it is `sub rsp` of a few pages at most.
+        unsafe { Self(self.0 - 1).byte(0) == PUSH_RBP }
+    }
+
     /// # Safety
     ///
     /// * So many bytes and four more are code.
@@ -243,6 +257,10 @@ impl Code {
                 return None;
             }
             let modrm = self.byte(3);
+            // Not between two registers.
+            if modrm >> 6 == 3 {
+                return None;
+            }
             let base = match (self.byte(0), modrm & 0x3f) {
                 // `xmm15`, and `rsp`, which takes a byte more.
                 (0x44, 0x3c) if self.byte(4) == 0x24 => 5,
@@ -253,8 +271,7 @@ impl Code {
             match modrm >> 6 {
                 0 => Some(base),
                 1 => Some(base + 1),
-                2 => Some(base + 4),
-                _ => None,
+                _ => Some(base + 4),
             }
         }
     }

@@ -1,11 +1,11 @@
 //! Who compiles hot functions anew: threads beside those that run guests.
 //!
-//! There are as few of them as the machine has processors to spare, and one for large functions; they start when there is work, and end when there has been none for
+//! There are as few of them as the machine has processors to spare, they start when there is work, and end when there has been none for
 //! a while. Their priority is below that of other threads. What waits in a queue costs nothing: a module that is dropped meanwhile is
 //! passed over.
 //!
 //! Small functions go first: they are many, done soon, and each of them pays at once. An interpreter's loop, which takes as long as
-//! all of them together, has a thread of its own meanwhile.
+//! all of them together, keeps one thread busy and no more; where there is only one, it waits for many small ones.
 
 use super::{CALLS, LOOPS, Random};
 use crate::explain::CompileReason;
@@ -18,12 +18,14 @@ use std::time::Duration;
 use waft_core::index::DefinedFuncIndex;
 use waft_core::tier::Entry;
 
-/// The most threads for small functions, however many processors there are: one keeps up with what several guests find hot.
+/// The most threads, however many processors there are: one keeps up with what several guests find hot.
 const WORKERS_MAX: usize = 4;
 /// A thread that had nothing to do for so long ends.
 const IDLE: Duration = Duration::from_secs(5);
 /// A function with a body of so many bytes takes long to compile.
 pub(super) const LARGE_BODY: usize = 16 << 10;
+/// So many small functions go before a large one that waits.
+const PASSED_OVER_MAX: usize = 100;
 /// How far below the priority of others, in steps of `nice`.
 const NICE: i32 = 10;
 /// As threads have that compile whole modules.
@@ -69,6 +71,8 @@ struct Jobs {
     idle: usize,
     /// Whether a large function is being compiled.
     compiles_large: bool,
+    /// How many small ones were begun while a large one waited.
+    passed_over: usize,
     closed: bool,
 }
 
@@ -105,7 +109,7 @@ impl Optimizer {
         if jobs.idle > 0 {
             self.queue.changed.notify_one();
         }
-        if jobs.idle < jobs.small.len() + jobs.large.len() && jobs.workers < jobs.workers_max() {
+        if jobs.idle < jobs.small.len() + jobs.large.len() && jobs.workers < workers_max() {
             let queue = self.queue.clone();
             let thread = std::thread::Builder::new().name("waft-optimize".into()).stack_size(STACK_BYTES);
             // Where none can be started now, those that are there come for the job, or the next one that is asked for brings a
@@ -124,6 +128,10 @@ impl Drop for Optimizer {
     }
 }
 
+fn workers_max() -> usize {
+    processors().saturating_sub(1).clamp(1, WORKERS_MAX)
+}
+
 impl Jobs {
     fn add(&mut self, job: Job) {
         let key = (job.bytes, self.count);
@@ -135,22 +143,19 @@ impl Jobs {
         };
     }
 
-    /// How many threads may be at work: one for the large functions beside those for all others.
-    fn workers_max(&self) -> usize {
-        let one_more = self.compiles_large || !self.large.is_empty();
-        processors().saturating_sub(1).clamp(1, WORKERS_MAX) + usize::from(one_more)
-    }
-
-    /// The job that is begun next: one large function at a time, by a thread that the others can do without.
+    /// The job that is begun next: one large function at a time, by a thread that the small ones can do without, or when many of
+    /// them had their turn.
     fn take(&mut self) -> Option<Job> {
-        let spare = self.small.is_empty() || self.workers == self.workers_max();
+        let spare = self.small.is_empty() || self.workers > 1 || self.passed_over >= PASSED_OVER_MAX;
         if spare
             && !self.compiles_large
             && let Some((_, job)) = self.large.pop_first()
         {
             self.compiles_large = true;
+            self.passed_over = 0;
             return Some(job);
         }
+        self.passed_over += usize::from(!self.large.is_empty());
         self.small.pop_first().map(|(_, job)| job)
     }
 }
@@ -194,7 +199,7 @@ impl Queue {
     fn next(&self) -> Option<Job> {
         let mut jobs = self.jobs();
         loop {
-            if jobs.closed || jobs.workers > jobs.workers_max() {
+            if jobs.closed {
                 jobs.workers -= 1;
                 return None;
             }

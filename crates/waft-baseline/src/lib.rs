@@ -23,7 +23,6 @@ mod control;
 mod count;
 mod frame;
 mod op;
-
 mod operator;
 mod scan;
 mod stack;

@@ -86,9 +86,7 @@ impl Section {
     pub(crate) fn bytes(&self) -> &[u8] {
         &(*self.backing).as_ref()[self.range.clone()]
     }
-}
 
-impl Section {
     /// Sections with these contents, in one allocation.
     pub(crate) fn packed<const N: usize>(parts: &[Vec<u8>; N]) -> [Self; N] {
         let backing: Backing = Arc::new(parts.concat());
@@ -99,9 +97,7 @@ impl Section {
             Self { backing: backing.clone(), range: start..end }
         })
     }
-}
 
-impl Section {
     /// All bytes of something.
     pub(crate) fn owned(bytes: impl AsRef<[u8]> + Send + Sync + 'static) -> Self {
         let range = 0..bytes.as_ref().len();
@@ -222,6 +218,7 @@ impl Artifact {
     }
 
     fn load(self, engine: &Engine, wasm: WasmBytes, shape: Shape) -> Result<ModuleInner> {
+        let is_whole = self.section(Part::States).bytes().is_empty();
         let kept = [Part::States, Part::Relocs, Part::Targets].map(|part| self.section(part).clone());
         let tables = CodeTables {
             funcs: self.section(Part::Funcs).clone(),
@@ -244,7 +241,7 @@ impl Artifact {
             "the precompiled module has code for {} functions, and declares {funcs}",
             code.entries().count(),
         );
-        let code = if kept[0].bytes().is_empty() {
+        let code = if is_whole {
             ModuleCode::Whole(code)
         } else {
             let kept = KeptCode::new(code, kept, funcs)?;

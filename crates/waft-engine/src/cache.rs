@@ -102,10 +102,10 @@ const SWEEP_FRACTION: u64 = 16;
 const BYTES_PER_NANO: u64 = 1;
 /// A process that lived so many times as long as writing takes does not make anybody wait by it.
 const LONG_LIFE: u64 = 8;
-/// What writing an entry takes at least, whatever is in it.
-const OVERHEAD_NANOS: u64 = 1_000_000;
 /// In a shorter one, what is new must have taken so many times as long as writing all of the entry once more.
 const SHORT_LIFE: u64 = 4;
+/// What writing an entry takes at least, whatever is in it.
+const OVERHEAD_NANOS: u64 = 1_000_000;
 
 impl std::fmt::Debug for Cache {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -218,8 +218,8 @@ impl Cache {
         hasher: &ModuleHasher,
         compile: impl FnOnce() -> Result<Module>,
     ) -> Result<Module> {
-        let found = identity(engine, wasm.bytes().len(), hasher)
-            .and_then(|identity| Ok((self.find(engine, wasm, &identity)?, identity)));
+        let found =
+            identity(engine, hasher).and_then(|identity| Ok((self.find(engine, wasm, &identity)?, identity)));
         let identity = match found {
             Ok((Some(module), identity)) => {
                 self.watch(&module, identity);
@@ -237,7 +237,7 @@ impl Cache {
         let module = compile()?;
         match module.inner().code() {
             ModuleCode::Whole(code) => {
-                self.leave_or_report(ArtifactWriter::cached(module.inner(), code, identity));
+                self.leave_or_report(Ok(ArtifactWriter::cached(module.inner(), code, identity)));
             }
             ModuleCode::Lazy(_) => self.watch(&module, identity),
         }
@@ -274,14 +274,12 @@ impl Cache {
         }
         (cached.spent, cached.written) = (spent, Some(Instant::now()));
         let identity = cached.identity.clone();
-        match code.snapshot(module) {
-            Ok(snapshot) => cache.leave_or_report(ArtifactWriter::kept(module, snapshot, identity)),
-            Err(error) => cache.report(&error.context("the code was not kept in the cache")),
-        }
+        let snapshot = code.snapshot(module);
+        cache.leave_or_report(snapshot.map(|snapshot| ArtifactWriter::kept(module, snapshot, identity)));
     }
 
-    fn leave_or_report(&self, artifact: ArtifactWriter<'_>) {
-        if let Err(error) = self.leave(artifact) {
+    fn leave_or_report(&self, artifact: Result<ArtifactWriter<'_>>) {
+        if let Err(error) = artifact.and_then(|artifact| self.leave(artifact)) {
             self.report(
                 &error.context(format!("the code was not kept in the cache {}", self.0.directory.display())),
             );
@@ -356,7 +354,7 @@ pub(crate) struct Cached {
 struct Unusable(Error);
 
 /// All that an entry's code depends on, and which module it is of. What is not equal to the byte is another entry's.
-fn identity(engine: &Engine, len: usize, hasher: &ModuleHasher) -> Result<String, Unusable> {
+fn identity(engine: &Engine, hasher: &ModuleHasher) -> Result<String, Unusable> {
     let Some(build) = vm::build_id() else {
         return Err(Unusable(Error::msg(
             "the cache is not used: nothing tells this build of waft from others",
@@ -368,7 +366,7 @@ fn identity(engine: &Engine, len: usize, hasher: &ModuleHasher) -> Result<String
     } else {
         "all functions".to_owned()
     };
-    let hash = hasher.finish();
+    let (len, hash) = (hasher.len(), hasher.finish());
     Ok(format!(
         "{fingerprint} | build {build} | {extent} | cached: a module of {len} bytes with the hash {hash}"
     ))

@@ -142,7 +142,7 @@ pub(super) fn all() -> Result<Vec<Workload>> {
         workloads.push(row(Group::Compute, "", built.clone()));
         workloads.push(Workload { form: Form::Module, ..row(Group::Long, "", built) });
     }
-    let guest = |guest: &str| workspace::guests().join("wasm").join(format!("{guest}.wasm"));
+    let guest = |name: &str| workspace::guests().join("wasm").join(format!("{name}.wasm"));
     let large = LARGE.iter().map(|(name, args)| (guest(name), *args));
     let others = [(build_vet()?, &["-flags"][..]), (fetch_yosys()?, &["-V"])];
     for (module, args) in large.chain(others) {
@@ -151,9 +151,8 @@ pub(super) fn all() -> Result<Vec<Workload>> {
             workloads.push(Workload { form, args, ..row });
         }
     }
-    for guest in ["python", "ruby", "workers"] {
-        let module = workspace::guests().join("wasm").join(format!("{guest}.wasm"));
-        workloads.push(row(Group::Compile, "", (module, PathBuf::new())));
+    for name in ["python", "ruby", "workers"] {
+        workloads.push(row(Group::Compile, "", (guest(name), PathBuf::new())));
     }
     let hello = build(&workspace::root().join("tests/programs/c/hello.c"))?;
     let start = |what, form| Workload { form, times: 20, ..row(Group::Start, what, hello.clone()) };

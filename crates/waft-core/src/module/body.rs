@@ -4,16 +4,13 @@ use super::plain::{self, PlainAllocations, PlainModule};
 use super::{DecodeError, Shape};
 use crate::index::{DefinedFuncIndex, FuncIndex};
 use crate::limits::TRY_DEPTH_MAX;
+use crate::opcode::{TRY, TRY_TABLE};
 use crate::proposal::ProposalSet;
 use alloc::vec::Vec;
 use wasmparser::{
     BinaryReader, FuncToValidate, FuncValidatorAllocations, FunctionBody, Operator, ValidatorResources,
     WasmFeatures,
 };
-
-/// The opcodes that open scopes in which exceptions are caught.
-const TRY_TABLE: u8 = 0x1f;
-const TRY: u8 = 0x06;
 
 /// What the validity of a module's bodies depends on, for all threads that validate them.
 pub(super) struct BodyRules {

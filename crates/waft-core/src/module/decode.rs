@@ -89,10 +89,7 @@ pub fn decode(module: &[u8], proposals: ProposalSet) -> Result<Decoded, DecodeEr
     let mut general = None;
     let mut sections = Sections::new(module, features);
     while let Some(payload) = sections.next()? {
-        if let Payload::DataSection(section) = &payload
-            && let Some(datas) = decoder.plain_datas(module, section)
-        {
-            decoder.shape.datas = datas;
+        if decoder.takes_plain_datas(module, &payload) {
             continue;
         }
         if let ValidPayload::Func(func, _) = validator.payload(&payload)? {
@@ -196,17 +193,12 @@ pub fn decode_trusted(module: &[u8]) -> Result<Shape, DecodeError> {
     let mut decoder = Decoder::default();
     let mut sections = Sections::new(module, WasmFeatures::all());
     while let Some(payload) = sections.next()? {
-        match &payload {
-            Payload::CodeSectionStart { size, .. } => sections.skip_code(*size),
-            Payload::DataSection(section) => {
-                if let Some(datas) = decoder.plain_datas(module, section) {
-                    decoder.shape.datas = datas;
-                    continue;
-                }
-            }
-            _ => {}
+        if let Payload::CodeSectionStart { size, .. } = &payload {
+            sections.skip_code(*size);
         }
-        decoder.payload(payload)?;
+        if !decoder.takes_plain_datas(module, &payload) {
+            decoder.payload(payload)?;
+        }
     }
     Ok(decoder.finish())
 }
@@ -454,6 +446,14 @@ impl Decoder {
             self.shape.datas.push(DataSegment { mode, range: end - data.data.len()..end });
         }
         Ok(())
+    }
+
+    /// Decodes a payload that is a data section of plain segments; whether it is.
+    fn takes_plain_datas(&mut self, module: &[u8], payload: &Payload<'_>) -> bool {
+        let Payload::DataSection(section) = payload else { return false };
+        let Some(datas) = self.plain_datas(module, section) else { return false };
+        self.shape.datas = datas;
+        true
     }
 
     /// The segments of a data section all of which begin in the first memory at a constant address: valid as they are, and

@@ -12,7 +12,7 @@ use super::Shape;
 use crate::index::{FuncIndex, GlobalIndex, IndexVec, MemoryIndex, TableIndex, TagIndex, TypeIndex};
 use crate::limits::TRY_DEPTH_MAX;
 use crate::opcode::value::{EXNREF, EXTERNREF, F32, F64, FUNCREF, I32, I64, NONE, V128};
-use crate::opcode::{self as op, EFFECTS};
+use crate::opcode::{self as op, EFFECTS, Effect};
 use crate::proposal::{Proposal, ProposalSet};
 use crate::types::{HeapType, IndexType, ValType};
 use alloc::boxed::Box;
@@ -128,6 +128,11 @@ fn block_results(ty: u8) -> Option<&'static [u8]> {
     })
 }
 
+/// Whether two lists are equal; both are nearly always empty, which costs no comparison of what is in them.
+fn same(one: &[u8], other: &[u8]) -> bool {
+    one.is_empty() && other.is_empty() || one == other
+}
+
 fn is_ref(ty: u8) -> bool {
     matches!(ty, FUNCREF | EXTERNREF | EXNREF)
 }
@@ -227,9 +232,9 @@ impl<'a> Body<'a> {
         let groups = self.number()?;
         for _ in 0..groups {
             let count = self.number()?;
-            let ty = self.byte()?;
+            let ty = self.value_type()?;
             let total = count.checked_add(self.locals.len() as u32)?;
-            if total > LOCALS_MAX || block_results(ty)?.is_empty() {
+            if total > LOCALS_MAX {
                 return None;
             }
             self.locals.resize(total as usize, ty);
@@ -273,9 +278,9 @@ impl<'a> Body<'a> {
             op::I32_LOAD..=op::I64_STORE32 => {
                 let effect = &EFFECTS[usize::from(opcode)];
                 self.access(effect.align)?;
-                self.apply(opcode)
+                self.apply(effect)
             }
-            op::I32_EQZ..=op::I64_EXTEND32_S => self.apply(opcode),
+            op::I32_EQZ..=op::I64_EXTEND32_S => self.apply(&EFFECTS[usize::from(opcode)]),
             _ => self.other(opcode),
         }
     }
@@ -304,10 +309,7 @@ impl<'a> Body<'a> {
             op::END => {
                 let block = self.close()?;
                 // Without `else` what goes in comes out.
-                if block.opcode == op::IF
-                    && !(block.params.is_empty() && block.results.is_empty())
-                    && block.params != block.results
-                {
+                if block.opcode == op::IF && !same(block.params, block.results) {
                     return None;
                 }
                 self.floor = self.blocks.last().map_or(0, |block| block.floor.into());
@@ -347,11 +349,11 @@ impl<'a> Body<'a> {
                 if first == second && first != ANY && !is_ref(first) { self.push(first) } else { None }
             }
             op::TYPED_SELECT => {
-                // One type, of a byte.
-                let (count, ty) = (self.byte()?, self.byte()?);
-                if count != 1 || block_results(ty)?.is_empty() {
+                // Of one type.
+                if self.byte()? != 1 {
                     return None;
                 }
+                let ty = self.value_type()?;
                 self.pop(I32)?;
                 self.pop_all(&[ty; 2])?;
                 self.push(ty)
@@ -474,8 +476,7 @@ impl<'a> Body<'a> {
         // The last one is the default.
         for _ in 0..targets {
             let label = self.label()?;
-            // Nearly always nothing, which costs no comparison.
-            if label.len() != carried.len() || !carried.is_empty() && label != carried {
+            if !same(label, carried) {
                 return None;
             }
         }
@@ -485,8 +486,7 @@ impl<'a> Body<'a> {
 
     /// Takes and gives what the table says of an operator.
     #[inline(always)]
-    fn apply(&mut self, opcode: u8) -> Option<()> {
-        let effect = &EFFECTS[usize::from(opcode)];
+    fn apply(&mut self, effect: &Effect) -> Option<()> {
         if effect.count == 2 {
             self.pop(effect.pops[1])?;
         }
@@ -593,6 +593,10 @@ impl<'a> Body<'a> {
 
     fn push_all(&mut self, types: &[u8]) -> Option<()> {
         types.iter().try_for_each(|ty| self.push(*ty))
+    }
+
+    fn value_type(&mut self) -> Option<u8> {
+        self.byte().filter(|ty| *ty != EMPTY && block_results(*ty).is_some())
     }
 
     fn block_type(&mut self) -> Option<(&'a [u8], &'a [u8])> {

@@ -14,22 +14,6 @@ use xxhash_rust::xxh3::Xxh3;
 /// Fits a second-level cache.
 const BUFFER_BYTES: usize = 128 << 10;
 
-/// Gives the bytes of a file in order, each piece with its place, and returns how many there were.
-fn read_through(file: &File, mut take: impl FnMut(u64, &[u8])) -> io::Result<u64> {
-    let mut buffer = vec![0; BUFFER_BYTES];
-    let mut at = 0;
-    loop {
-        let bytes = match file.read_at(&mut buffer, at) {
-            Ok(0) => return Ok(at),
-            Ok(count) => &buffer[..count],
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
-        };
-        take(at, bytes);
-        at += bytes.len() as u64;
-    }
-}
-
 /// Refuses a file that is not an artifact, or not as it was written.
 pub(crate) fn verify_file(file: &File) -> Result<()> {
     let len = file.metadata()?.len();
@@ -37,10 +21,24 @@ pub(crate) fn verify_file(file: &File) -> Result<()> {
     let mut head = vec![0; HEADER_BYTES.min(usize::try_from(len)?)];
     file.read_exact_at(&mut head, 0)?;
     check_head(&head, len)?;
+    let (checksum, read) = checksum(file)?;
+    check_checksum(&head, checksum, read)
+}
+
+/// The checksum of what a file has, as its head should claim it, and how many bytes there were.
+fn checksum(file: &File) -> io::Result<(u64, u64)> {
     let mut checksum = Xxh3::new();
-    let read = read_through(file, |at, bytes| {
-        let skipped = (TABLE_AT as u64).saturating_sub(at).min(bytes.len() as u64) as usize;
-        checksum.update(&bytes[skipped..]);
-    })?;
-    check_checksum(&head, checksum.digest(), read)
+    let mut buffer = vec![0; BUFFER_BYTES];
+    let mut at = TABLE_AT as u64;
+    loop {
+        match file.read_at(&mut buffer, at) {
+            Ok(0) => return Ok((checksum.digest(), at)),
+            Ok(count) => {
+                checksum.update(&buffer[..count]);
+                at += count as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
 }

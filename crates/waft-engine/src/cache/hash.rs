@@ -22,6 +22,11 @@ impl ModuleHasher {
         hasher
     }
 
+    /// Bytes of the module.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
     /// Adds the piece of this number.
     pub(crate) fn add(&self, number: usize, piece: &[u8]) {
         let is_new = self.pieces[number].set(blake3::hash(piece)).is_ok();

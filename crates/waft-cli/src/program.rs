@@ -27,6 +27,10 @@ use waft::{
 };
 use waft_wasi::{Access, I32Exit, WasiCtx};
 
+/// What the end of a program may wait for code that later runs start with: once for each function that needs it. The largest
+/// functions of interpreters take a fifth of it.
+const PATIENCE: Duration = Duration::from_millis(500);
+
 /// The flags of a program that is to run, FILE and ARGS.
 #[derive(Args)]
 pub(crate) struct Program {
@@ -172,6 +176,9 @@ impl Program {
         let result = self.call_guest(&mut store, &pre);
         let expired = timeout.as_ref().is_some_and(Timeout::expired);
         drop(timeout);
+        if result.as_ref().map_or_else(|error| error.is::<I32Exit>(), |()| true) {
+            module.wait_for_hot(PATIENCE);
+        }
         module.keep();
         if self.gc_stats {
             exit::say(format_args!("garbage collection: {}", store.gc_stats()));

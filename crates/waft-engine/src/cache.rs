@@ -27,6 +27,7 @@ use crate::artifact::{ArtifactWriter, Section};
 use crate::code::ModuleCode;
 use crate::engine::Engine;
 use crate::module::{Module, ModuleInner};
+use crate::tier_up::TierUp;
 use crate::vm;
 use anyhow::{Context as _, Error, Result, bail, ensure};
 use dir::CacheDir;
@@ -269,7 +270,9 @@ impl Cache {
             });
             spent - cached.spent > waits * to_write && !is_soon
         };
-        if !is_worth_it {
+        // Nobody is to wait once more for what does not come.
+        let in_vain = cached.written.is_none() && code.tier_up().is_some_and(TierUp::waited_in_vain);
+        if !is_worth_it && !in_vain {
             return;
         }
         (cached.spent, cached.written) = (spent, Some(Instant::now()));

@@ -18,12 +18,12 @@ use std::sync::{Arc, Weak};
 use waft_core::index::{DefinedFuncIndex, TypedIndex};
 use waft_core::limits::CODE_BYTES_MAX;
 use waft_core::module::Shape;
-use waft_core::tier::CompiledFunc;
+use waft_core::tier::{CompiledFunc, Reloc};
 use waft_core::trap::TrapCode;
 
 mod tables;
 
-pub(crate) use tables::{CodeOrigin, CodeTables, TablesBuilder, between, search};
+pub(crate) use tables::{CodeOrigin, CodeTables, TablesBuilder, TablesPart, between, search};
 
 /// Functions start at multiples of this: a processor fetches so many bytes at once.
 pub(crate) const FUNC_ALIGN: usize = 32;
@@ -81,24 +81,60 @@ pub(crate) struct LinkedCode {
     pub(crate) tables: CodeTables,
 }
 
+/// A function that is put into one piece with others.
+pub(crate) trait LinkFunc {
+    /// Its code, as it was compiled.
+    fn code(&self) -> &[u8];
+    /// What its start is a multiple of.
+    fn align(&self) -> usize;
+    /// Its calls to functions of the same piece.
+    fn relocs(&self) -> &[Reloc];
+    /// How many traps and positions are known of it.
+    fn table_entries(&self) -> (usize, usize);
+    /// Adds what is known of it, if it starts at `start`.
+    fn add_to(&self, tables: &mut TablesBuilder, start: u32);
+}
+
+impl LinkFunc for CompiledFunc {
+    fn code(&self) -> &[u8] {
+        &self.code
+    }
+    fn align(&self) -> usize {
+        self.align as usize
+    }
+    fn relocs(&self) -> &[Reloc] {
+        &self.relocs
+    }
+    fn table_entries(&self) -> (usize, usize) {
+        (self.traps.len(), self.positions.len())
+    }
+    fn add_to(&self, tables: &mut TablesBuilder, start: u32) {
+        tables.add(start, self);
+    }
+}
+
 impl LinkedCode {
-    /// Puts compiled functions into one piece.
-    pub(crate) fn link(shape: &Shape, funcs: &[&CompiledFunc]) -> Result<Self> {
+    /// Puts functions into one piece.
+    pub(crate) fn link(shape: &Shape, funcs: &[impl LinkFunc]) -> Result<Self> {
         let mut starts = Vec::with_capacity(funcs.len());
         let mut end = 0;
+        let (mut traps, mut positions) = (0, 0);
         for func in funcs {
-            let start = usize::next_multiple_of(end, FUNC_ALIGN.max(func.align as usize));
+            let start = usize::next_multiple_of(end, FUNC_ALIGN.max(func.align()));
             starts.push(start);
-            end = start + func.code.len();
+            end = start + func.code().len();
+            let entries = func.table_entries();
+            (traps, positions) = (traps + entries.0, positions + entries.1);
         }
         check_code_bytes(end)?;
-        // Between functions stands `int3`: nothing runs there.
-        let mut text = vec![0xcc; end];
-        let mut tables = TablesBuilder::for_funcs(funcs);
+        let mut text = Vec::with_capacity(end);
+        let mut tables = TablesBuilder::with_room(funcs.len(), traps, positions);
         for (func, &start) in funcs.iter().zip(&starts) {
-            text[start..start + func.code.len()].copy_from_slice(&func.code);
-            relocate(&mut text, start, func, shape, &starts)?;
-            tables.add(start as u32, func);
+            // Between functions stands `int3`: nothing runs there.
+            text.resize(start, 0xcc);
+            text.extend_from_slice(func.code());
+            relocate(&mut text, start, func.relocs(), shape, &starts)?;
+            func.add_to(&mut tables, start as u32);
         }
         Ok(Self { text, tables: tables.finish() })
     }
@@ -156,14 +192,8 @@ impl CompiledCode {
 }
 
 /// Fills in the calls of one function, now that all have their places.
-fn relocate(
-    text: &mut [u8],
-    start: usize,
-    func: &CompiledFunc,
-    shape: &Shape,
-    starts: &[usize],
-) -> Result<()> {
-    for reloc in &func.relocs {
+fn relocate(text: &mut [u8], start: usize, relocs: &[Reloc], shape: &Shape, starts: &[usize]) -> Result<()> {
+    for reloc in relocs {
         let target = shape.defined_func(reloc.target).context("a direct call leaves the module")?;
         let at = start + reloc.offset as usize;
         let distance = starts[target.index()] as i64 - at as i64 + i64::from(reloc.addend);

@@ -47,8 +47,7 @@ pub(crate) fn linked(
     layout: &VmLayout,
     bodies: Bodies<'_>,
 ) -> Result<LinkedCode> {
-    let funcs = functions(engine, shape, layout, bodies)?;
-    LinkedCode::link(shape, &funcs.iter().collect::<Vec<_>>())
+    LinkedCode::link(shape, &functions(engine, shape, layout, bodies)?)
 }
 
 /// Compiles one function of a module that is compiled as it is called, as it is first.

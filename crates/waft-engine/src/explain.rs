@@ -1,7 +1,6 @@
 //! What became of a module's functions: which tier compiled them, when, and why.
 
 use crate::code::ModuleCode;
-use crate::lazy::FuncState;
 use crate::module::{Module, ModuleInner};
 use std::sync::Arc;
 use std::time::Duration;
@@ -150,11 +149,7 @@ impl Module {
         let whole = whole.filter_map(move |(func, len)| {
             let code = FuncCodeInfo { code_size: len as usize, ..info(func) };
             let Some(kept) = kept else { return Some(code) };
-            let tier = match kept.state(func) {
-                FuncState::Missing => return None,
-                FuncState::First | FuncState::Hot => engine.first_tier().name(),
-                FuncState::Settled => engine.tier().name(),
-            };
+            let tier = kept.state(func).tier(engine)?.name();
             Some(FuncCodeInfo { tier, reason: CompileReason::Found, ..code })
         });
         let made = lazy.into_iter().flat_map(move |lazy| {

@@ -19,6 +19,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 use waft_core::index::{
     DataIndex, DefinedFuncIndex, GlobalIndex, IndexVec, TableIndex, TypeIndex, TypedIndex,
 };
@@ -445,6 +446,24 @@ impl Module {
     /// ```
     pub fn keep(&self) {
         Cache::keep(&self.0);
+    }
+
+    /// Waits for the optimized code of functions that an earlier process found hot, and that it had none for when it ended; not longer
+    /// than `limit`. Whether there is nothing left to wait for.
+    ///
+    /// A process that lives shorter than its hottest function takes to compile never gets to use it. This is for its end, before
+    /// [`Module::keep`]: the ones after it then start with that code. Each function is waited for once, by whichever process
+    /// comes first, also if that was in vain. With nothing in the cache, no cache or another [`TierChoice`](crate::TierChoice) than
+    /// `Auto` it returns at once.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// let module = Module::new(&Engine::default(), "(module)")?;
+    /// assert!(module.wait_for_hot(std::time::Duration::from_millis(500)));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn wait_for_hot(&self, limit: Duration) -> bool {
+        self.0.wait_for_hot(limit)
     }
 
     /// A module of compiled code, which becomes known to the signal handlers.

@@ -16,7 +16,6 @@
 //! which `perf` finds a dump: `vm/marker.rs`.
 
 use crate::code::ModuleCode;
-use crate::lazy::FuncState;
 use crate::module::ModuleInner;
 use crate::vm::{mark_mapped, thunk};
 use anyhow::{Context as _, Result};
@@ -198,10 +197,9 @@ impl ModuleInner {
         let funcs = (0..).map_while(|at| Some((DefinedFuncIndex::new(at), whole.tables().func(at)?)));
         profiler.write(funcs.filter_map(|(func, (start, len))| {
             let code = text.get(start as usize..)?.get(..len as usize)?;
-            let tier = match kept.map(|kept| kept.state(func)) {
-                Some(FuncState::Missing) => return None,
-                Some(FuncState::First | FuncState::Hot) => self.engine().first_tier(),
-                Some(FuncState::Settled) | None => self.engine().tier(),
+            let tier = match kept {
+                Some(kept) => kept.state(func).tier(self.engine())?,
+                None => self.engine().tier(),
             };
             Some(self.record(func, code.as_ptr().addr(), code, tier.name()))
         }));

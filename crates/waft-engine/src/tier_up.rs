@@ -25,8 +25,8 @@ use crate::vm::{Instances, VmContext};
 use anyhow::{Error, Result};
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 use waft_core::budget::{WHOLE_BODY_COST, call_site, func_budget};
 use waft_core::index::{DefinedFuncIndex, TypedIndex};
 use waft_core::tier::Entry;
@@ -40,8 +40,12 @@ use optimizer::{Job, LARGE_BODY};
 const CALLS: i32 = 1_500;
 /// So much it may go through in loops before, in the measure of `waft_core::budget::turn_cost`: a thousand times itself.
 const LOOPS: i32 = 1_000 * WHOLE_BODY_COST.cast_signed();
-/// The share of a budget of loops after which a function asks again.
+/// The share of a budget of loops after which a function asks again; each time after twice as many, up to so many times as many:
+/// its new code may wait for that of others.
 const AGAIN: i32 = 2;
+const PATIENCE: i32 = 8;
+/// So long a process lives before it begins with a function that another has waited for in vain.
+const LATE: Duration = Duration::from_millis(500);
 /// A function that is so far ahead at a place of calls is the one that they call mostly.
 const LEAD_MIN: i32 = 16;
 /// A function that was called more often than this share of its budget will be called again. One that takes long to compile is
@@ -91,17 +95,29 @@ impl Counters {
 /// What a module knows about better code for its functions.
 pub(crate) struct TierUp {
     counters: Counters,
-    promotions: Mutex<HashMap<(DefinedFuncIndex, Entry), Promotion>>,
+    promotions: Mutex<Promotions>,
+    /// Notified when something became of a request, if somebody waits for that.
+    promoted: Condvar,
+    /// Whether somebody waited in vain for functions that were hot before.
+    waited_in_vain: AtomicBool,
     is_settled: Box<[AtomicBool]>,
     /// The settled functions, in the order in which they were.
     settled: AppendList<DefinedFuncIndex>,
     instances: Instances,
 }
 
+/// What became of requests for better code.
+#[derive(Default)]
+struct Promotions {
+    of: HashMap<(DefinedFuncIndex, Entry), Promotion>,
+    /// How many threads wait for some of them.
+    waiting: usize,
+}
+
 /// What became of a request for better code.
 enum Promotion {
-    /// It is being compiled, or waits for that.
-    Asked,
+    /// It is being compiled, or waits for that; the function at its loops has so much patience by now.
+    Asked { patience: i32 },
     /// This is the code, which lives as long as the module.
     Ready(AtomicPtr<u8>),
     /// The tier cannot compile it, for this reason.
@@ -122,6 +138,8 @@ impl TierUp {
         Self {
             counters: Counters::new(funcs().map(budget), targets),
             promotions: Mutex::default(),
+            promoted: Condvar::new(),
+            waited_in_vain: AtomicBool::new(false),
             is_settled: funcs().map(|func| AtomicBool::new(state(func) == FuncState::Settled)).collect(),
             settled: AppendList::default(),
             instances: Instances::default(),
@@ -164,22 +182,50 @@ impl TierUp {
         (known..self.settled.len()).map_while(|at| self.settled.get(at).copied())
     }
 
-    fn promotions(&self) -> MutexGuard<'_, HashMap<(DefinedFuncIndex, Entry), Promotion>> {
+    fn promotions(&self) -> MutexGuard<'_, Promotions> {
         // Whole whenever it is unlocked: every change to it is one call.
         self.promotions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes what became of a request.
+    fn answer(&self, func: DefinedFuncIndex, entry: Entry, promotion: Promotion) {
+        let mut promotions = self.promotions();
+        promotions.of.insert((func, entry), promotion);
+        if promotions.waiting > 0 {
+            self.promoted.notify_all();
+        }
+    }
+
+    /// Waits until something became of the requests for all of `funcs`, at their starts; not longer than `limit`. Whether it did.
+    fn wait_for(&self, funcs: &[DefinedFuncIndex], limit: Duration) -> bool {
+        let is_asked = |promotions: &mut Promotions| {
+            let promotion = |func: &DefinedFuncIndex| promotions.of.get(&(*func, Entry::Start));
+            funcs.iter().any(|func| matches!(promotion(func), Some(Promotion::Asked { .. })))
+        };
+        let mut promotions = self.promotions();
+        promotions.waiting += 1;
+        let waited = self.promoted.wait_timeout_while(promotions, limit, is_asked);
+        let (mut promotions, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+        promotions.waiting -= 1;
+        !timeout.timed_out()
+    }
+
+    /// Whether somebody waited for functions that had been hot before, and not all were ready in time.
+    pub(crate) fn waited_in_vain(&self) -> bool {
+        self.waited_in_vain.load(Ordering::Relaxed)
     }
 
     /// The functions for which better code was asked, and not refused: that would be the answer the next time as well.
     pub(crate) fn asked(&self) -> HashSet<DefinedFuncIndex> {
         let promotions = self.promotions();
-        let asked = promotions.iter().filter(|(_, promotion)| !matches!(promotion, Promotion::Refused(_)));
+        let asked = promotions.of.iter().filter(|(_, promotion)| !matches!(promotion, Promotion::Refused(_)));
         asked.map(|((func, _), _)| *func).collect()
     }
 
     /// The reasons why functions have no better code that have asked for it.
     pub(crate) fn refusals(&self) -> Vec<(DefinedFuncIndex, String)> {
         let promotions = self.promotions();
-        let refused = promotions.iter().filter_map(|((func, _), promotion)| match promotion {
+        let refused = promotions.of.iter().filter_map(|((func, _), promotion)| match promotion {
             Promotion::Refused(why) => Some((*func, why.clone())),
             _ => None,
         });
@@ -198,6 +244,12 @@ impl ModuleInner {
         let (lazy, tier_up, optimizer) = self.tier_up()?;
         let counters = &tier_up.counters;
         let (calls, loops) = optimizer.budget();
+        let is_late = lazy.kept().is_some_and(|kept| kept.state(func) == FuncState::Late);
+        if is_late && lazy.begun().elapsed() < LATE && !optimizer.is_stress() {
+            counters.calls(func).store(calls, Ordering::Relaxed);
+            counters.loops(func).store(loops, Ordering::Relaxed);
+            return None;
+        }
         let Some(loop_at) = loop_at else {
             // Code that still counts asks once more when it has called itself for the whole day.
             counters
@@ -206,25 +258,34 @@ impl ModuleInner {
             self.promote(lazy, tier_up, optimizer, (func, Entry::Start), CompileReason::Calls);
             return None;
         };
-        counters
-            .loops(func)
-            .store(if optimizer.is_stress() { loops } else { loops / AGAIN }, Ordering::Relaxed);
         let at_loop = (func, Entry::Loop(loop_at));
-        let known = match tier_up.promotions().get(&at_loop) {
-            Some(Promotion::Ready(code)) => return Some(code.load(Ordering::Relaxed)),
-            Some(_) => true,
-            None => false,
+        let (asked_before, patience) = {
+            let mut promotions = tier_up.promotions();
+            let mut asked_before = |place| match promotions.of.get_mut(&place) {
+                Some(Promotion::Asked { patience }) => {
+                    *patience = PATIENCE.min(*patience * 2);
+                    *patience
+                }
+                _ => 1,
+            };
+            let patience = asked_before(at_loop).max(asked_before((func, Entry::Start)));
+            match promotions.of.get(&at_loop) {
+                Some(Promotion::Ready(code)) => return Some(code.load(Ordering::Relaxed)),
+                known => (known.is_some(), patience),
+            }
         };
+        let again = if optimizer.is_stress() { loops } else { loops / AGAIN * patience };
+        counters.loops(func).store(again, Ordering::Relaxed);
         // A function that was entered at one of its loops before is one that is called again.
         let often = if self.body_bytes(func) >= LARGE_BODY { OFTEN_IF_LARGE } else { OFTEN };
         let called_often = calls.saturating_sub(counters.calls(func).load(Ordering::Relaxed)) > often
-            || tier_up.promotions().contains_key(&(func, Entry::Start));
+            || tier_up.promotions().of.contains_key(&(func, Entry::Start));
         if called_often && !tier_up.is_settled(func) {
             self.promote(lazy, tier_up, optimizer, (func, Entry::Start), CompileReason::Loops);
-        } else if !known {
+        } else if !asked_before {
             self.promote(lazy, tier_up, optimizer, at_loop, CompileReason::Loops);
             // It may have been made here and now.
-            if let Some(Promotion::Ready(code)) = tier_up.promotions().get(&at_loop) {
+            if let Some(Promotion::Ready(code)) = tier_up.promotions().of.get(&at_loop) {
                 return Some(code.load(Ordering::Relaxed));
             }
         }
@@ -245,10 +306,10 @@ impl ModuleInner {
         }
         {
             let mut promotions = tier_up.promotions();
-            if promotions.contains_key(&(func, entry)) {
+            if promotions.of.contains_key(&(func, entry)) {
                 return;
             }
-            promotions.insert((func, entry), Promotion::Asked);
+            promotions.of.insert((func, entry), Promotion::Asked { patience: 1 });
         }
         let bytes = self.body_bytes(func);
         let job = Job { module: Arc::downgrade(self), func, entry, reason, bytes };
@@ -256,7 +317,7 @@ impl ModuleInner {
             // A thread that cannot be started is as good as a tier that refuses.
             let done = crate::vm::with_compile_stack(|| self.optimize(lazy, tier_up, &job));
             if let Err(error) = done {
-                tier_up.promotions().insert((func, entry), Promotion::Refused(error.to_string()));
+                tier_up.answer(func, entry, Promotion::Refused(error.to_string()));
             }
             return;
         }
@@ -278,7 +339,7 @@ impl ModuleInner {
             }
             Err(error) => Promotion::Refused(format!("{error:#}")),
         };
-        tier_up.promotions().insert((func, entry), promotion);
+        tier_up.answer(func, entry, promotion);
     }
 
     fn optimized(
@@ -302,15 +363,29 @@ impl ModuleInner {
         }
     }
 
-    /// Asks for better code of all functions that another process found to be hot, before they are called.
+    /// The functions that an earlier process found to be hot, and had no better code for.
+    fn hot_before(&self) -> Vec<DefinedFuncIndex> {
+        let Some(kept) = self.code().lazy().and_then(|lazy| lazy.kept()) else { return Vec::new() };
+        let funcs = (0..self.shape().defined_funcs()).map(DefinedFuncIndex::new);
+        funcs.filter(|func| kept.state(*func) == FuncState::Hot).collect()
+    }
+
+    /// Asks for better code of all functions that an earlier process found to be hot, before they are called.
     pub(crate) fn ask_for_hot(self: &Arc<Self>) {
         let Some((lazy, tier_up, optimizer)) = self.tier_up() else { return };
-        let Some(kept) = lazy.kept() else { return };
-        for func in (0..self.shape().defined_funcs()).map(DefinedFuncIndex::new) {
-            if kept.state(func) == FuncState::Hot {
-                self.promote(lazy, tier_up, optimizer, (func, Entry::Start), CompileReason::Hot);
-            }
+        for func in self.hot_before() {
+            self.promote(lazy, tier_up, optimizer, (func, Entry::Start), CompileReason::Hot);
         }
+    }
+
+    /// Waits for better code of functions that were hot in an earlier process. Whether it is there, of each that can have it.
+    pub(crate) fn wait_for_hot(&self, limit: Duration) -> bool {
+        let Some((_, tier_up, _)) = self.tier_up() else { return true };
+        let in_time = tier_up.wait_for(&self.hot_before(), limit);
+        if !in_time {
+            tier_up.waited_in_vain.store(true, Ordering::Relaxed);
+        }
+        in_time
     }
 
     /// Does a job of the optimizer's.
@@ -333,7 +408,7 @@ impl ModuleInner {
     /// Notes that a job came to nothing.
     fn refuse(&self, job: &Job, why: &str) {
         if let Some(tier_up) = self.code().tier_up() {
-            tier_up.promotions().insert((job.func, job.entry), Promotion::Refused(why.to_owned()));
+            tier_up.answer(job.func, job.entry, Promotion::Refused(why.to_owned()));
         }
     }
 

@@ -4,6 +4,8 @@ mod common;
 
 use common::scratch::TestCache;
 use common::{names, run, trap};
+use std::fs;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use waft::*;
@@ -433,5 +435,68 @@ fn a_second_process_starts_with_what_was_compiled() {
         }
         assert_eq!(cache.counts(), (3, 1));
         assert_eq!(cache.notes(), [""; 0]);
+    }
+}
+
+/// A function that is hot after one call, and whose better code takes long, by the standards of a short program.
+fn large_and_hot() -> String {
+    let turns = "(local.set $x (i32.add (i32.mul (local.get $x) (local.get $y)) (i32.load (local.get $n))))
+        (local.set $y (i32.xor (local.get $y) (i32.rotl (local.get $x) (local.get $n))))"
+        .repeat(20_000);
+    format!(
+        r#"(module (memory 1) (func (export "f") (param $n i32) (result i32) (local $x i32) (local $y i32)
+            (loop {turns} (br_if 0 (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+            (local.get $x)))"#
+    )
+}
+
+#[test]
+fn what_short_processes_never_finish_one_of_them_waits_for() {
+    let wat = large_and_hot();
+    let tiers = |module: &Module| -> Vec<_> {
+        module.compiled_code().map(|code| (code.tier(), code.reason())).collect()
+    };
+    for in_time in [true, false] {
+        let mut processes: Vec<(Module, TestCache)> = Vec::new();
+        let mut process = |what: &dyn Fn(&Module)| {
+            // What the ones before compile in the background, and leave later, is not found.
+            let cache = TestCache::new("short");
+            if let Some((_, before)) = processes.last() {
+                fs::DirBuilder::new().mode(0o700).create(cache.cache.directory()).unwrap();
+                let file = before.file();
+                fs::copy(&file, cache.cache.directory().join(file.file_name().unwrap())).unwrap();
+            }
+            let engine = Engine::new(Config::new().cache(Some(cache.cache.clone()))).unwrap();
+            let (mut store, instance, module) = instantiate(&engine, &wat);
+            let f = instance.get_typed_func::<u32, u32>(&mut store, "f").unwrap();
+            f.call(&mut store, 50).unwrap();
+            what(&module);
+            module.keep();
+            assert_eq!(cache.notes(), [""; 0]);
+            processes.push((module, cache));
+        };
+        process(&|module| {
+            assert!(module.wait_for_hot(Duration::ZERO), "it was hot in no earlier process");
+            assert_eq!(tiers(module), [("baseline", CompileReason::FirstCall)]);
+        });
+        process(&|module| {
+            assert_eq!(tiers(module), [("baseline", CompileReason::Found)]);
+            assert_eq!(module.wait_for_hot(if in_time { SOON } else { Duration::ZERO }), in_time);
+            let better = in_time.then_some(("cranelift", CompileReason::Hot));
+            assert_eq!(tiers(module)[1..], better.into_iter().collect::<Vec<_>>());
+        });
+        process(&|module| {
+            assert!(module.wait_for_hot(Duration::ZERO), "nobody waits a second time");
+            assert_eq!(
+                tiers(module),
+                [(if in_time { "cranelift" } else { "baseline" }, CompileReason::Found)]
+            );
+        });
+        // Nobody is to write any more when the directories go.
+        let start = Instant::now();
+        let is_done = |module: &Module| tiers(module).iter().any(|(tier, _)| *tier == "cranelift");
+        while !processes[..2].iter().all(|(module, _)| is_done(module)) && start.elapsed() < SOON {
+            std::thread::yield_now();
+        }
     }
 }

@@ -8,9 +8,7 @@ use crate::artifact::Section;
 use std::collections::HashMap;
 use std::ops::Range;
 use waft_core::index::{DefinedFuncIndex, TypedIndex};
-use waft_core::tier::{
-    CodePosition, CompiledFunc, ExceptionHandler, InlinedCall, InlinedCode, Reloc, StackMap, TrapSite,
-};
+use waft_core::tier::{CompiledFunc, ExceptionHandler, InlinedCall, InlinedCode};
 use waft_core::trap::TrapCode;
 
 /// Bytes of an entry in the table of handlers.
@@ -64,14 +62,18 @@ impl CodeTables {
 
     /// Why the instruction at `offset` traps, if it may.
     pub(crate) fn trap_code(&self, offset: u32) -> Option<TrapCode> {
-        let bytes = self.traps.bytes();
-        let count = bytes.len() / 5;
-        let (offsets, codes) = bytes.split_at(count * 4);
-        let at = search(count, |at| number(offsets, at), offset)?;
+        let (offsets, codes) = self.traps();
+        let at = search(codes.len(), |at| number(offsets, at), offset)?;
         if number(offsets, at)? != offset {
             return None;
         }
         TrapCode::from_u8(*codes.get(at)?)
+    }
+
+    /// The offsets of instructions that may trap, and the codes.
+    fn traps(&self) -> (&[u8], &[u8]) {
+        let bytes = self.traps.bytes();
+        bytes.split_at(bytes.len() / 5 * 4)
     }
 
     /// What catches the exceptions of the call before `offset`.
@@ -141,51 +143,18 @@ impl CodeTables {
         })
     }
 
-    /// A function whose code starts at `start`, as it was when it was compiled, with these relocations.
-    pub(crate) fn extract(&self, start: u32, code: &[u8], relocs: Vec<Reloc>) -> CompiledFunc {
-        let inside = start..start + code.len() as u32;
+    /// What they say of the code at `place`, which is all of a function's.
+    pub(crate) fn part(&self, place: Range<u32>) -> TablesPart<'_> {
         // A call may be the last instruction.
-        let after_calls = start + 1..inside.end + 1;
-        let bytes = self.traps.bytes();
-        let count = bytes.len() / 5;
-        let (offsets, codes) = bytes.split_at(count * 4);
-        let traps = between(count, |at| number(offsets, at), &inside);
-        let trap = |at| {
-            let (offset, code) = (number(offsets, at)? - start, TrapCode::from_u8(*codes.get(at)?)?);
-            Some(TrapSite { offset, code })
-        };
+        let after_calls = place.start + 1..place.end + 1;
+        let (offsets, _) = self.traps();
+        let traps = between(offsets.len() / 4, |at| number(offsets, at), &place);
         let bytes = self.positions.bytes();
-        let positions = between(bytes.len() / 8, |at| Some(pair(bytes, at)?.0), &inside);
-        let position = |at| {
-            let (code, wasm) = pair(bytes, at)?;
-            Some(CodePosition { code: code - start, wasm })
-        };
+        let positions = between(bytes.len() / 8, |at| Some(pair(bytes, at)?.0), &place);
         let count = self.handlers.bytes().len() / HANDLER_BYTES;
         let handlers = between(count, |at| Some(self.handler_at(at)?.offset), &after_calls);
-        let handler = |at| {
-            let ExceptionHandler { offset, landing, frame_bytes } = self.handler_at(at)?;
-            Some(ExceptionHandler { offset: offset - start, landing: landing - start, frame_bytes })
-        };
-        let maps = self.stack_maps.bytes();
-        let offset_of = |at| number(maps, at * 2 + 1);
-        let stack_maps = between(number(maps, 0).unwrap_or(0) as usize, offset_of, &after_calls);
-        let stack_map = |at| {
-            let offset = offset_of(at)?;
-            Some(StackMap { offset: offset - start, slots: self.slots(offset).collect() })
-        };
-        let (inlined_code, inlined_calls) = self.extract_inlined(&inside);
-        CompiledFunc {
-            code: code.to_vec(),
-            // Code was aligned as all functions are, which is enough for what it refers to.
-            align: 1,
-            relocs,
-            traps: all(traps, trap),
-            positions: all(positions, position),
-            inlined_calls,
-            inlined_code,
-            stack_maps: all(stack_maps, stack_map),
-            handlers: all(handlers, handler),
-        }
+        let stack_maps = between(self.stack_maps_count(), |at| self.stack_map_offset(at), &after_calls);
+        TablesPart { tables: self, place, traps, positions, handlers, stack_maps }
     }
 
     /// The calls in place of a function whose code is `inside`.
@@ -224,17 +193,44 @@ impl CodeTables {
         Some(ExceptionHandler { offset: offset?, landing: landing?, frame_bytes: frame_bytes? })
     }
 
+    fn stack_maps_count(&self) -> usize {
+        number(self.stack_maps.bytes(), 0).unwrap_or(0) as usize
+    }
+
+    fn stack_map_offset(&self, at: usize) -> Option<u32> {
+        number(self.stack_maps.bytes(), at * 2 + 1)
+    }
+
+    /// The list of a stack map's slots: `i32` each.
+    fn slots_at(&self, at: usize) -> Option<&[u8]> {
+        let bytes = self.stack_maps.bytes();
+        let first = number(bytes, at * 2 + 2)? as usize;
+        bytes.get((first + 1) * 4..)?.get(..number(bytes, first)? as usize * 4)
+    }
+
     /// The slots with references of the frame that a call returns to at `offset`, from its frame pointer.
     pub(crate) fn slots(&self, offset: u32) -> impl Iterator<Item = i32> + '_ {
-        let bytes = self.stack_maps.bytes();
-        let count = number(bytes, 0).unwrap_or(0) as usize;
-        let found = search(count, |at| number(bytes, at * 2 + 1), offset);
-        let list = found
-            .filter(|at| number(bytes, at * 2 + 1) == Some(offset))
-            .and_then(|at| number(bytes, at * 2 + 2));
-        let first = list.map_or(0, |list| list as usize);
-        let len = list.and_then(|_| number(bytes, first)).unwrap_or(0) as usize;
-        (1..=len).map_while(move |at| number(bytes, first + at)).map(u32::cast_signed)
+        let found = search(self.stack_maps_count(), |at| self.stack_map_offset(at), offset);
+        let found = found.filter(|at| self.stack_map_offset(*at) == Some(offset));
+        let slots = found.and_then(|at| self.slots_at(at)).unwrap_or_default();
+        slots.as_chunks().0.iter().map(|slot| i32::from_le_bytes(*slot))
+    }
+}
+
+/// What tables say of one function: where its entries are in each.
+pub(crate) struct TablesPart<'t> {
+    tables: &'t CodeTables,
+    place: Range<u32>,
+    traps: Range<usize>,
+    positions: Range<usize>,
+    handlers: Range<usize>,
+    stack_maps: Range<usize>,
+}
+
+impl TablesPart<'_> {
+    /// How many traps and positions there are.
+    pub(crate) fn entries(&self) -> (usize, usize) {
+        (self.traps.len(), self.positions.len())
     }
 }
 
@@ -268,61 +264,86 @@ pub(crate) fn between(count: usize, key: impl Fn(usize) -> Option<u32>, wanted: 
     before(wanted.start)..before(wanted.end)
 }
 
-/// Collects what stands in these places, in one allocation.
-fn all<T>(places: Range<usize>, get: impl FnMut(usize) -> Option<T>) -> Vec<T> {
-    let mut items = Vec::with_capacity(places.len());
-    items.extend(places.filter_map(get));
-    items
-}
-
 /// Collects the tables of functions, in the order in which they stand in the code.
 #[derive(Default)]
-pub(crate) struct TablesBuilder<'f> {
+pub(crate) struct TablesBuilder {
     funcs: Vec<u8>,
     trap_offsets: Vec<u8>,
     trap_codes: Vec<u8>,
     positions: Vec<u8>,
     handlers: Vec<u8>,
-    stack_maps: Vec<(u32, &'f [i32])>,
+    /// Offsets, and where in `slots` their lists are.
+    stack_maps: Vec<(u32, Range<usize>)>,
+    slots: Vec<u8>,
     inlined_code: Vec<u8>,
     inlined_calls: Vec<u8>,
 }
 
-impl<'f> TablesBuilder<'f> {
-    /// With room for these functions.
-    pub(crate) fn for_funcs(funcs: &[&'f CompiledFunc]) -> Self {
-        let total = |count: fn(&CompiledFunc) -> usize| funcs.iter().map(|func| count(func)).sum::<usize>();
+impl TablesBuilder {
+    /// With room for so many functions, traps and positions.
+    pub(crate) fn with_room(funcs: usize, traps: usize, positions: usize) -> Self {
         Self {
-            funcs: Vec::with_capacity(funcs.len() * 8),
-            trap_offsets: Vec::with_capacity(total(|func| func.traps.len()) * 5),
-            positions: Vec::with_capacity(total(|func| func.positions.len()) * 8),
+            funcs: Vec::with_capacity(funcs * 8),
+            trap_offsets: Vec::with_capacity(traps * 5),
+            trap_codes: Vec::with_capacity(traps),
+            positions: Vec::with_capacity(positions * 8),
             ..Self::default()
         }
     }
 
     /// Adds a function whose code starts at `start`.
-    pub(crate) fn add(&mut self, start: u32, func: &'f CompiledFunc) {
+    pub(crate) fn add(&mut self, start: u32, func: &CompiledFunc) {
         push_pair(&mut self.funcs, start, func.code.len() as u32);
         for trap in &func.traps {
             self.trap_offsets.extend((start + trap.offset).to_le_bytes());
             self.trap_codes.push(trap.code as u8);
         }
-        self.stack_maps.extend(func.stack_maps.iter().map(|map| (start + map.offset, &*map.slots)));
         for position in &func.positions {
             push_pair(&mut self.positions, start + position.code, position.wasm);
-        }
-        let calls_before = (self.inlined_calls.len() / INLINED_CALL_BYTES) as u32;
-        let number = |call: Option<u32>| call.map_or(0, |call| calls_before + call + 1);
-        for piece in &func.inlined_code {
-            push_pair(&mut self.inlined_code, start + piece.code, number(piece.call));
-        }
-        for call in &func.inlined_calls {
-            push_pair(&mut self.inlined_calls, call.func.as_u32(), number(call.caller));
-            self.inlined_calls.extend(call.wasm.to_le_bytes());
         }
         for handler in &func.handlers {
             push_pair(&mut self.handlers, start + handler.offset, start + handler.landing);
             self.handlers.extend(handler.frame_bytes.to_le_bytes());
+        }
+        for map in &func.stack_maps {
+            let first = self.slots.len();
+            self.slots.extend(map.slots.iter().flat_map(|slot| slot.to_le_bytes()));
+            self.stack_maps.push((start + map.offset, first..self.slots.len()));
+        }
+        self.add_inlined(start, &func.inlined_code, &func.inlined_calls);
+    }
+
+    /// Adds a function whose code is to start at `start`, of which other tables know.
+    pub(crate) fn copy(&mut self, start: u32, part: &TablesPart<'_>) {
+        let TablesPart { tables, place, traps, positions, handlers, stack_maps } = part;
+        let by = start.wrapping_sub(place.start);
+        push_pair(&mut self.funcs, start, place.end - place.start);
+        let (offsets, codes) = tables.traps();
+        push_moved::<4>(&mut self.trap_offsets, offsets, traps, 1, by);
+        self.trap_codes.extend(codes.get(traps.clone()).unwrap_or_default());
+        push_moved::<8>(&mut self.positions, tables.positions.bytes(), positions, 1, by);
+        push_moved::<HANDLER_BYTES>(&mut self.handlers, tables.handlers.bytes(), handlers, 2, by);
+        for at in stack_maps.clone() {
+            let (Some(offset), Some(slots)) = (tables.stack_map_offset(at), tables.slots_at(at)) else {
+                continue;
+            };
+            let first = self.slots.len();
+            self.slots.extend_from_slice(slots);
+            self.stack_maps.push((offset.wrapping_add(by), first..self.slots.len()));
+        }
+        let (code, calls) = tables.extract_inlined(place);
+        self.add_inlined(start, &code, &calls);
+    }
+
+    fn add_inlined(&mut self, start: u32, code: &[InlinedCode], calls: &[InlinedCall]) {
+        let calls_before = (self.inlined_calls.len() / INLINED_CALL_BYTES) as u32;
+        let number = |call: Option<u32>| call.map_or(0, |call| calls_before + call + 1);
+        for piece in code {
+            push_pair(&mut self.inlined_code, start + piece.code, number(piece.call));
+        }
+        for call in calls {
+            push_pair(&mut self.inlined_calls, call.func.as_u32(), number(call.caller));
+            self.inlined_calls.extend(call.wasm.to_le_bytes());
         }
     }
 
@@ -338,7 +359,7 @@ impl<'f> TablesBuilder<'f> {
 
     fn parts(mut self) -> [Vec<u8>; TABLES] {
         self.trap_offsets.extend(self.trap_codes);
-        let stack_maps = encode_stack_maps(&self.stack_maps);
+        let stack_maps = encode_stack_maps(&self.stack_maps, &self.slots);
         let inlined = encode_inlined(&self.inlined_code, &self.inlined_calls);
         [self.funcs, self.trap_offsets, self.positions, self.handlers, stack_maps, inlined]
     }
@@ -357,19 +378,20 @@ fn encode_inlined(code: &[u8], calls: &[u8]) -> Vec<u8> {
     [&((code.len() / 8) as u32).to_le_bytes()[..], code, calls].concat()
 }
 
-fn encode_stack_maps(maps: &[(u32, &[i32])]) -> Vec<u8> {
+fn encode_stack_maps(maps: &[(u32, Range<usize>)], slots: &[u8]) -> Vec<u8> {
     if maps.is_empty() {
         return Vec::new();
     }
     let mut head = Vec::with_capacity(maps.len() * 8 + 4);
     let mut lists: Vec<u8> = Vec::new();
-    let mut known: HashMap<&[i32], u32> = HashMap::new();
+    let mut known: HashMap<&[u8], u32> = HashMap::new();
     head.extend((maps.len() as u32).to_le_bytes());
-    for (offset, slots) in maps {
-        let at = *known.entry(slots).or_insert_with(|| {
+    for (offset, list) in maps {
+        let list = &slots[list.clone()];
+        let at = *known.entry(list).or_insert_with(|| {
             let at = (maps.len() * 2 + 1 + lists.len() / 4) as u32;
-            lists.extend((slots.len() as u32).to_le_bytes());
-            lists.extend(slots.iter().flat_map(|slot| slot.to_le_bytes()));
+            lists.extend((list.len() as u32 / 4).to_le_bytes());
+            lists.extend(list);
             at
         });
         push_pair(&mut head, *offset, at);
@@ -383,10 +405,29 @@ fn push_pair(table: &mut Vec<u8>, first: u32, second: u32) {
     table.extend(second.to_le_bytes());
 }
 
+/// Appends the entries at `wanted` of a table whose entries have `BYTES` bytes, and first so many offsets in the code: these become larger
+/// `by` so many bytes.
+fn push_moved<const BYTES: usize>(
+    table: &mut Vec<u8>,
+    entries: &[u8],
+    wanted: &Range<usize>,
+    offsets: usize,
+    by: u32,
+) {
+    let (entries, _) = entries.as_chunks::<BYTES>();
+    let first = table.len();
+    table.extend_from_slice(entries.get(wanted.clone()).unwrap_or_default().as_flattened());
+    for entry in table[first..].as_chunks_mut::<BYTES>().0 {
+        for offset in entry.as_chunks_mut().0.iter_mut().take(offsets) {
+            *offset = u32::from_le_bytes(*offset).wrapping_add(by).to_le_bytes();
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use waft_core::tier::{CodePosition, InlinedCode};
+    use waft_core::tier::{CodePosition, InlinedCode, StackMap, TrapSite};
 
     fn func(numbers: [usize; 3]) -> CompiledFunc {
         let [callee, of_callee, last] = numbers.map(DefinedFuncIndex::new);
@@ -403,6 +444,11 @@ mod tests {
             ],
             inlined_code: [(8, Some(0)), (12, Some(1)), (20, None), (24, Some(2))]
                 .map(|(code, call)| InlinedCode { code, call })
+                .into(),
+            traps: [3, 39].map(|offset| TrapSite { offset, code: TrapCode::IntegerOverflow }).into(),
+            handlers: vec![ExceptionHandler { offset: 40, landing: 36, frame_bytes: last.as_u32() }],
+            stack_maps: [(7, vec![-8, -24]), (40, vec![-8 * last.as_u32().cast_signed()])]
+                .map(|(offset, slots)| StackMap { offset, slots })
                 .into(),
             ..CompiledFunc::default()
         }
@@ -436,6 +482,27 @@ mod tests {
             for (offset, wanted) in wanted {
                 assert_eq!(origins(start + offset), wanted, "{offset} from {start}");
             }
+        }
+    }
+
+    #[test]
+    fn functions_are_put_together_anew() {
+        let funcs = [func([5, 6, 7]), CompiledFunc::default(), func([8, 9, 5]), func([1, 2, 3])];
+        let built = |places: &[(usize, u32)]| {
+            let mut tables = TablesBuilder::default();
+            places.iter().for_each(|(func, start)| tables.add(*start, &funcs[*func]));
+            tables
+        };
+        let first = [(0, 0), (1, 40), (2, 40), (3, 128)];
+        let tables = built(&first).finish();
+        for places in [&[(0, 64)][..], &[(2, 0), (1, 64), (0, 64), (3, 1 << 20)], &[(3, 8), (3, 48)], &first]
+        {
+            let mut copied = TablesBuilder::default();
+            for &(func, start) in places {
+                let (from, len) = tables.func(func).unwrap();
+                copied.copy(start, &tables.part(from..from + len));
+            }
+            assert_eq!(copied.parts(), built(places).parts());
         }
     }
 

@@ -5,14 +5,17 @@
 
 use super::LazyCode;
 use crate::artifact::Section;
-use crate::code::{CodeTables, CompiledCode, LinkedCode, between};
+use crate::code::{
+    CodeTables, CompiledCode, FUNC_ALIGN, LinkFunc, LinkedCode, TablesBuilder, TablesPart, between,
+};
+use crate::engine::Engine;
 use crate::explain::CompileReason;
 use crate::module::ModuleInner;
 use crate::tier_up::TierUp;
 use anyhow::{Context as _, Result, ensure};
-use std::collections::HashMap;
+use std::borrow::Cow;
 use waft_core::index::{DefinedFuncIndex, FuncIndex, TypedIndex};
-use waft_core::tier::{CompiledFunc, Entry, Reloc};
+use waft_core::tier::{CompiledFunc, Entry, Reloc, Tier};
 
 /// Bytes of an entry in the table of relocations: `u32` offset in the code, `u32` index of the target, `i32` addend.
 const RELOC_BYTES: usize = 12;
@@ -33,6 +36,19 @@ pub(crate) enum FuncState {
     Settled = 2,
     /// As [`Self::First`], and better code was asked for, which was not there in time.
     Hot = 3,
+    /// As [`Self::Hot`], and a process has waited for it in vain.
+    Late = 4,
+}
+
+impl FuncState {
+    /// What compiled the code, if there is some.
+    pub(crate) fn tier(self, engine: &Engine) -> Option<&dyn Tier> {
+        match self {
+            Self::Missing => None,
+            Self::First | Self::Hot | Self::Late => Some(engine.first_tier()),
+            Self::Settled => Some(engine.tier()),
+        }
+    }
 }
 
 /// Code that an earlier process compiled.
@@ -85,6 +101,7 @@ impl KeptCode {
             1 => FuncState::First,
             2 => FuncState::Settled,
             3 => FuncState::Hot,
+            4 => FuncState::Late,
             _ => FuncState::Missing,
         }
     }
@@ -124,8 +141,9 @@ impl KeptCode {
     }
 
     /// A function as it was compiled.
-    fn func(&self, func: DefinedFuncIndex) -> Option<CompiledFunc> {
-        let (start, len) = self.code.tables().func(func.index())?;
+    fn func(&self, func: DefinedFuncIndex) -> Option<KeptFunc<'_>> {
+        let tables = self.code.tables();
+        let (start, len) = tables.func(func.index())?;
         let code = self.code.text().get(start as usize..)?.get(..len as usize)?;
         let bytes = self.relocs.bytes();
         let field = |at: usize, field: usize| {
@@ -135,9 +153,40 @@ impl KeptCode {
             let (offset, target) = (field(at, 0)? - start, FuncIndex::from_u32(field(at, 1)?));
             Some(Reloc { offset, target, addend: field(at, 2)?.cast_signed() })
         };
-        let relocs = between(bytes.len() / RELOC_BYTES, |at| field(at, 0), &(start..start + len));
+        let place = start..start + len;
+        let relocs = between(bytes.len() / RELOC_BYTES, |at| field(at, 0), &place);
         let relocs = relocs.filter_map(reloc).collect();
-        Some(self.code.tables().extract(start, code, relocs))
+        Some(KeptFunc { code, relocs: Cow::Owned(relocs), tables: Some(tables.part(place)) })
+    }
+}
+
+/// A function that is to be kept, and where it is now; nothing, if there is no code of it.
+#[derive(Default)]
+struct KeptFunc<'c> {
+    code: &'c [u8],
+    relocs: Cow<'c, [Reloc]>,
+    tables: Option<TablesPart<'c>>,
+}
+
+impl LinkFunc for KeptFunc<'_> {
+    fn code(&self) -> &[u8] {
+        self.code
+    }
+    fn align(&self) -> usize {
+        // It stands now as all functions do, which is enough for what it refers to.
+        FUNC_ALIGN
+    }
+    fn relocs(&self) -> &[Reloc] {
+        &self.relocs
+    }
+    fn table_entries(&self) -> (usize, usize) {
+        self.tables.as_ref().map_or((0, 0), TablesPart::entries)
+    }
+    fn add_to(&self, tables: &mut TablesBuilder, start: u32) {
+        match &self.tables {
+            Some(part) => tables.copy(start, part),
+            None => tables.add(start, &CompiledFunc::default()),
+        }
     }
 }
 
@@ -149,18 +198,20 @@ impl LazyCode {
     /// If it is too large for one piece.
     pub(crate) fn snapshot(&self, module: &ModuleInner) -> Result<Snapshot> {
         let count = module.shape().defined_funcs();
-        let (mut compiled, mut states) = (HashMap::new(), vec![FuncState::Missing as u8; count]);
+        let mut funcs: Vec<_> = (0..count).map(|_| KeptFunc::default()).collect();
+        let mut states = vec![FuncState::Missing as u8; count];
         if let Some(kept) = &self.kept {
             for (at, known) in states.iter_mut().enumerate() {
                 let func = DefinedFuncIndex::new(at);
                 let state = kept.state(func);
                 if state != FuncState::Missing {
-                    compiled.insert(at, kept.func(func).context("code that was kept has no place")?);
+                    funcs[at] = kept.func(func).context("code that was kept has no place")?;
                     *known = state as u8;
                 }
             }
         }
-        let hot = self.tier_up().map(TierUp::asked).unwrap_or_default();
+        let (hot, in_vain) =
+            self.tier_up().map_or_else(Default::default, |it| (it.asked(), it.waited_in_vain()));
         for chunk in self.chunks.iter() {
             for func in chunk.funcs.iter() {
                 let made = func.made;
@@ -173,25 +224,25 @@ impl LazyCode {
                 let at = made.func.index();
                 let code =
                     chunk.memory.code(func.start, func.len).context("code has no place in its chunk")?;
-                compiled.insert(at, func.tables.extract(0, code, func.relocs.to_vec()));
+                let tables = Some(func.tables.part(0..func.len));
+                funcs[at] = KeptFunc { code, relocs: Cow::Borrowed(&func.relocs), tables };
                 states[at] = (if settled { FuncState::Settled } else { FuncState::First }) as u8;
             }
         }
         for func in hot {
             let state = &mut states[func.index()];
-            if *state == FuncState::First as u8 {
+            let was_hot = in_vain && *state == FuncState::Hot as u8;
+            if was_hot {
+                *state = FuncState::Late as u8;
+            } else if *state == FuncState::First as u8 {
                 *state = FuncState::Hot as u8;
             }
         }
-        // Of many thousands of functions, some hundreds have code.
-        let none = CompiledFunc::default();
-        let mut funcs = vec![&none; count];
-        compiled.iter().for_each(|(at, func)| funcs[*at] = func);
         let code = LinkedCode::link(module.shape(), &funcs)?;
         let mut relocs = Vec::new();
         for (at, func) in funcs.iter().enumerate() {
             let (start, _) = code.tables.func(at).context("a function has no place")?;
-            for Reloc { offset, target, addend } in &func.relocs {
+            for Reloc { offset, target, addend } in &*func.relocs {
                 relocs.extend((start + offset).to_le_bytes());
                 relocs.extend(target.as_u32().to_le_bytes());
                 relocs.extend(addend.to_le_bytes());

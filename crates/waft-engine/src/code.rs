@@ -14,6 +14,8 @@ use crate::tier_up::TierUp;
 use crate::vm::{CodeInfo, CodeMemory};
 use anyhow::{Context as _, Result, ensure};
 use std::any::Any;
+use std::borrow::Cow;
+use std::convert::Infallible;
 use std::sync::{Arc, Weak};
 use waft_core::index::{DefinedFuncIndex, TypedIndex};
 use waft_core::limits::CODE_BYTES_MAX;
@@ -75,16 +77,10 @@ impl ModuleCode {
     }
 }
 
-/// Compiled and linked code.
-pub(crate) struct LinkedCode {
-    pub(crate) text: Vec<u8>,
-    pub(crate) tables: CodeTables,
-}
-
 /// A function that is put into one piece with others.
-pub(crate) trait LinkFunc {
+pub(crate) trait LinkFunc<'c> {
     /// Its code, as it was compiled.
-    fn code(&self) -> &[u8];
+    fn code(&self) -> &'c [u8];
     /// What its start is a multiple of.
     fn align(&self) -> usize;
     /// Its calls to functions of the same piece.
@@ -95,8 +91,8 @@ pub(crate) trait LinkFunc {
     fn add_to(&self, tables: &mut TablesBuilder, start: u32);
 }
 
-impl LinkFunc for CompiledFunc {
-    fn code(&self) -> &[u8] {
+impl<'c> LinkFunc<'c> for &'c CompiledFunc {
+    fn code(&self) -> &'c [u8] {
         &self.code
     }
     fn align(&self) -> usize {
@@ -113,38 +109,101 @@ impl LinkFunc for CompiledFunc {
     }
 }
 
-impl LinkedCode {
-    /// Puts functions into one piece.
-    pub(crate) fn link(shape: &Shape, funcs: &[impl LinkFunc]) -> Result<Self> {
+/// Functions that have their places in one piece of code.
+pub(crate) struct LinkedCode<'c> {
+    /// The code of each, as it was compiled, and where it starts.
+    funcs: Vec<(&'c [u8], u32)>,
+    /// What calls are made of: places in the code, by function, and the distances that stand there.
+    calls: Vec<(u32, i32)>,
+    len: usize,
+    tables: Arc<CodeTables>,
+}
+
+impl<'c> LinkedCode<'c> {
+    /// Gives functions their places.
+    ///
+    /// # Errors
+    ///
+    /// If they are too large for one piece, or call what is not there.
+    pub(crate) fn link(shape: &Shape, funcs: &[impl LinkFunc<'c>]) -> Result<Self> {
         let mut starts = Vec::with_capacity(funcs.len());
-        let mut end = 0;
-        let (mut traps, mut positions) = (0, 0);
+        let mut len = 0;
+        let (mut calls, mut traps, mut positions) = (0, 0, 0);
         for func in funcs {
-            let start = usize::next_multiple_of(end, FUNC_ALIGN.max(func.align()));
+            let start = usize::next_multiple_of(len, FUNC_ALIGN.max(func.align()));
             starts.push(start);
-            end = start + func.code().len();
+            len = start + func.code().len();
             let entries = func.table_entries();
             (traps, positions) = (traps + entries.0, positions + entries.1);
+            calls += func.relocs().len();
         }
-        check_code_bytes(end)?;
-        let mut text = Vec::with_capacity(end);
+        check_code_bytes(len)?;
         let mut tables = TablesBuilder::with_room(funcs.len(), traps, positions);
+        let mut calls = Vec::with_capacity(calls);
         for (func, &start) in funcs.iter().zip(&starts) {
-            // Between functions stands `int3`: nothing runs there.
-            text.resize(start, 0xcc);
-            text.extend_from_slice(func.code());
-            relocate(&mut text, start, func.relocs(), shape, &starts)?;
             func.add_to(&mut tables, start as u32);
+            for reloc in func.relocs() {
+                let target = shape.defined_func(reloc.target).context("a direct call leaves the module")?;
+                ensure!(
+                    reloc.offset as usize + 4 <= func.code().len(),
+                    "a relocation lies outside of its function"
+                );
+                let at = start + reloc.offset as usize;
+                let distance = starts[target.index()] as i64 - at as i64 + i64::from(reloc.addend);
+                calls.push((at as u32, i32::try_from(distance)?));
+            }
         }
-        Ok(Self { text, tables: tables.finish() })
+        let funcs = funcs.iter().zip(starts).map(|(func, start)| (func.code(), start as u32)).collect();
+        Ok(Self { funcs, calls, len, tables: Arc::new(tables.finish()) })
+    }
+
+    /// Bytes of the code.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The tables.
+    pub(crate) fn tables(&self) -> &Arc<CodeTables> {
+        &self.tables
+    }
+
+    /// Gives the code in pieces that follow one another.
+    pub(crate) fn pieces<E>(&self, mut take: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+        /// Stands between functions: nothing runs there.
+        const INT3: [u8; 256] = [0xcc; 256];
+        let (mut end, mut calls) = (0, self.calls.iter().peekable());
+        for &(code, start) in &self.funcs {
+            for _ in 0..(start as usize - end) / INT3.len() {
+                take(&INT3)?;
+            }
+            take(&INT3[..(start as usize - end) % INT3.len()])?;
+            end = start as usize + code.len();
+            let mut code = Cow::Borrowed(code);
+            while let Some((at, distance)) = calls.next_if(|(at, _)| (*at as usize) < end) {
+                let at = (at - start) as usize;
+                code.to_mut()[at..at + 4].copy_from_slice(&distance.to_le_bytes());
+            }
+            take(&code)?;
+        }
+        Ok(())
+    }
+
+    /// The code in one piece.
+    pub(crate) fn text(&self) -> Vec<u8> {
+        let mut text = Vec::with_capacity(self.len);
+        let Ok(()) = self.pieces::<Infallible>(|piece| {
+            text.extend_from_slice(piece);
+            Ok(())
+        });
+        text
     }
 
     /// Makes it executable.
     pub(crate) fn publish(self) -> Result<CompiledCode> {
-        let Self { text, tables } = self;
+        let text = self.text();
         let text =
             if text.is_empty() { None } else { Some(CodeMemory::publish(&text).context("cannot map code")?) };
-        Ok(CompiledCode::loaded(text, tables))
+        Ok(CompiledCode { text, tables: self.tables })
     }
 }
 
@@ -189,18 +248,6 @@ impl CompiledCode {
             .map_while(|at| self.tables.func(at))
             .map(move |(start, _)| text.wrapping_add(start as usize).cast_mut())
     }
-}
-
-/// Fills in the calls of one function, now that all have their places.
-fn relocate(text: &mut [u8], start: usize, relocs: &[Reloc], shape: &Shape, starts: &[usize]) -> Result<()> {
-    for reloc in relocs {
-        let target = shape.defined_func(reloc.target).context("a direct call leaves the module")?;
-        let at = start + reloc.offset as usize;
-        let distance = starts[target.index()] as i64 - at as i64 + i64::from(reloc.addend);
-        let place = text.get_mut(at..at + 4).context("a relocation lies outside of its function")?;
-        place.copy_from_slice(&i32::try_from(distance)?.to_le_bytes());
-    }
-    Ok(())
 }
 
 /// What signal handlers and backtraces find by an address.

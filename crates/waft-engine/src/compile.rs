@@ -26,9 +26,8 @@ pub(crate) fn module(engine: &Engine, wasm: Section) -> Result<ModuleInner> {
     } else {
         let layout = VmLayout::new(&shape);
         let bodies = &shape.bodies;
-        ModuleCode::Whole(
-            linked(engine, &shape, &layout, Bodies { wasm: wasm.bytes(), ranges: bodies })?.publish()?,
-        )
+        let funcs = functions(engine, &shape, &layout, Bodies { wasm: wasm.bytes(), ranges: bodies })?;
+        ModuleCode::Whole(link(&shape, &funcs)?.publish()?)
     };
     ModuleInner::new(engine, shape, WasmBytes::Whole(wasm), code)
 }
@@ -40,14 +39,9 @@ pub(crate) struct Bodies<'a> {
     pub(crate) ranges: &'a IndexVec<DefinedFuncIndex, Range<usize>>,
 }
 
-/// Compiles all functions of a module, to be one piece of code.
-pub(crate) fn linked(
-    engine: &Engine,
-    shape: &Shape,
-    layout: &VmLayout,
-    bodies: Bodies<'_>,
-) -> Result<LinkedCode> {
-    LinkedCode::link(shape, &functions(engine, shape, layout, bodies)?)
+/// Puts all functions of a module into one piece.
+pub(crate) fn link<'c>(shape: &Shape, funcs: &'c [CompiledFunc]) -> Result<LinkedCode<'c>> {
+    LinkedCode::link(shape, &funcs.iter().collect::<Vec<_>>())
 }
 
 /// Compiles one function of a module that is compiled as it is called, as it is first.
@@ -128,7 +122,8 @@ fn decode_and_validate(engine: &Engine, wasm: &[u8]) -> Result<Shape> {
     Ok(decoded.shape)
 }
 
-fn functions(
+/// Compiles all functions of a module, to be one piece of code.
+pub(crate) fn functions(
     engine: &Engine,
     shape: &Shape,
     layout: &VmLayout,

@@ -1,13 +1,14 @@
 //! Making artifacts.
 
 use super::{CHECKSUM_AT, HEADER_BYTES, MAGIC, PAGE, PARTS, Part, TABLE_AT};
-use crate::code::{CodeTables, CompiledCode, ModuleCode};
+use crate::code::{CodeTables, CompiledCode, LinkedCode, ModuleCode};
 use crate::compile::{self, Bodies};
 use crate::lazy::Snapshot;
 use crate::module::{ModuleInner, WasmBytes};
 use anyhow::Result;
 use std::borrow::Cow;
-use std::io::{self, Write};
+use std::convert::Infallible;
+use std::io::{self, BufWriter, Write};
 use std::sync::Arc;
 use xxhash_rust::xxh3::Xxh3;
 
@@ -17,12 +18,34 @@ pub(crate) struct ArtifactWriter<'a> {
     identity: String,
     code_section_start: [u8; 8],
     wasm: Cow<'a, [u8]>,
-    text: Cow<'a, [u8]>,
+    text: Text<'a>,
     tables: Arc<CodeTables>,
     states: Vec<u8>,
     relocs: Vec<u8>,
     targets: Vec<u8>,
     len: u64,
+}
+
+/// Machine code.
+enum Text<'a> {
+    Whole(Cow<'a, [u8]>),
+    Linked(LinkedCode<'a>),
+}
+
+impl Text<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Self::Whole(text) => text.len(),
+            Self::Linked(code) => code.len(),
+        }
+    }
+
+    fn pieces<E>(&self, mut take: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+        match self {
+            Self::Whole(text) => take(text),
+            Self::Linked(code) => code.pieces(take),
+        }
+    }
 }
 
 /// What stands between sections.
@@ -40,11 +63,12 @@ impl<'a> ArtifactWriter<'a> {
             WasmBytes::WithoutCode(section) => Cow::Borrowed(section.bytes()),
         };
         let code = match module.code() {
-            ModuleCode::Whole(code) => (Cow::Borrowed(code.text()), code.tables().clone()),
+            ModuleCode::Whole(code) => (Text::Whole(Cow::Borrowed(code.text())), code.tables().clone()),
             ModuleCode::Lazy(_) => {
                 let bodies = Bodies { wasm: module.wasm().bytes(), ranges: module.bodies() };
-                let code = compile::linked(module.engine(), module.shape(), module.layout(), bodies)?;
-                (Cow::Owned(code.text), Arc::new(code.tables))
+                let funcs = compile::functions(module.engine(), module.shape(), module.layout(), bodies)?;
+                let code = compile::link(module.shape(), &funcs)?;
+                (Text::Whole(Cow::Owned(code.text())), code.tables().clone())
             }
         };
         Ok(Self::new(module, module.engine().fingerprint(), wasm, code).laid_out())
@@ -52,15 +76,15 @@ impl<'a> ArtifactWriter<'a> {
 
     /// An entry of the cache, of a module that has this code.
     pub(crate) fn cached(module: &'a ModuleInner, code: &'a CompiledCode, identity: String) -> Self {
-        Self::new(module, identity, Cow::default(), (Cow::Borrowed(code.text()), code.tables().clone()))
-            .laid_out()
+        let code = (Text::Whole(Cow::Borrowed(code.text())), code.tables().clone());
+        Self::new(module, identity, Cow::default(), code).laid_out()
     }
 
     /// The same of a module that has the code of some functions.
-    pub(crate) fn kept(module: &'a ModuleInner, snapshot: Snapshot, identity: String) -> Self {
+    pub(crate) fn kept(module: &'a ModuleInner, snapshot: Snapshot<'a>, identity: String) -> Self {
         let Snapshot { code, states, relocs, targets } = snapshot;
-        let mut artifact =
-            Self::new(module, identity, Cow::default(), (Cow::Owned(code.text), Arc::new(code.tables)));
+        let tables = code.tables().clone();
+        let mut artifact = Self::new(module, identity, Cow::default(), (Text::Linked(code), tables));
         (artifact.states, artifact.relocs, artifact.targets) = (states, relocs, targets);
         artifact.laid_out()
     }
@@ -69,7 +93,7 @@ impl<'a> ArtifactWriter<'a> {
         module: &ModuleInner,
         identity: String,
         wasm: Cow<'a, [u8]>,
-        (text, tables): (Cow<'a, [u8]>, Arc<CodeTables>),
+        (text, tables): (Text<'a>, Arc<CodeTables>),
     ) -> Self {
         let code_section_start = (module.shape().code_section_start as u64).to_le_bytes();
         let head = vec![0; HEADER_BYTES];
@@ -92,12 +116,13 @@ impl<'a> ArtifactWriter<'a> {
         let mut head = vec![0; HEADER_BYTES];
         head[..MAGIC.len()].copy_from_slice(&MAGIC);
         let mut end = HEADER_BYTES;
-        for (at, part) in self.parts().iter().enumerate() {
+        let lens = self.parts().map(<[u8]>::len).into_iter().chain([self.text.len()]);
+        for (at, len) in lens.enumerate() {
             let start = end.next_multiple_of(alignment(at));
             let entry = TABLE_AT + at * 16;
             head[entry..entry + 8].copy_from_slice(&(start as u64).to_le_bytes());
-            head[entry + 8..entry + 16].copy_from_slice(&(part.len() as u64).to_le_bytes());
-            end = start + part.len();
+            head[entry + 8..entry + 16].copy_from_slice(&(len as u64).to_le_bytes());
+            end = start + len;
         }
         self.head = head;
         self.len = end as u64;
@@ -108,7 +133,8 @@ impl<'a> ArtifactWriter<'a> {
         self
     }
 
-    fn parts(&self) -> [&[u8]; PARTS] {
+    /// All parts but the last, which is the code.
+    fn parts(&self) -> [&[u8]; PARTS - 1] {
         let tables = &self.tables;
         [
             self.identity.as_bytes(),
@@ -123,13 +149,12 @@ impl<'a> ArtifactWriter<'a> {
             &self.states,
             &self.relocs,
             &self.targets,
-            &self.text,
         ]
     }
 
     /// Gives the artifact's bytes in order; the head is one piece, and the first.
     fn pieces(&self, mut take: impl FnMut(&[u8])) {
-        let never: Result<(), std::convert::Infallible> = self.try_pieces(|piece| {
+        let never: Result<(), Infallible> = self.try_pieces(|piece| {
             take(piece);
             Ok(())
         });
@@ -145,7 +170,8 @@ impl<'a> ArtifactWriter<'a> {
             take(part)?;
             end = start + part.len();
         }
-        Ok(())
+        take(&PADDING[..end.next_multiple_of(alignment(Part::Code as usize)) - end])?;
+        self.text.pieces(take)
     }
 
     /// What it is for.
@@ -163,8 +189,11 @@ impl<'a> ArtifactWriter<'a> {
     /// # Errors
     ///
     /// Of `out`.
-    pub(crate) fn write_to(&self, out: &mut impl Write) -> io::Result<()> {
-        self.try_pieces(|piece| out.write_all(piece))
+    pub(crate) fn write_to(&self, out: impl Write) -> io::Result<()> {
+        // Of functions there are thousands.
+        let mut out = BufWriter::with_capacity(PAGE, out);
+        self.try_pieces(|piece| out.write_all(piece))?;
+        out.flush()
     }
 
     /// All of it.

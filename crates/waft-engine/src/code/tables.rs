@@ -11,6 +11,8 @@ use waft_core::index::{DefinedFuncIndex, TypedIndex};
 use waft_core::tier::{CompiledFunc, ExceptionHandler, InlinedCall, InlinedCode};
 use waft_core::trap::TrapCode;
 
+/// Bytes of an entry in the table of functions.
+const FUNC_BYTES: usize = 8;
 /// Bytes of an entry in the table of handlers.
 const HANDLER_BYTES: usize = 12;
 /// Bytes of a call in the table of those whose callees' bodies are part of the code.
@@ -147,13 +149,17 @@ impl CodeTables {
     pub(crate) fn part(&self, place: Range<u32>) -> TablesPart<'_> {
         // A call may be the last instruction.
         let after_calls = place.start + 1..place.end + 1;
-        let (offsets, _) = self.traps();
-        let traps = between(offsets.len() / 4, |at| number(offsets, at), &place);
+        let is_all = self.funcs.bytes().len() == FUNC_BYTES;
+        let part = |count: usize, offset: &dyn Fn(usize) -> Option<u32>, wanted: &Range<u32>| {
+            if is_all { 0..count } else { between(count, offset, wanted) }
+        };
+        let (offsets, codes) = self.traps();
+        let traps = part(codes.len(), &|at| number(offsets, at), &place);
         let bytes = self.positions.bytes();
-        let positions = between(bytes.len() / 8, |at| Some(pair(bytes, at)?.0), &place);
+        let positions = part(bytes.len() / 8, &|at| Some(pair(bytes, at)?.0), &place);
         let count = self.handlers.bytes().len() / HANDLER_BYTES;
-        let handlers = between(count, |at| Some(self.handler_at(at)?.offset), &after_calls);
-        let stack_maps = between(self.stack_maps_count(), |at| self.stack_map_offset(at), &after_calls);
+        let handlers = part(count, &|at| Some(self.handler_at(at)?.offset), &after_calls);
+        let stack_maps = part(self.stack_maps_count(), &|at| self.stack_map_offset(at), &after_calls);
         TablesPart { tables: self, place, traps, positions, handlers, stack_maps }
     }
 
@@ -283,7 +289,7 @@ impl TablesBuilder {
     /// With room for so many functions, traps and positions.
     pub(crate) fn with_room(funcs: usize, traps: usize, positions: usize) -> Self {
         Self {
-            funcs: Vec::with_capacity(funcs * 8),
+            funcs: Vec::with_capacity(funcs * FUNC_BYTES),
             trap_offsets: Vec::with_capacity(traps * 5),
             trap_codes: Vec::with_capacity(traps),
             positions: Vec::with_capacity(positions * 8),

@@ -63,8 +63,8 @@ pub(crate) struct KeptCode {
 }
 
 /// Code to be kept.
-pub(crate) struct Snapshot {
-    pub(crate) code: LinkedCode,
+pub(crate) struct Snapshot<'c> {
+    pub(crate) code: LinkedCode<'c>,
     pub(crate) states: Vec<u8>,
     pub(crate) relocs: Vec<u8>,
     pub(crate) targets: Vec<u8>,
@@ -168,8 +168,8 @@ struct KeptFunc<'c> {
     tables: Option<TablesPart<'c>>,
 }
 
-impl LinkFunc for KeptFunc<'_> {
-    fn code(&self) -> &[u8] {
+impl<'c> LinkFunc<'c> for KeptFunc<'c> {
+    fn code(&self) -> &'c [u8] {
         self.code
     }
     fn align(&self) -> usize {
@@ -196,7 +196,7 @@ impl LazyCode {
     /// # Errors
     ///
     /// If it is too large for one piece.
-    pub(crate) fn snapshot(&self, module: &ModuleInner) -> Result<Snapshot> {
+    pub(crate) fn snapshot(&self, module: &ModuleInner) -> Result<Snapshot<'_>> {
         let count = module.shape().defined_funcs();
         let mut funcs: Vec<_> = (0..count).map(|_| KeptFunc::default()).collect();
         let mut states = vec![FuncState::Missing as u8; count];
@@ -241,7 +241,7 @@ impl LazyCode {
         let code = LinkedCode::link(module.shape(), &funcs)?;
         let mut relocs = Vec::new();
         for (at, func) in funcs.iter().enumerate() {
-            let (start, _) = code.tables.func(at).context("a function has no place")?;
+            let (start, _) = code.tables().func(at).context("a function has no place")?;
             for Reloc { offset, target, addend } in &*func.relocs {
                 relocs.extend((start + offset).to_le_bytes());
                 relocs.extend(target.as_u32().to_le_bytes());

@@ -207,7 +207,7 @@ pub struct ExceptionHandler {
 pub struct CompiledFunc {
     /// Its machine code, entered at the first byte.
     pub code: Vec<u8>,
-    /// The alignment that the code needs, in bytes.
+    /// The alignment that the code needs, or is fastest at, in bytes.
     pub align: u32,
     /// Calls that are still to be linked.
     pub relocs: Vec<Reloc>,

@@ -42,6 +42,10 @@ const FEATURES_NEEDED: &[&str] = &["has_sse3", "has_ssse3", "has_sse41"];
 const FEATURES_PORTABLE: &[&str] =
     &["has_cmpxchg16b", "has_popcnt", "has_sse3", "has_ssse3", "has_sse41", "has_sse42"];
 
+/// What functions start at a multiple of: a line of the cache, of decoded instructions too. A small recursive function took up to a fourth
+/// longer when it was put at half a line.
+const FUNC_ALIGN: u32 = 64;
+
 /// The optimising tier.
 pub struct Cranelift {
     backends: Backends,
@@ -272,7 +276,7 @@ fn finish(
     let (positions, inlined_code) = inlined.positions(code, request);
     Ok(CompiledFunc {
         code: buffer.data().to_vec(),
-        align: buffer.alignment,
+        align: buffer.alignment.max(FUNC_ALIGN),
         relocs,
         traps,
         positions,

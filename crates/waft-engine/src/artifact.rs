@@ -39,7 +39,7 @@ use waft_core::module::{Shape, decode_trusted};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Starts every artifact: not text, not WebAssembly, and changed by transfers that change line ends.
-const MAGIC: [u8; 8] = *b"\x7fWAFT\r\n\x03";
+const MAGIC: [u8; 8] = *b"\x7fWAFT\r\n\x04";
 const CHECKSUM_AT: usize = 8;
 const TABLE_AT: usize = 16;
 /// Alignment of the code: the largest page of the machines that Waft runs on.

@@ -12,22 +12,26 @@ use waft_core::tier::{CompiledFunc, ExceptionHandler, InlinedCall, InlinedCode};
 use waft_core::trap::TrapCode;
 
 /// Bytes of an entry in the table of functions.
-const FUNC_BYTES: usize = 8;
+const FUNC_BYTES: usize = 12;
 /// Bytes of an entry in the table of handlers.
 const HANDLER_BYTES: usize = 12;
 /// Bytes of a call in the table of those whose callees' bodies are part of the code.
 const INLINED_CALL_BYTES: usize = 12;
+
+/// Bytes of most positions.
+const POSITION_BYTES: usize = 2;
 
 /// How many tables there are.
 const TABLES: usize = 6;
 
 /// The tables of a piece of code, each an array of little-endian numbers as artifacts store them.
 pub(crate) struct CodeTables {
-    /// `u32` start and `u32` length of each function.
+    /// `u32` start and `u32` length of each function, and the `u32` place of its positions.
     pub(crate) funcs: Section,
     /// `u32` offset of each instruction that may trap, then as many `u8` codes.
     pub(crate) traps: Section,
-    /// `u32` code offset and `u32` module offset of each piece of code with an origin.
+    /// The code offset and the module offset of each piece of code with an origin; of each function, how they differ from the ones
+    /// before, and the first ones from its start and from 0, as LEB128: two bytes where fixed numbers would take eight.
     pub(crate) positions: Section,
     /// `u32` code offset after each call whose exceptions are caught, `u32` code offset of the landing, `u32` bytes of the
     /// frame.
@@ -59,7 +63,36 @@ impl CodeTables {
 
     /// Where a function starts, and its length.
     pub(crate) fn func(&self, at: usize) -> Option<(u32, u32)> {
-        pair(self.funcs.bytes(), at)
+        let bytes = self.funcs.bytes();
+        Some((number(bytes, at * 3)?, number(bytes, at * 3 + 1)?))
+    }
+
+    fn funcs_count(&self) -> usize {
+        self.funcs.bytes().len() / FUNC_BYTES
+    }
+
+    /// Where the positions of a function are.
+    fn positions_of(&self, func: usize) -> Range<usize> {
+        let bytes = self.funcs.bytes();
+        let place = |func: usize| number(bytes, func * 3 + 2).map(|place| place as usize);
+        let end = self.positions.bytes().len();
+        let first = place(func).unwrap_or(end).min(end);
+        first..place(func + 1).unwrap_or(end).clamp(first, end)
+    }
+
+    /// The last position of a function's, which starts at `start`, that is not behind `offset`.
+    fn position_at(&self, func: usize, start: u32, offset: u32) -> Option<u32> {
+        let mut bytes = &self.positions.bytes()[self.positions_of(func)];
+        let (mut code, mut wasm, mut found) = (start, 0, None);
+        while let (Some(code_by), Some(wasm_by)) = (read_leb128(&mut bytes), read_leb128(&mut bytes)) {
+            code = code.wrapping_add(code_by);
+            if code > offset {
+                break;
+            }
+            wasm = moved(wasm, wasm_by);
+            found = Some(wasm);
+        }
+        found.filter(|wasm| *wasm != u32::MAX)
     }
 
     /// Why the instruction at `offset` traps, if it may.
@@ -94,11 +127,7 @@ impl CodeTables {
     ) -> impl Iterator<Item = CodeOrigin> + '_ {
         let found = self.func_at(offset);
         let (func, start) = found.unwrap_or_default();
-        let positions = self.positions.bytes();
-        let position = search(positions.len() / 8, |at| Some(pair(positions, at)?.0), offset)
-            .and_then(|at| pair(positions, at))
-            .filter(|(code, wasm)| *code >= start && *wasm != u32::MAX);
-        let mut module_offset = position.map(|(_, wasm)| wasm);
+        let mut module_offset = found.and_then(|(func, start)| self.position_at(func, start, offset));
         let mut inner = found.and_then(|_| self.inlined_at(start, offset));
         let mut outer = found.map(|_| DefinedFuncIndex::new(first.index() + func));
         std::iter::from_fn(move || {
@@ -118,8 +147,7 @@ impl CodeTables {
 
     /// The number of the function whose code holds `offset`, and where the code starts.
     fn func_at(&self, offset: u32) -> Option<(usize, u32)> {
-        let funcs = self.funcs.bytes().len() / 8;
-        let func = search(funcs, |at| Some(self.func(at)?.0), offset)?;
+        let func = search(self.funcs_count(), |at| Some(self.func(at)?.0), offset)?;
         let (start, len) = self.func(func)?;
         (offset - start < len).then_some((func, start))
     }
@@ -145,22 +173,23 @@ impl CodeTables {
         })
     }
 
-    /// What they say of the code at `place`, which is all of a function's.
-    pub(crate) fn part(&self, place: Range<u32>) -> TablesPart<'_> {
+    /// What they say of a function.
+    pub(crate) fn part(&self, func: usize) -> Option<TablesPart<'_>> {
+        let (start, len) = self.func(func)?;
+        let place = start..start.checked_add(len)?;
         // A call may be the last instruction.
-        let after_calls = place.start + 1..place.end + 1;
-        let is_all = self.funcs.bytes().len() == FUNC_BYTES;
+        let after_calls = start.checked_add(1)?..place.end.checked_add(1)?;
+        let is_only = self.funcs_count() == 1;
         let part = |count: usize, offset: &dyn Fn(usize) -> Option<u32>, wanted: &Range<u32>| {
-            if is_all { 0..count } else { between(count, offset, wanted) }
+            if is_only { 0..count } else { between(count, offset, wanted) }
         };
         let (offsets, codes) = self.traps();
         let traps = part(codes.len(), &|at| number(offsets, at), &place);
-        let bytes = self.positions.bytes();
-        let positions = part(bytes.len() / 8, &|at| Some(pair(bytes, at)?.0), &place);
         let count = self.handlers.bytes().len() / HANDLER_BYTES;
         let handlers = part(count, &|at| Some(self.handler_at(at)?.offset), &after_calls);
         let stack_maps = part(self.stack_maps_count(), &|at| self.stack_map_offset(at), &after_calls);
-        TablesPart { tables: self, place, traps, positions, handlers, stack_maps }
+        let positions = self.positions_of(func);
+        Some(TablesPart { tables: self, place, traps, positions, handlers, stack_maps })
     }
 
     /// The calls in place of a function whose code is `inside`.
@@ -234,9 +263,9 @@ pub(crate) struct TablesPart<'t> {
 }
 
 impl TablesPart<'_> {
-    /// How many traps and positions there are.
+    /// How many traps and positions there are; about.
     pub(crate) fn entries(&self) -> (usize, usize) {
-        (self.traps.len(), self.positions.len())
+        (self.traps.len(), self.positions.len() / POSITION_BYTES)
     }
 }
 
@@ -245,8 +274,37 @@ fn number(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_le_bytes(*bytes))
 }
 
-fn pair(bytes: &[u8], at: usize) -> Option<(u32, u32)> {
-    Some((number(bytes, at * 2)?, number(bytes, at * 2 + 1)?))
+/// Reads a number below 2^32 and what it takes; nothing at the end, or where there is no such number.
+fn read_leb128(bytes: &mut &[u8]) -> Option<u32> {
+    let mut number = 0;
+    for shift in (0..u32::BITS).step_by(7) {
+        let (byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        number |= u32::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return Some(number);
+        }
+    }
+    None
+}
+
+fn push_leb128(table: &mut Vec<u8>, mut number: u32) {
+    while number > 0x7f {
+        table.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    table.push(number as u8);
+}
+
+/// From one number to another, as a number that is small where they are close, up or down.
+fn difference(from: u32, to: u32) -> u32 {
+    let by = to.wrapping_sub(from).cast_signed();
+    (by << 1 ^ by >> 31).cast_unsigned()
+}
+
+/// The number that is so far from another.
+fn moved(from: u32, difference: u32) -> u32 {
+    from.wrapping_add(difference >> 1 ^ (difference & 1).wrapping_neg())
 }
 
 /// The last of `count` ascending keys that is not above `wanted`.
@@ -292,20 +350,23 @@ impl TablesBuilder {
             funcs: Vec::with_capacity(funcs * FUNC_BYTES),
             trap_offsets: Vec::with_capacity(traps * 5),
             trap_codes: Vec::with_capacity(traps),
-            positions: Vec::with_capacity(positions * 8),
+            positions: Vec::with_capacity(positions * POSITION_BYTES),
             ..Self::default()
         }
     }
 
     /// Adds a function whose code starts at `start`.
     pub(crate) fn add(&mut self, start: u32, func: &CompiledFunc) {
-        push_pair(&mut self.funcs, start, func.code.len() as u32);
+        self.add_func(start, func.code.len() as u32);
         for trap in &func.traps {
             self.trap_offsets.extend((start + trap.offset).to_le_bytes());
             self.trap_codes.push(trap.code as u8);
         }
+        let (mut code, mut wasm) = (0, 0);
         for position in &func.positions {
-            push_pair(&mut self.positions, start + position.code, position.wasm);
+            push_leb128(&mut self.positions, position.code - code);
+            push_leb128(&mut self.positions, difference(wasm, position.wasm));
+            (code, wasm) = (position.code, position.wasm);
         }
         for handler in &func.handlers {
             push_pair(&mut self.handlers, start + handler.offset, start + handler.landing);
@@ -323,11 +384,11 @@ impl TablesBuilder {
     pub(crate) fn copy(&mut self, start: u32, part: &TablesPart<'_>) {
         let TablesPart { tables, place, traps, positions, handlers, stack_maps } = part;
         let by = start.wrapping_sub(place.start);
-        push_pair(&mut self.funcs, start, place.end - place.start);
+        self.add_func(start, place.end - place.start);
         let (offsets, codes) = tables.traps();
         push_moved::<4>(&mut self.trap_offsets, offsets, traps, 1, by);
         self.trap_codes.extend(codes.get(traps.clone()).unwrap_or_default());
-        push_moved::<8>(&mut self.positions, tables.positions.bytes(), positions, 1, by);
+        self.positions.extend_from_slice(&tables.positions.bytes()[positions.clone()]);
         push_moved::<HANDLER_BYTES>(&mut self.handlers, tables.handlers.bytes(), handlers, 2, by);
         for at in stack_maps.clone() {
             let (Some(offset), Some(slots)) = (tables.stack_map_offset(at), tables.slots_at(at)) else {
@@ -339,6 +400,11 @@ impl TablesBuilder {
         }
         let (code, calls) = tables.extract_inlined(place);
         self.add_inlined(start, &code, &calls);
+    }
+
+    fn add_func(&mut self, start: u32, len: u32) {
+        push_pair(&mut self.funcs, start, len);
+        self.funcs.extend((self.positions.len() as u32).to_le_bytes());
     }
 
     fn add_inlined(&mut self, start: u32, code: &[InlinedCode], calls: &[InlinedCall]) {
@@ -505,10 +571,52 @@ mod tests {
         {
             let mut copied = TablesBuilder::default();
             for &(func, start) in places {
-                let (from, len) = tables.func(func).unwrap();
-                copied.copy(start, &tables.part(from..from + len));
+                copied.copy(start, &tables.part(func).unwrap());
             }
             assert_eq!(copied.parts(), built(places).parts());
+        }
+    }
+
+    #[test]
+    fn numbers_are_what_was_written() {
+        let numbers =
+            [0, 1, 63, 64, 127, 128, 1 << 14, i32::MAX.cast_unsigned(), 1 << 31, u32::MAX - 1, u32::MAX];
+        for (from, to) in numbers.into_iter().flat_map(|from| numbers.map(|to| (from, to))) {
+            let mut bytes = Vec::new();
+            push_leb128(&mut bytes, difference(from, to));
+            let mut rest = &bytes[..];
+            assert_eq!(read_leb128(&mut rest).map(|by| moved(from, by)), Some(to), "from {from}");
+            assert!(rest.is_empty());
+            assert_eq!(read_leb128(&mut &bytes[..bytes.len() - 1]), None);
+        }
+        assert_eq!(read_leb128(&mut &[0x80; 9][..]), None);
+    }
+
+    #[test]
+    fn code_without_an_origin_has_none() {
+        let positions = [(0, u32::MAX), (4, 700), (9, 3), (12, u32::MAX), (300, 701)];
+        let func = CompiledFunc {
+            code: vec![0; 301],
+            positions: positions.map(|(code, wasm)| CodePosition { code, wasm }).into(),
+            ..CompiledFunc::default()
+        };
+        let mut tables = TablesBuilder::default();
+        [0, 1 << 20].into_iter().for_each(|start| tables.add(start, &func));
+        let tables = tables.finish();
+        let wanted = [
+            (0, None),
+            (3, None),
+            (4, Some(700)),
+            (8, Some(700)),
+            (9, Some(3)),
+            (299, None),
+            (300, Some(701)),
+        ];
+        for (offset, wanted) in wanted {
+            for start in [0, 1 << 20] {
+                let origin = tables.origins(start + offset, DefinedFuncIndex::new(0)).next().unwrap();
+                assert_eq!(origin.module_offset, wanted, "{start} and {offset}");
+            }
         }
     }
 
@@ -516,20 +624,17 @@ mod tests {
     fn tables_of_nonsense_are_looked_up_and_nothing_else_happens() {
         let (func, mut tables) = (func([5, 6, 7]), TablesBuilder::default());
         tables.add(0, &func);
-        let [funcs, traps, positions, handlers, stack_maps, inlined] = tables.parts();
-        for at in 0..inlined.len() {
-            for byte in [0, 1, 2, 3, 0x7f, 0xff] {
-                let mut inlined = inlined[..inlined.len() - at % 3].to_vec();
-                let changed = at.min(inlined.len() - 1);
-                inlined[changed] = byte;
-                let parts = [
-                    funcs.clone(),
-                    traps.clone(),
-                    positions.clone(),
-                    handlers.clone(),
-                    stack_maps.clone(),
-                    inlined,
-                ];
+        let parts = tables.parts();
+        let (positions, inlined) = (2, 5);
+        let places = [positions, inlined]
+            .into_iter()
+            .flat_map(|part| (0..parts[part].len()).map(move |at| (part, at)));
+        for (part, at) in places {
+            for byte in [0, 1, 2, 3, 0x7f, 0x80, 0xff] {
+                let mut parts = parts.clone();
+                let left = parts[part].len() - at % 3;
+                parts[part].truncate(left);
+                parts[part][at.min(left - 1)] = byte;
                 let tables = CodeTables::of(parts.map(Section::from));
                 for offset in 0..40 {
                     assert!((1..=4).contains(&tables.origins(offset, DefinedFuncIndex::new(0)).count()));

@@ -5,9 +5,7 @@
 
 use super::LazyCode;
 use crate::artifact::Section;
-use crate::code::{
-    CodeTables, CompiledCode, FUNC_ALIGN, LinkFunc, LinkedCode, TablesBuilder, TablesPart, between,
-};
+use crate::code::{CodeTables, CompiledCode, LinkFunc, LinkedCode, TablesBuilder, TablesPart, between};
 use crate::engine::Engine;
 use crate::explain::CompileReason;
 use crate::module::ModuleInner;
@@ -153,10 +151,10 @@ impl KeptCode {
             let (offset, target) = (field(at, 0)? - start, FuncIndex::from_u32(field(at, 1)?));
             Some(Reloc { offset, target, addend: field(at, 2)?.cast_signed() })
         };
-        let place = start..start + len;
-        let relocs = between(bytes.len() / RELOC_BYTES, |at| field(at, 0), &place);
+        let relocs = between(bytes.len() / RELOC_BYTES, |at| field(at, 0), &(start..start + len));
         let relocs = relocs.filter_map(reloc).collect();
-        Some(KeptFunc { code, relocs: Cow::Owned(relocs), tables: Some(tables.part(place)) })
+        let align = alignment_of(start);
+        Some(KeptFunc { code, align, relocs: Cow::Owned(relocs), tables: Some(tables.part(func.index())?) })
     }
 }
 
@@ -164,8 +162,15 @@ impl KeptCode {
 #[derive(Default)]
 struct KeptFunc<'c> {
     code: &'c [u8],
+    align: usize,
     relocs: Cow<'c, [Reloc]>,
     tables: Option<TablesPart<'c>>,
+}
+
+/// The alignment of code that was put where it needs to be, and by chance where it need not; no more than any code needs.
+fn alignment_of(start: u32) -> usize {
+    const LOG2_MAX: u32 = 6;
+    1 << start.trailing_zeros().min(LOG2_MAX)
 }
 
 impl<'c> LinkFunc<'c> for KeptFunc<'c> {
@@ -173,8 +178,7 @@ impl<'c> LinkFunc<'c> for KeptFunc<'c> {
         self.code
     }
     fn align(&self) -> usize {
-        // It stands now as all functions do, which is enough for what it refers to.
-        FUNC_ALIGN
+        self.align
     }
     fn relocs(&self) -> &[Reloc] {
         &self.relocs
@@ -224,8 +228,9 @@ impl LazyCode {
                 let at = made.func.index();
                 let code =
                     chunk.memory.code(func.start, func.len).context("code has no place in its chunk")?;
-                let tables = Some(func.tables.part(0..func.len));
-                funcs[at] = KeptFunc { code, relocs: Cow::Borrowed(&func.relocs), tables };
+                let tables = func.tables.part(0);
+                let align = alignment_of(func.start);
+                funcs[at] = KeptFunc { code, align, relocs: Cow::Borrowed(&func.relocs), tables };
                 states[at] = (if settled { FuncState::Settled } else { FuncState::First }) as u8;
             }
         }

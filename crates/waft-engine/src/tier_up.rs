@@ -110,6 +110,8 @@ pub(crate) struct TierUp {
 #[derive(Default)]
 struct Promotions {
     of: HashMap<(DefinedFuncIndex, Entry), Promotion>,
+    /// The functions that wait for code for one of their loops: there is one at a time, for whoever leaves one loop leaves all.
+    at_loops: HashSet<DefinedFuncIndex>,
     /// How many threads wait for some of them.
     waiting: usize,
 }
@@ -191,6 +193,9 @@ impl TierUp {
     fn answer(&self, func: DefinedFuncIndex, entry: Entry, promotion: Promotion) {
         let mut promotions = self.promotions();
         promotions.of.insert((func, entry), promotion);
+        if entry != Entry::Start {
+            promotions.at_loops.remove(&func);
+        }
         if promotions.waiting > 0 {
             self.promoted.notify_all();
         }
@@ -307,6 +312,9 @@ impl ModuleInner {
         {
             let mut promotions = tier_up.promotions();
             if promotions.of.contains_key(&(func, entry)) {
+                return;
+            }
+            if entry != Entry::Start && !promotions.at_loops.insert(func) {
                 return;
             }
             promotions.of.insert((func, entry), Promotion::Asked { patience: 1 });

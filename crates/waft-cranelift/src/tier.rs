@@ -19,7 +19,9 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use waft_core::index::FuncIndex;
 use waft_core::layout::{VmLayout, store_context};
 use waft_core::proposal::ProposalSet;
-use waft_core::tier::{CompileError, CompileRequest, CompiledFunc, Reloc, Tier, TrapSite, Tunables};
+use waft_core::tier::{
+    CompileError, CompileRequest, CompiledFunc, FUNC_ALIGN_MAX, Reloc, Tier, TrapSite, Tunables,
+};
 
 /// The settings that differ from Cranelift's defaults or that the code relies on, besides `opt_level`.
 const SETTINGS: &[(&str, &str)] = &[
@@ -41,10 +43,6 @@ const FEATURES_NEEDED: &[&str] = &["has_sse3", "has_ssse3", "has_sse41"];
 /// What x86-64-v2 has.
 const FEATURES_PORTABLE: &[&str] =
     &["has_cmpxchg16b", "has_popcnt", "has_sse3", "has_ssse3", "has_sse41", "has_sse42"];
-
-/// What functions start at a multiple of: a line of the cache, of decoded instructions too. A small recursive function took up to a fourth
-/// longer when it was put at half a line.
-const FUNC_ALIGN: u32 = 64;
 
 /// The optimising tier.
 pub struct Cranelift {
@@ -276,7 +274,7 @@ fn finish(
     let (positions, inlined_code) = inlined.positions(code, request);
     Ok(CompiledFunc {
         code: buffer.data().to_vec(),
-        align: buffer.alignment.max(FUNC_ALIGN),
+        align: buffer.alignment.max(FUNC_ALIGN_MAX),
         relocs,
         traps,
         positions,

@@ -27,10 +27,11 @@ use crate::artifact::{ArtifactWriter, Section};
 use crate::code::ModuleCode;
 use crate::engine::Engine;
 use crate::module::{Module, ModuleInner};
-use crate::tier_up::TierUp;
+use crate::tier_up::{TierUp, Waited};
 use crate::vm;
 use anyhow::{Context as _, Error, Result, bail, ensure};
 use dir::CacheDir;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -222,8 +223,8 @@ impl Cache {
         let found =
             identity(engine, hasher).and_then(|identity| Ok((self.find(engine, wasm, &identity)?, identity)));
         let identity = match found {
-            Ok((Some(module), identity)) => {
-                self.watch(&module, identity);
+            Ok((Some((module, inode)), identity)) => {
+                self.watch(&module, identity, Some(inode));
                 module.inner().ask_for_hot();
                 self.0.hits.fetch_add(1, Ordering::Relaxed);
                 return Ok(module);
@@ -240,16 +241,22 @@ impl Cache {
             ModuleCode::Whole(code) => {
                 self.leave_or_report(Ok(ArtifactWriter::cached(module.inner(), code, identity)));
             }
-            ModuleCode::Lazy(_) => self.watch(&module, identity),
+            ModuleCode::Lazy(_) => self.watch(&module, identity, None),
         }
         Ok(module)
     }
 
     /// Has a module that gets its code as it is called leave it when it goes.
-    fn watch(&self, module: &Module, identity: String) {
+    fn watch(&self, module: &Module, identity: String, inode: Option<u64>) {
         if let ModuleCode::Lazy(code) = module.inner().code() {
-            *code.cached() = Some(Cached { identity, spent: 0, written: None });
+            *code.cached() = Some(Cached { identity, inode, spent: 0, written: None, has_waited: false });
         }
+    }
+
+    /// Whether code of a module can be left for the next process.
+    pub(crate) fn is_writable_for(module: &ModuleInner) -> bool {
+        let Some(cache) = &module.engine().config().cache else { return false };
+        CacheDir::open(&cache.0.directory).is_ok_and(|dir| dir.is_some_and(|dir| dir.is_writable()))
     }
 
     /// Leaves the code that a module got until now, if it is one that was looked for in its engine's cache.
@@ -270,15 +277,25 @@ impl Cache {
             });
             spent - cached.spent > waits * to_write && !is_soon
         };
-        // Nobody is to wait once more for what does not come.
-        let in_vain = cached.written.is_none() && code.tier_up().is_some_and(TierUp::waited_in_vain);
-        if !is_worth_it && !in_vain {
+        // What somebody has waited for is for the next process, which is not to wait for it once more; but one that got it is not to
+        // lose it by one that did not.
+        let waited = code.tier_up().map_or(Waited::Not, TierUp::waited);
+        let has_waited = waited != Waited::Not && !cached.has_waited;
+        if !is_worth_it && !has_waited || waited == Waited::InVain && cache.is_replaced(cached) {
             return;
         }
-        (cached.spent, cached.written) = (spent, Some(Instant::now()));
+        (cached.spent, cached.written, cached.has_waited) =
+            (spent, Some(Instant::now()), waited != Waited::Not);
         let identity = cached.identity.clone();
         let snapshot = code.snapshot(module);
         cache.leave_or_report(snapshot.map(|snapshot| ArtifactWriter::kept(module, snapshot, identity)));
+    }
+
+    /// Whether another process has left an entry since this one found its own.
+    fn is_replaced(&self, cached: &Cached) -> bool {
+        let Ok(Some(dir)) = CacheDir::open(&self.0.directory) else { return false };
+        let now = dir.inode(&entry_name(&cached.identity));
+        now.is_some() && now != cached.inode && cached.written.is_none()
     }
 
     fn leave_or_report(&self, artifact: Result<ArtifactWriter<'_>>) {
@@ -289,15 +306,21 @@ impl Cache {
         }
     }
 
-    /// Looks for a module. An entry that is not in order is reported, and is none.
-    fn find(&self, engine: &Engine, wasm: &Section, identity: &str) -> Result<Option<Module>, Unusable> {
+    /// Looks for a module, and the number of its file. An entry that is not in order is reported, and is none.
+    fn find(
+        &self,
+        engine: &Engine,
+        wasm: &Section,
+        identity: &str,
+    ) -> Result<Option<(Module, u64)>, Unusable> {
         let Some(dir) = CacheDir::open(&self.0.directory).map_err(Unusable)? else { return Ok(None) };
         let name = entry_name(identity);
-        let found = || -> Result<Option<Module>> {
+        let found = || -> Result<Option<(Module, u64)>> {
             let Some(file) = dir.entry(&name)? else { return Ok(None) };
             let module = Module::from_cache_entry(engine, &file, identity, wasm.clone())?;
             dir::touch(&file);
-            Ok(Some(module))
+            let inode = file.metadata().context("it has no number")?.ino();
+            Ok(Some((module, inode)))
         };
         Ok(found().unwrap_or_else(|error| {
             let what = format!(
@@ -347,10 +370,14 @@ impl Cache {
 pub(crate) struct Cached {
     /// Under which identity.
     identity: String,
+    /// The number of the file that was found.
+    inode: Option<u64>,
     /// How much of what was spent on its code, in nanoseconds.
     spent: u64,
     /// When this process wrote it.
     written: Option<Instant>,
+    /// Whether it has what somebody waited for, or that this was in vain.
+    has_waited: bool,
 }
 
 /// Why the whole cache cannot be used.

@@ -287,9 +287,10 @@ impl CodeInfo for RegisteredCode {
         }
     }
     fn frames(&self, offset: u32) -> usize {
-        let mut frames = 0;
-        self.origins(offset, |_| frames += 1);
-        frames
+        match &self.known {
+            KnownCode::Whole(tables) => tables.frames(offset),
+            KnownCode::Chunk(funcs) => funcs.frames(offset),
+        }
     }
     fn as_any(&self) -> &dyn Any {
         self

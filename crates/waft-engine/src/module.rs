@@ -451,10 +451,10 @@ impl Module {
     /// Waits for the optimized code of functions that an earlier process found hot, and that it had none for when it ended; not longer
     /// than `limit`. Whether there is nothing left to wait for.
     ///
-    /// A process that lives shorter than its hottest function takes to compile never gets to use it. This is for its end, before
-    /// [`Module::keep`]: the ones after it then start with that code. Each function is waited for once, by whichever process
-    /// comes first, also if that was in vain. With nothing in the cache, no cache or another [`TierChoice`](crate::TierChoice) than
-    /// `Auto` it returns at once.
+    /// A process that lives shorter than its hottest function takes to compile never gets to use it. This is called once, at the end,
+    /// before [`Module::keep`]: the processes after it then start with that code. What was not ready within `limit` is not waited for again by
+    /// any, and begun by those alone that live for half a second. With nothing in the cache, with no cache that can be written to, or with
+    /// another [`TierChoice`](crate::TierChoice) than `Auto`, nobody waits.
     ///
     /// ```
     /// # use waft::*;

@@ -17,6 +17,7 @@
 //! What a guest's request does: `vm/tier_up.rs`. Code and slots: `lazy.rs`.
 
 use crate::append::AppendList;
+use crate::cache::Cache;
 use crate::compile;
 use crate::explain::CompileReason;
 use crate::lazy::{FuncState, LazyCode, Made};
@@ -24,7 +25,7 @@ use crate::module::ModuleInner;
 use crate::vm::{Instances, VmContext};
 use anyhow::{Error, Result};
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use waft_core::budget::{WHOLE_BODY_COST, call_site, func_budget};
@@ -98,20 +99,33 @@ pub(crate) struct TierUp {
     promotions: Mutex<Promotions>,
     /// Notified when something became of a request, if somebody waits for that.
     promoted: Condvar,
-    /// Whether somebody waited in vain for functions that were hot before.
-    waited_in_vain: AtomicBool,
+    /// What came of waiting for functions that were hot before: a [`Waited`].
+    waited: AtomicU8,
     is_settled: Box<[AtomicBool]>,
     /// The settled functions, in the order in which they were.
     settled: AppendList<DefinedFuncIndex>,
     instances: Instances,
 }
 
+/// Whether somebody waited for functions that had been hot before.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub(crate) enum Waited {
+    /// Nobody did, or there was none.
+    Not = 0,
+    /// Something became of all of them.
+    InTime = 1,
+    /// Of one at least nothing did.
+    InVain = 2,
+}
+
 /// What became of requests for better code.
 #[derive(Default)]
 struct Promotions {
     of: HashMap<(DefinedFuncIndex, Entry), Promotion>,
-    /// The functions that wait for code for one of their loops: there is one at a time, for whoever leaves one loop leaves all.
-    at_loops: HashSet<DefinedFuncIndex>,
+    /// The functions that wait for code for one of their loops, and which: there is one at a time, for whoever leaves one loop leaves
+    /// all.
+    at_loops: HashMap<DefinedFuncIndex, Entry>,
     /// How many threads wait for some of them.
     waiting: usize,
 }
@@ -141,7 +155,7 @@ impl TierUp {
             counters: Counters::new(funcs().map(budget), targets),
             promotions: Mutex::default(),
             promoted: Condvar::new(),
-            waited_in_vain: AtomicBool::new(false),
+            waited: AtomicU8::new(Waited::Not as u8),
             is_settled: funcs().map(|func| AtomicBool::new(state(func) == FuncState::Settled)).collect(),
             settled: AppendList::default(),
             instances: Instances::default(),
@@ -185,7 +199,7 @@ impl TierUp {
     }
 
     fn promotions(&self) -> MutexGuard<'_, Promotions> {
-        // Whole whenever it is unlocked: every change to it is one call.
+        // Whole whenever it is unlocked: nothing panics between the changes that belong together.
         self.promotions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -215,9 +229,13 @@ impl TierUp {
         !timeout.timed_out()
     }
 
-    /// Whether somebody waited for functions that had been hot before, and not all were ready in time.
-    pub(crate) fn waited_in_vain(&self) -> bool {
-        self.waited_in_vain.load(Ordering::Relaxed)
+    /// What came of waiting for functions that had been hot before.
+    pub(crate) fn waited(&self) -> Waited {
+        match self.waited.load(Ordering::Relaxed) {
+            1 => Waited::InTime,
+            2 => Waited::InVain,
+            _ => Waited::Not,
+        }
     }
 
     /// The functions for which better code was asked, and not refused: that would be the answer the next time as well.
@@ -264,23 +282,29 @@ impl ModuleInner {
             return None;
         };
         let at_loop = (func, Entry::Loop(loop_at));
-        let (asked_before, patience) = {
+        let (asked_before, patience, ready) = {
             let mut promotions = tier_up.promotions();
-            let mut asked_before = |place| match promotions.of.get_mut(&place) {
-                Some(Promotion::Asked { patience }) => {
-                    *patience = PATIENCE.min(*patience * 2);
-                    *patience
+            let pending = promotions.at_loops.get(&func).copied();
+            let mut patience = 1;
+            for entry in [Some(Entry::Start), pending].into_iter().flatten() {
+                if let Some(Promotion::Asked { patience: asked }) = promotions.of.get_mut(&(func, entry)) {
+                    *asked = PATIENCE.min(*asked * 2);
+                    patience = patience.max(*asked);
                 }
-                _ => 1,
-            };
-            let patience = asked_before(at_loop).max(asked_before((func, Entry::Start)));
-            match promotions.of.get(&at_loop) {
-                Some(Promotion::Ready(code)) => return Some(code.load(Ordering::Relaxed)),
-                known => (known.is_some(), patience),
             }
+            let ready = match promotions.of.get(&at_loop) {
+                Some(Promotion::Ready(code)) => Some(code.load(Ordering::Relaxed).cast_const()),
+                _ => None,
+            };
+            (promotions.of.contains_key(&at_loop), patience, ready)
         };
         let again = if optimizer.is_stress() { loops } else { loops / AGAIN * patience };
         counters.loops(func).store(again, Ordering::Relaxed);
+        if ready.is_some() {
+            // The next call, perhaps that of another process, starts with good code then.
+            self.promote(lazy, tier_up, optimizer, (func, Entry::Start), CompileReason::Loops);
+            return ready;
+        }
         // A function that was entered at one of its loops before is one that is called again.
         let often = if self.body_bytes(func) >= LARGE_BODY { OFTEN_IF_LARGE } else { OFTEN };
         let called_often = calls.saturating_sub(counters.calls(func).load(Ordering::Relaxed)) > often
@@ -314,8 +338,11 @@ impl ModuleInner {
             if promotions.of.contains_key(&(func, entry)) {
                 return;
             }
-            if entry != Entry::Start && !promotions.at_loops.insert(func) {
-                return;
+            if entry != Entry::Start {
+                if promotions.at_loops.contains_key(&func) {
+                    return;
+                }
+                promotions.at_loops.insert(func, entry);
             }
             promotions.of.insert((func, entry), Promotion::Asked { patience: 1 });
         }
@@ -386,23 +413,27 @@ impl ModuleInner {
         }
     }
 
-    /// Waits for better code of functions that were hot in an earlier process. Whether it is there, of each that can have it.
+    /// Waits for better code of functions that were hot in an earlier process. Whether something became of all of them. If the next
+    /// process would not find it, nobody waits.
     pub(crate) fn wait_for_hot(&self, limit: Duration) -> bool {
         let Some((_, tier_up, _)) = self.tier_up() else { return true };
-        let in_time = tier_up.wait_for(&self.hot_before(), limit);
-        if !in_time {
-            tier_up.waited_in_vain.store(true, Ordering::Relaxed);
+        let hot = self.hot_before();
+        if hot.is_empty() {
+            return true;
         }
+        if !Cache::is_writable_for(self) {
+            return tier_up.wait_for(&hot, Duration::ZERO);
+        }
+        let in_time = tier_up.wait_for(&hot, limit);
+        let waited = if in_time { Waited::InTime } else { Waited::InVain };
+        tier_up.waited.store(waited as u8, Ordering::Relaxed);
         in_time
     }
 
     /// Does a job of the optimizer's.
     fn do_job(self: &Arc<Self>, job: &Job) {
-        let Some((lazy, tier_up, optimizer)) = self.tier_up() else { return };
-        self.optimize(lazy, tier_up, job);
-        if job.entry != Entry::Start {
-            // The next call, perhaps that of another process, starts with good code then.
-            self.promote(lazy, tier_up, optimizer, (job.func, Entry::Start), job.reason);
+        if let Some((lazy, tier_up, _)) = self.tier_up() {
+            self.optimize(lazy, tier_up, job);
         }
     }
 

@@ -492,11 +492,7 @@ fn what_short_processes_never_finish_one_of_them_waits_for() {
                 [(if in_time { "cranelift" } else { "baseline" }, CompileReason::Found)]
             );
         });
-        // Nobody is to write any more when the directories go.
-        let start = Instant::now();
-        let is_done = |module: &Module| tiers(module).iter().any(|(tier, _)| *tier == "cranelift");
-        while !processes[..2].iter().all(|(module, _)| is_done(module)) && start.elapsed() < SOON {
-            std::thread::yield_now();
-        }
+        // What is not dropped leaves nothing in directories that are gone.
+        processes.into_iter().for_each(|(module, _)| std::mem::forget(module));
     }
 }

@@ -8,8 +8,8 @@
 
 use anyhow::{Context as _, Result, ensure};
 use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, futimens,
-    openat, renameat, statat, unlinkat,
+    Access, AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT,
+    accessat, futimens, openat, renameat, statat, unlinkat,
 };
 use rustix::io::Errno;
 use std::fs::{DirBuilder, File};
@@ -76,6 +76,16 @@ impl CacheDir {
             .create(path)
             .with_context(|| format!("cannot make the directory {}", path.display()))?;
         Self::open(path)?.context("it was removed a moment after it was made")
+    }
+
+    /// Whether files can be made in it, as far as that can be told without making one.
+    pub(super) fn is_writable(&self) -> bool {
+        accessat(&self.0, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::empty()).is_ok()
+    }
+
+    /// The number of the file that has the name now.
+    pub(super) fn inode(&self, name: &str) -> Option<u64> {
+        statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW).ok().map(|status| status.st_ino)
     }
 
     /// Opens an entry, if it is there. Whether it may be used is not said.

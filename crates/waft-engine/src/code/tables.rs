@@ -12,7 +12,7 @@ use waft_core::tier::{CompiledFunc, ExceptionHandler, InlinedCall, InlinedCode};
 use waft_core::trap::TrapCode;
 
 /// Bytes of an entry in the table of functions.
-const FUNC_BYTES: usize = 12;
+const FUNC_BYTES: usize = 8;
 /// Bytes of an entry in the table of handlers.
 const HANDLER_BYTES: usize = 12;
 /// Bytes of a call in the table of those whose callees' bodies are part of the code.
@@ -20,18 +20,21 @@ const INLINED_CALL_BYTES: usize = 12;
 
 /// Bytes of most positions.
 const POSITION_BYTES: usize = 2;
+/// The most positions that a group has: so many are read, at most, to find one.
+const GROUP: usize = 64;
 
 /// How many tables there are.
 const TABLES: usize = 6;
 
 /// The tables of a piece of code, each an array of little-endian numbers as artifacts store them.
 pub(crate) struct CodeTables {
-    /// `u32` start and `u32` length of each function, and the `u32` place of its positions.
+    /// `u32` start and `u32` length of each function.
     pub(crate) funcs: Section,
     /// `u32` offset of each instruction that may trap, then as many `u8` codes.
     pub(crate) traps: Section,
-    /// The code offset and the module offset of each piece of code with an origin; of each function, how they differ from the ones
-    /// before, and the first ones from its start and from 0, as LEB128: two bytes where fixed numbers would take eight.
+    /// The code offset and the module offset of each piece of code with an origin, in groups that do not go beyond a function: `u32`
+    /// number of groups; of each the `u32` code offset and the `u32` place of its positions; then the positions. These are how offsets
+    /// differ from the ones before, and the first ones from the group's and from 0, as LEB128: two bytes where fixed numbers take eight.
     pub(crate) positions: Section,
     /// `u32` code offset after each call whose exceptions are caught, `u32` code offset of the landing, `u32` bytes of the
     /// frame.
@@ -63,27 +66,38 @@ impl CodeTables {
 
     /// Where a function starts, and its length.
     pub(crate) fn func(&self, at: usize) -> Option<(u32, u32)> {
-        let bytes = self.funcs.bytes();
-        Some((number(bytes, at * 3)?, number(bytes, at * 3 + 1)?))
+        pair(self.funcs.bytes(), at)
     }
 
     fn funcs_count(&self) -> usize {
         self.funcs.bytes().len() / FUNC_BYTES
     }
 
-    /// Where the positions of a function are.
-    fn positions_of(&self, func: usize) -> Range<usize> {
-        let bytes = self.funcs.bytes();
-        let place = |func: usize| number(bytes, func * 3 + 2).map(|place| place as usize);
-        let end = self.positions.bytes().len();
-        let first = place(func).unwrap_or(end).min(end);
-        first..place(func + 1).unwrap_or(end).clamp(first, end)
+    fn groups_count(&self) -> usize {
+        number(self.positions.bytes(), 0).unwrap_or(0) as usize
     }
 
-    /// The last position of a function's, which starts at `start`, that is not behind `offset`.
-    fn position_at(&self, func: usize, start: u32, offset: u32) -> Option<u32> {
-        let mut bytes = &self.positions.bytes()[self.positions_of(func)];
-        let (mut code, mut wasm, mut found) = (start, 0, None);
+    /// The code offset of a group of positions.
+    fn group_offset(&self, at: usize) -> Option<u32> {
+        number(self.positions.bytes(), at * 2 + 1)
+    }
+
+    /// The positions of these groups.
+    fn positions_in(&self, groups: Range<usize>) -> Option<&[u8]> {
+        let (bytes, count) = (self.positions.bytes(), self.groups_count());
+        let all = bytes.get((count * 2 + 1) * 4..)?;
+        let place = |group: usize| {
+            if group < count { Some(number(bytes, group * 2 + 2)? as usize) } else { Some(all.len()) }
+        };
+        all.get(place(groups.start)?..place(groups.end)?)
+    }
+
+    /// The module offset of the last position that is not behind `offset`, in a function that starts at `start`.
+    fn position_at(&self, start: u32, offset: u32) -> Option<u32> {
+        let group = search(self.groups_count(), |at| self.group_offset(at), offset)?;
+        let mut code = self.group_offset(group).filter(|code| *code >= start)?;
+        let mut bytes = self.positions_in(group..group + 1)?;
+        let (mut wasm, mut found) = (0, None);
         while let (Some(code_by), Some(wasm_by)) = (read_leb128(&mut bytes), read_leb128(&mut bytes)) {
             code = code.wrapping_add(code_by);
             if code > offset {
@@ -126,23 +140,19 @@ impl CodeTables {
         first: DefinedFuncIndex,
     ) -> impl Iterator<Item = CodeOrigin> + '_ {
         let found = self.func_at(offset);
-        let (func, start) = found.unwrap_or_default();
-        let mut module_offset = found.and_then(|(func, start)| self.position_at(func, start, offset));
-        let mut inner = found.and_then(|_| self.inlined_at(start, offset));
-        let mut outer = found.map(|_| DefinedFuncIndex::new(first.index() + func));
-        std::iter::from_fn(move || {
-            let Some((number, call)) = inner else {
-                return Some(CodeOrigin { func: outer.take()?, module_offset });
-            };
-            let origin = CodeOrigin { func: call.func, module_offset };
-            module_offset = Some(call.wasm);
-            // Callers come first: whatever the table holds, this ends.
-            inner = call
-                .caller
-                .filter(|caller| *caller < number)
-                .and_then(|at| Some((at, self.inlined_call(at)?)));
-            Some(origin)
+        let mut module_offset = found.and_then(|(_, start)| self.position_at(start, offset));
+        let calls = found.into_iter().flat_map(move |(_, start)| self.calls_at(start, offset));
+        let inner = calls.map(|call| (call.func, Some(call.wasm)));
+        let outer = found.map(|(func, _)| (DefinedFuncIndex::new(first.index() + func), None));
+        inner.chain(outer).map(move |(func, call)| CodeOrigin {
+            func,
+            module_offset: std::mem::replace(&mut module_offset, call),
         })
+    }
+
+    /// How many functions the code at `offset` comes from.
+    pub(crate) fn frames(&self, offset: u32) -> usize {
+        self.func_at(offset).map_or(0, |(_, start)| self.calls_at(start, offset).count() + 1)
     }
 
     /// The number of the function whose code holds `offset`, and where the code starts.
@@ -150,6 +160,16 @@ impl CodeTables {
         let func = search(self.funcs_count(), |at| Some(self.func(at)?.0), offset)?;
         let (start, len) = self.func(func)?;
         (offset - start < len).then_some((func, start))
+    }
+
+    /// The calls that the code at `offset`, of a function that starts at `start`, stands in the place of, innermost first.
+    fn calls_at(&self, start: u32, offset: u32) -> impl Iterator<Item = InlinedCall> + '_ {
+        let calls = std::iter::successors(self.inlined_at(start, offset), |(number, call)| {
+            // Callers come first: whatever the table holds, this ends.
+            let caller = call.caller.filter(|caller| caller < number)?;
+            Some((caller, self.inlined_call(caller)?))
+        });
+        calls.map(|(_, call)| call)
     }
 
     /// The innermost call that the code at `offset`, of a function that starts at `start`, stands in the place of.
@@ -188,8 +208,8 @@ impl CodeTables {
         let count = self.handlers.bytes().len() / HANDLER_BYTES;
         let handlers = part(count, &|at| Some(self.handler_at(at)?.offset), &after_calls);
         let stack_maps = part(self.stack_maps_count(), &|at| self.stack_map_offset(at), &after_calls);
-        let positions = self.positions_of(func);
-        Some(TablesPart { tables: self, place, traps, positions, handlers, stack_maps })
+        let groups = part(self.groups_count(), &|at| self.group_offset(at), &place);
+        Some(TablesPart { tables: self, place, traps, groups, handlers, stack_maps })
     }
 
     /// The calls in place of a function whose code is `inside`.
@@ -257,7 +277,8 @@ pub(crate) struct TablesPart<'t> {
     tables: &'t CodeTables,
     place: Range<u32>,
     traps: Range<usize>,
-    positions: Range<usize>,
+    /// Of positions.
+    groups: Range<usize>,
     handlers: Range<usize>,
     stack_maps: Range<usize>,
 }
@@ -265,13 +286,17 @@ pub(crate) struct TablesPart<'t> {
 impl TablesPart<'_> {
     /// How many traps and positions there are; about.
     pub(crate) fn entries(&self) -> (usize, usize) {
-        (self.traps.len(), self.positions.len() / POSITION_BYTES)
+        (self.traps.len(), self.groups.len() * GROUP)
     }
 }
 
 fn number(bytes: &[u8], at: usize) -> Option<u32> {
     let bytes = bytes.get(at * 4..)?.first_chunk()?;
     Some(u32::from_le_bytes(*bytes))
+}
+
+fn pair(bytes: &[u8], at: usize) -> Option<(u32, u32)> {
+    Some((number(bytes, at * 2)?, number(bytes, at * 2 + 1)?))
 }
 
 /// Reads a number below 2^32 and what it takes; nothing at the end, or where there is no such number.
@@ -334,6 +359,7 @@ pub(crate) struct TablesBuilder {
     funcs: Vec<u8>,
     trap_offsets: Vec<u8>,
     trap_codes: Vec<u8>,
+    groups: Vec<u8>,
     positions: Vec<u8>,
     handlers: Vec<u8>,
     /// Offsets, and where in `slots` their lists are.
@@ -357,16 +383,19 @@ impl TablesBuilder {
 
     /// Adds a function whose code starts at `start`.
     pub(crate) fn add(&mut self, start: u32, func: &CompiledFunc) {
-        self.add_func(start, func.code.len() as u32);
+        push_pair(&mut self.funcs, start, func.code.len() as u32);
         for trap in &func.traps {
             self.trap_offsets.extend((start + trap.offset).to_le_bytes());
             self.trap_codes.push(trap.code as u8);
         }
-        let (mut code, mut wasm) = (0, 0);
-        for position in &func.positions {
-            push_leb128(&mut self.positions, position.code - code);
-            push_leb128(&mut self.positions, difference(wasm, position.wasm));
-            (code, wasm) = (position.code, position.wasm);
+        for group in func.positions.chunks(GROUP) {
+            let (mut code, mut wasm) = (group[0].code, 0);
+            self.add_group(start + code);
+            for position in group {
+                push_leb128(&mut self.positions, position.code - code);
+                push_leb128(&mut self.positions, difference(wasm, position.wasm));
+                (code, wasm) = (position.code, position.wasm);
+            }
         }
         for handler in &func.handlers {
             push_pair(&mut self.handlers, start + handler.offset, start + handler.landing);
@@ -382,13 +411,20 @@ impl TablesBuilder {
 
     /// Adds a function whose code is to start at `start`, of which other tables know.
     pub(crate) fn copy(&mut self, start: u32, part: &TablesPart<'_>) {
-        let TablesPart { tables, place, traps, positions, handlers, stack_maps } = part;
+        let TablesPart { tables, place, traps, groups, handlers, stack_maps } = part;
         let by = start.wrapping_sub(place.start);
-        self.add_func(start, place.end - place.start);
+        push_pair(&mut self.funcs, start, place.end - place.start);
         let (offsets, codes) = tables.traps();
         push_moved::<4>(&mut self.trap_offsets, offsets, traps, 1, by);
         self.trap_codes.extend(codes.get(traps.clone()).unwrap_or_default());
-        self.positions.extend_from_slice(&tables.positions.bytes()[positions.clone()]);
+        for group in groups.clone() {
+            if let (Some(offset), Some(positions)) =
+                (tables.group_offset(group), tables.positions_in(group..group + 1))
+            {
+                self.add_group(offset.wrapping_add(by));
+                self.positions.extend_from_slice(positions);
+            }
+        }
         push_moved::<HANDLER_BYTES>(&mut self.handlers, tables.handlers.bytes(), handlers, 2, by);
         for at in stack_maps.clone() {
             let (Some(offset), Some(slots)) = (tables.stack_map_offset(at), tables.slots_at(at)) else {
@@ -402,9 +438,8 @@ impl TablesBuilder {
         self.add_inlined(start, &code, &calls);
     }
 
-    fn add_func(&mut self, start: u32, len: u32) {
-        push_pair(&mut self.funcs, start, len);
-        self.funcs.extend((self.positions.len() as u32).to_le_bytes());
+    fn add_group(&mut self, offset: u32) {
+        push_pair(&mut self.groups, offset, self.positions.len() as u32);
     }
 
     fn add_inlined(&mut self, start: u32, code: &[InlinedCode], calls: &[InlinedCall]) {
@@ -432,8 +467,9 @@ impl TablesBuilder {
     fn parts(mut self) -> [Vec<u8>; TABLES] {
         self.trap_offsets.extend(self.trap_codes);
         let stack_maps = encode_stack_maps(&self.stack_maps, &self.slots);
-        let inlined = encode_inlined(&self.inlined_code, &self.inlined_calls);
-        [self.funcs, self.trap_offsets, self.positions, self.handlers, stack_maps, inlined]
+        let inlined = encode_listed(&self.inlined_code, &self.inlined_calls);
+        let positions = encode_listed(&self.groups, &self.positions);
+        [self.funcs, self.trap_offsets, positions, self.handlers, stack_maps, inlined]
     }
 }
 
@@ -443,11 +479,12 @@ impl CodeTables {
     }
 }
 
-fn encode_inlined(code: &[u8], calls: &[u8]) -> Vec<u8> {
-    if code.is_empty() {
+/// The number of pairs, the pairs, and what they refer to; nothing, if there are none.
+fn encode_listed(pairs: &[u8], referred: &[u8]) -> Vec<u8> {
+    if pairs.is_empty() {
         return Vec::new();
     }
-    [&((code.len() / 8) as u32).to_le_bytes()[..], code, calls].concat()
+    [&((pairs.len() / 8) as u32).to_le_bytes()[..], pairs, referred].concat()
 }
 
 fn encode_stack_maps(maps: &[(u32, Range<usize>)], slots: &[u8]) -> Vec<u8> {
@@ -559,16 +596,20 @@ mod tests {
 
     #[test]
     fn functions_are_put_together_anew() {
-        let funcs = [func([5, 6, 7]), CompiledFunc::default(), func([8, 9, 5]), func([1, 2, 3])];
+        let funcs = [func([5, 6, 7]), CompiledFunc::default(), func([8, 9, 5]), func([1, 2, 3]), long()];
         let built = |places: &[(usize, u32)]| {
             let mut tables = TablesBuilder::default();
             places.iter().for_each(|(func, start)| tables.add(*start, &funcs[*func]));
             tables
         };
-        let first = [(0, 0), (1, 40), (2, 40), (3, 128)];
+        let first = [(0, 0), (1, 40), (2, 40), (3, 128), (4, 192)];
         let tables = built(&first).finish();
-        for places in [&[(0, 64)][..], &[(2, 0), (1, 64), (0, 64), (3, 1 << 20)], &[(3, 8), (3, 48)], &first]
-        {
+        for places in [
+            &[(0, 64)][..],
+            &[(2, 0), (1, 64), (0, 64), (3, 1 << 20)],
+            &[(4, 8), (3, 3048), (4, 4096)],
+            &first,
+        ] {
             let mut copied = TablesBuilder::default();
             for &(func, start) in places {
                 copied.copy(start, &tables.part(func).unwrap());
@@ -590,6 +631,29 @@ mod tests {
             assert_eq!(read_leb128(&mut &bytes[..bytes.len() - 1]), None);
         }
         assert_eq!(read_leb128(&mut &[0x80; 9][..]), None);
+    }
+
+    /// A function with many positions, forwards and backwards in the module.
+    fn long() -> CompiledFunc {
+        CompiledFunc {
+            code: vec![0; 3_000],
+            positions: (0..700).map(|at| CodePosition { code: at * 4 + 1, wasm: at * 77 % 5_000 }).collect(),
+            ..CompiledFunc::default()
+        }
+    }
+
+    #[test]
+    fn every_position_of_a_long_function_is_found() {
+        let mut tables = TablesBuilder::default();
+        [0, 1 << 16].into_iter().for_each(|start| tables.add(start, &long()));
+        let tables = tables.finish();
+        for (start, offset) in
+            [0, 1 << 16].into_iter().flat_map(|start| (0..3_000).map(move |at| (start, at)))
+        {
+            let origin = tables.origins(start + offset, DefinedFuncIndex::new(0)).next().unwrap();
+            let wanted = offset.checked_sub(1).map(|offset| (offset / 4).min(699) * 77 % 5_000);
+            assert_eq!(origin.module_offset, wanted, "{start} and {offset}");
+        }
     }
 
     #[test]
@@ -637,7 +701,9 @@ mod tests {
                 parts[part][at.min(left - 1)] = byte;
                 let tables = CodeTables::of(parts.map(Section::from));
                 for offset in 0..40 {
-                    assert!((1..=4).contains(&tables.origins(offset, DefinedFuncIndex::new(0)).count()));
+                    let origins = tables.origins(offset, DefinedFuncIndex::new(0)).count();
+                    assert!((1..=4).contains(&origins));
+                    assert_eq!(tables.frames(offset), origins);
                 }
             }
         }

@@ -57,6 +57,11 @@ impl ChunkFuncs {
         func.tables.trap_code(offset - func.start)
     }
 
+    /// How many functions the code at `offset` comes from.
+    pub(crate) fn frames(&self, offset: u32) -> usize {
+        self.find(offset).map_or(0, |func| func.tables.frames(offset - func.start))
+    }
+
     /// Where the code at `offset` comes from, the innermost function first.
     pub(crate) fn origins(&self, offset: u32) -> impl Iterator<Item = CodeOrigin> + '_ {
         let origins = self.find(offset).map(|func| func.tables.origins(offset - func.start, func.made.func));

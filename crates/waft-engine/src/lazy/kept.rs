@@ -5,15 +5,17 @@
 
 use super::LazyCode;
 use crate::artifact::Section;
-use crate::code::{CodeTables, CompiledCode, LinkFunc, LinkedCode, TablesBuilder, TablesPart, between};
+use crate::code::{
+    CodeTables, CompiledCode, FUNC_ALIGN, LinkFunc, LinkedCode, TablesBuilder, TablesPart, between,
+};
 use crate::engine::Engine;
 use crate::explain::CompileReason;
 use crate::module::ModuleInner;
-use crate::tier_up::TierUp;
+use crate::tier_up::{TierUp, Waited};
 use anyhow::{Context as _, Result, ensure};
 use std::borrow::Cow;
 use waft_core::index::{DefinedFuncIndex, FuncIndex, TypedIndex};
-use waft_core::tier::{CompiledFunc, Entry, Reloc, Tier};
+use waft_core::tier::{CompiledFunc, Entry, FUNC_ALIGN_MAX, Reloc, Tier};
 
 /// Bytes of an entry in the table of relocations: `u32` offset in the code, `u32` index of the target, `i32` addend.
 const RELOC_BYTES: usize = 12;
@@ -34,7 +36,7 @@ pub(crate) enum FuncState {
     Settled = 2,
     /// As [`Self::First`], and better code was asked for, which was not there in time.
     Hot = 3,
-    /// As [`Self::Hot`], and a process has waited for it in vain.
+    /// As [`Self::Hot`], and a process has waited for it in vain, or it was refused.
     Late = 4,
 }
 
@@ -153,8 +155,9 @@ impl KeptCode {
         };
         let relocs = between(bytes.len() / RELOC_BYTES, |at| field(at, 0), &(start..start + len));
         let relocs = relocs.filter_map(reloc).collect();
-        let align = alignment_of(start);
-        Some(KeptFunc { code, align, relocs: Cow::Owned(relocs), tables: Some(tables.part(func.index())?) })
+        let is_settled = self.state(func) == FuncState::Settled;
+        let tables = Some(tables.part(func.index())?);
+        Some(KeptFunc { code, is_settled, relocs: Cow::Owned(relocs), tables })
     }
 }
 
@@ -162,15 +165,9 @@ impl KeptCode {
 #[derive(Default)]
 struct KeptFunc<'c> {
     code: &'c [u8],
-    align: usize,
+    is_settled: bool,
     relocs: Cow<'c, [Reloc]>,
     tables: Option<TablesPart<'c>>,
-}
-
-/// The alignment of code that was put where it needs to be, and by chance where it need not; no more than any code needs.
-fn alignment_of(start: u32) -> usize {
-    const LOG2_MAX: u32 = 6;
-    1 << start.trailing_zeros().min(LOG2_MAX)
 }
 
 impl<'c> LinkFunc<'c> for KeptFunc<'c> {
@@ -178,7 +175,7 @@ impl<'c> LinkFunc<'c> for KeptFunc<'c> {
         self.code
     }
     fn align(&self) -> usize {
-        self.align
+        if self.is_settled { FUNC_ALIGN_MAX as usize } else { FUNC_ALIGN }
     }
     fn relocs(&self) -> &[Reloc] {
         &self.relocs
@@ -214,8 +211,7 @@ impl LazyCode {
                 }
             }
         }
-        let (hot, in_vain) =
-            self.tier_up().map_or_else(Default::default, |it| (it.asked(), it.waited_in_vain()));
+        let hot = self.tier_up().map(TierUp::asked).unwrap_or_default();
         for chunk in self.chunks.iter() {
             for func in chunk.funcs.iter() {
                 let made = func.made;
@@ -229,18 +225,25 @@ impl LazyCode {
                 let code =
                     chunk.memory.code(func.start, func.len).context("code has no place in its chunk")?;
                 let tables = func.tables.part(0);
-                let align = alignment_of(func.start);
-                funcs[at] = KeptFunc { code, align, relocs: Cow::Borrowed(&func.relocs), tables };
+                funcs[at] =
+                    KeptFunc { code, is_settled: settled, relocs: Cow::Borrowed(&func.relocs), tables };
                 states[at] = (if settled { FuncState::Settled } else { FuncState::First }) as u8;
             }
         }
-        for func in hot {
+        for func in &hot {
             let state = &mut states[func.index()];
-            let was_hot = in_vain && *state == FuncState::Hot as u8;
-            if was_hot {
-                *state = FuncState::Late as u8;
-            } else if *state == FuncState::First as u8 {
+            if *state == FuncState::First as u8 {
                 *state = FuncState::Hot as u8;
+            }
+        }
+        if let Some((kept, tier_up)) = self.kept.as_ref().zip(self.tier_up()) {
+            for (at, state) in states.iter_mut().enumerate() {
+                let func = DefinedFuncIndex::new(at);
+                let is_hot = *state == FuncState::Hot as u8 && kept.state(func) == FuncState::Hot;
+                // What was refused would be refused once more.
+                if is_hot && (tier_up.waited() == Waited::InVain || !hot.contains(&func)) {
+                    *state = FuncState::Late as u8;
+                }
             }
         }
         let code = LinkedCode::link(module.shape(), &funcs)?;

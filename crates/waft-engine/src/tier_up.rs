@@ -25,7 +25,7 @@ use crate::module::ModuleInner;
 use crate::vm::{Instances, VmContext};
 use anyhow::{Error, Result};
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use waft_core::budget::{WHOLE_BODY_COST, call_site, func_budget};
@@ -99,8 +99,6 @@ pub(crate) struct TierUp {
     promotions: Mutex<Promotions>,
     /// Notified when something became of a request, if somebody waits for that.
     promoted: Condvar,
-    /// What came of waiting for functions that were hot before: a [`Waited`].
-    waited: AtomicU8,
     is_settled: Box<[AtomicBool]>,
     /// The settled functions, in the order in which they were.
     settled: AppendList<DefinedFuncIndex>,
@@ -108,15 +106,15 @@ pub(crate) struct TierUp {
 }
 
 /// Whether somebody waited for functions that had been hot before.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u8)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(crate) enum Waited {
     /// Nobody did, or there was none.
-    Not = 0,
+    #[default]
+    Not,
     /// Something became of all of them.
-    InTime = 1,
+    InTime,
     /// Of one at least nothing did.
-    InVain = 2,
+    InVain,
 }
 
 /// What became of requests for better code.
@@ -128,6 +126,8 @@ struct Promotions {
     at_loops: HashMap<DefinedFuncIndex, Entry>,
     /// How many threads wait for some of them.
     waiting: usize,
+    /// What came of waiting for functions that had been hot before.
+    waited: Waited,
 }
 
 /// What became of a request for better code.
@@ -155,7 +155,6 @@ impl TierUp {
             counters: Counters::new(funcs().map(budget), targets),
             promotions: Mutex::default(),
             promoted: Condvar::new(),
-            waited: AtomicU8::new(Waited::Not as u8),
             is_settled: funcs().map(|func| AtomicBool::new(state(func) == FuncState::Settled)).collect(),
             settled: AppendList::default(),
             instances: Instances::default(),
@@ -231,11 +230,7 @@ impl TierUp {
 
     /// What came of waiting for functions that had been hot before.
     pub(crate) fn waited(&self) -> Waited {
-        match self.waited.load(Ordering::Relaxed) {
-            1 => Waited::InTime,
-            2 => Waited::InVain,
-            _ => Waited::Not,
-        }
+        self.promotions().waited
     }
 
     /// The functions for which better code was asked, and not refused: that would be the answer the next time as well.
@@ -282,7 +277,7 @@ impl ModuleInner {
             return None;
         };
         let at_loop = (func, Entry::Loop(loop_at));
-        let (asked_before, patience, ready) = {
+        let (asked_before, start_asked, patience, ready) = {
             let mut promotions = tier_up.promotions();
             let pending = promotions.at_loops.get(&func).copied();
             let mut patience = 1;
@@ -296,7 +291,8 @@ impl ModuleInner {
                 Some(Promotion::Ready(code)) => Some(code.load(Ordering::Relaxed).cast_const()),
                 _ => None,
             };
-            (promotions.of.contains_key(&at_loop), patience, ready)
+            let asked = |entry| promotions.of.contains_key(&(func, entry));
+            (asked(at_loop.1), asked(Entry::Start), patience, ready)
         };
         let again = if optimizer.is_stress() { loops } else { loops / AGAIN * patience };
         counters.loops(func).store(again, Ordering::Relaxed);
@@ -307,8 +303,8 @@ impl ModuleInner {
         }
         // A function that was entered at one of its loops before is one that is called again.
         let often = if self.body_bytes(func) >= LARGE_BODY { OFTEN_IF_LARGE } else { OFTEN };
-        let called_often = calls.saturating_sub(counters.calls(func).load(Ordering::Relaxed)) > often
-            || tier_up.promotions().of.contains_key(&(func, Entry::Start));
+        let called_often =
+            calls.saturating_sub(counters.calls(func).load(Ordering::Relaxed)) > often || start_asked;
         if called_often && !tier_up.is_settled(func) {
             self.promote(lazy, tier_up, optimizer, (func, Entry::Start), CompileReason::Loops);
         } else if !asked_before {
@@ -425,8 +421,7 @@ impl ModuleInner {
             return tier_up.wait_for(&hot, Duration::ZERO);
         }
         let in_time = tier_up.wait_for(&hot, limit);
-        let waited = if in_time { Waited::InTime } else { Waited::InVain };
-        tier_up.waited.store(waited as u8, Ordering::Relaxed);
+        tier_up.promotions().waited = if in_time { Waited::InTime } else { Waited::InVain };
         in_time
     }
 

@@ -237,11 +237,12 @@ impl LazyCode {
             }
         }
         if let Some((kept, tier_up)) = self.kept.as_ref().zip(self.tier_up()) {
+            let in_vain = tier_up.waited() == Waited::InVain;
             for (at, state) in states.iter_mut().enumerate() {
                 let func = DefinedFuncIndex::new(at);
                 let is_hot = *state == FuncState::Hot as u8 && kept.state(func) == FuncState::Hot;
                 // What was refused would be refused once more.
-                if is_hot && (tier_up.waited() == Waited::InVain || !hot.contains(&func)) {
+                if is_hot && (in_vain || !hot.contains(&func)) {
                     *state = FuncState::Late as u8;
                 }
             }

@@ -29,8 +29,9 @@ pub(crate) use write::ArtifactWriter;
 use crate::code::{CodeTables, CompiledCode, ModuleCode};
 use crate::engine::Engine;
 use crate::lazy::{KeptCode, LazyCode};
-use crate::module::{ModuleInner, WasmBytes};
+use crate::module::ModuleInner;
 use crate::vm::CodeMemory;
+use crate::wasm_bytes::WasmBytes;
 use anyhow::{Context as _, Result, bail, ensure};
 use std::ops::Range;
 use std::sync::Arc;
@@ -212,9 +213,10 @@ impl Artifact {
     }
 
     /// The module of an entry of the cache, which is of these bytes. Its code is trusted from here on.
-    pub(crate) fn into_module_of(self, engine: &Engine, wasm: Section) -> Result<ModuleInner> {
-        let shape = decode_trusted(wasm.bytes()).context("the module is not the one that was compiled")?;
-        self.load(engine, WasmBytes::Whole(wasm), shape)
+    pub(crate) fn into_module_of(self, engine: &Engine, wasm: WasmBytes) -> Result<ModuleInner> {
+        let shape =
+            decode_trusted(wasm.declarations()).context("the module is not the one that was compiled")?;
+        self.load(engine, wasm, shape)
     }
 
     fn load(self, engine: &Engine, wasm: WasmBytes, shape: Shape) -> Result<ModuleInner> {

@@ -59,7 +59,7 @@ pub struct WasmBacktrace {
 /// assert_eq!((frame.module_name(), frame.func_name()), (Some("m"), Some("inner")));
 /// assert_eq!((frame.func_index(), frame.module().name()), (0, Some("m")));
 /// // The operator is `unreachable`, which comes after the count of locals.
-/// assert_eq!(module.wasm()[frame.module_offset().unwrap()], 0x00);
+/// assert_eq!(module.wasm()?[frame.module_offset().unwrap()], 0x00);
 /// assert_eq!(frame.func_offset(), Some(1));
 /// assert!(frame.symbols().is_empty(), "there is no DWARF in it");
 /// # Ok(())

@@ -23,12 +23,13 @@ mod hash;
 pub use config::CacheConfig;
 pub(crate) use hash::ModuleHasher;
 
-use crate::artifact::{ArtifactWriter, Section};
+use crate::artifact::ArtifactWriter;
 use crate::code::ModuleCode;
 use crate::engine::Engine;
 use crate::module::{Module, ModuleInner};
 use crate::tier_up::{TierUp, Waited};
 use crate::vm;
+use crate::wasm_bytes::WasmBytes;
 use anyhow::{Context as _, Error, Result, bail, ensure};
 use dir::CacheDir;
 use std::os::unix::fs::MetadataExt;
@@ -36,7 +37,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
-use xxhash_rust::xxh3::xxh3_128;
+use xxhash_rust::xxh3::xxh3_64;
 
 /// A directory of compiled code, for [`Config::cache`](crate::Config::cache); cheap to clone, shared by engines and threads.
 ///
@@ -216,7 +217,7 @@ impl Cache {
     pub(crate) fn get_or_compile(
         &self,
         engine: &Engine,
-        wasm: &Section,
+        wasm: &WasmBytes,
         hasher: &ModuleHasher,
         compile: impl FnOnce() -> Result<Module>,
     ) -> Result<Module> {
@@ -244,6 +245,14 @@ impl Cache {
             ModuleCode::Lazy(_) => self.watch(&module, identity, None),
         }
         Ok(module)
+    }
+
+    /// Whether there is an entry of some module of this length. If not, none of them will be found; what is wrong with the cache is
+    /// said by whoever looks for one.
+    pub(crate) fn may_have(&self, engine: &Engine, len: usize) -> bool {
+        let Ok(kind) = kind(engine, len) else { return false };
+        let dir = CacheDir::open(&self.0.directory);
+        dir.is_ok_and(|dir| dir.is_some_and(|dir| dir.has_entry(&kind_name(&kind))))
     }
 
     /// Has a module that gets its code as it is called leave it when it goes.
@@ -310,7 +319,7 @@ impl Cache {
     fn find(
         &self,
         engine: &Engine,
-        wasm: &Section,
+        wasm: &WasmBytes,
         identity: &str,
     ) -> Result<Option<(Module, u64)>, Unusable> {
         let Some(dir) = CacheDir::open(&self.0.directory).map_err(Unusable)? else { return Ok(None) };
@@ -383,8 +392,8 @@ pub(crate) struct Cached {
 /// Why the whole cache cannot be used.
 struct Unusable(Error);
 
-/// All that an entry's code depends on, and which module it is of. What is not equal to the byte is another entry's.
-fn identity(engine: &Engine, hasher: &ModuleHasher) -> Result<String, Unusable> {
+/// All that an entry's code depends on, and how long the module is that it is of.
+fn kind(engine: &Engine, len: usize) -> Result<String, Unusable> {
     let Some(build) = vm::build_id() else {
         return Err(Unusable(Error::msg(
             "the cache is not used: nothing tells this build of waft from others",
@@ -396,14 +405,26 @@ fn identity(engine: &Engine, hasher: &ModuleHasher) -> Result<String, Unusable> 
     } else {
         "all functions".to_owned()
     };
-    let (len, hash) = (hasher.len(), hasher.finish());
-    Ok(format!(
-        "{fingerprint} | build {build} | {extent} | cached: a module of {len} bytes with the hash {hash}"
-    ))
+    Ok(format!("{fingerprint} | build {build} | {extent} | cached: a module of {len} bytes"))
+}
+
+/// Separates the parts of an identity.
+const WITH_HASH: &str = " with the hash ";
+
+/// All that an entry's code depends on, and which module it is of. What is not equal to the byte is another entry's.
+fn identity(engine: &Engine, hasher: &ModuleHasher) -> Result<String, Unusable> {
+    let (kind, hash) = (kind(engine, hasher.len())?, hasher.finish());
+    Ok(format!("{kind}{WITH_HASH}{hash}"))
+}
+
+/// How the names of all entries of a kind start.
+fn kind_name(kind: &str) -> String {
+    format!("{:016x}", xxh3_64(kind.as_bytes()))
 }
 
 fn entry_name(identity: &str) -> String {
-    format!("{:032x}{}", xxh3_128(identity.as_bytes()), dir::ENTRY_SUFFIX)
+    let kind = identity.rsplit_once(WITH_HASH).map_or(identity, |(kind, _)| kind);
+    format!("{}{:016x}{}", kind_name(kind), xxh3_64(identity.as_bytes()), dir::ENTRY_SUFFIX)
 }
 
 /// Refuses to write what the process may not write (`ulimit -f`): the attempt would end it with a signal.

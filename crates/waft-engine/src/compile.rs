@@ -4,9 +4,10 @@ use crate::artifact::Section;
 use crate::code::{LinkedCode, ModuleCode};
 use crate::engine::Engine;
 use crate::lazy::LazyCode;
-use crate::module::{ModuleInner, WasmBytes};
+use crate::module::ModuleInner;
 use crate::proposal::ProposalsNeeded;
 use crate::threads::together;
+use crate::wasm_bytes::WasmBytes;
 use anyhow::{Error, Result};
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -74,10 +75,8 @@ fn one(
     counts: bool,
 ) -> Result<CompiledFunc, String> {
     let shape = module.shape();
+    let wasm = module.wasm().code().map_err(|error| format!("{error:#}"))?;
     let bodies = module.bodies();
-    if bodies.is_empty() {
-        return Err("the module does not have its bodies any more".to_owned());
-    }
     compile(
         shape,
         tier,
@@ -91,7 +90,7 @@ fn one(
             entry,
             counts,
             func,
-            wasm: module.wasm().bytes(),
+            wasm,
             bodies,
         },
     )

@@ -445,7 +445,7 @@ impl Config {
     /// let text = r#"(module (func (param i32)
     ///     local.get 0 (@metadata.code.branch_hint "\00") if unreachable end))"#;
     /// let module = Module::new(&Engine::default(), text)?;
-    /// assert_eq!(module.proposals_used().unwrap(), ["branch-hinting"]);
+    /// assert_eq!(module.proposals_used()?.unwrap(), ["branch-hinting"]);
     /// Module::new(&Engine::new(Config::new().wasm_branch_hinting(false))?, text)?;
     /// # Ok::<(), Error>(())
     /// ```

@@ -313,7 +313,7 @@ impl ModuleInner {
     ///
     /// # Errors
     ///
-    /// What the tier has against the function, or if there is no memory for its code.
+    /// What the tier has against the function, if its body cannot be read, or if there is no memory for its code.
     pub(crate) fn compile_called(self: &Arc<Self>, func: DefinedFuncIndex) -> Result<*mut u8> {
         let slot = &self.code_slots()[func.index()];
         let code = || Some(slot.load(Ordering::Acquire)).filter(|code| *code != thunk::first_call(func));
@@ -325,6 +325,8 @@ impl ModuleInner {
             Found::Turn(turn) => turn,
         };
         let begun = Instant::now();
+        // What is wrong with the module's file may be put right: it is no refusal.
+        self.wasm().code()?;
         let compiled = match vm::with_compile_stack(|| compile::called(self, func))
             .context("cannot start a thread to compile on")?
         {

@@ -49,6 +49,7 @@ mod type_registry;
 mod types;
 mod val;
 mod vm;
+mod wasm_bytes;
 
 /// Errors are those of `anyhow`: every error type converts, and a cause is found by its type.
 ///

@@ -1,6 +1,6 @@
 //! Modules: compiled code and the shape that it belongs to.
 
-use crate::artifact::{self, ArtifactWriter, Section};
+use crate::artifact::{self, ArtifactWriter};
 use crate::backtrace::FuncNames;
 use crate::cache::{Cache, ModuleHasher};
 use crate::code::{CompiledCode, ModuleCode};
@@ -11,6 +11,7 @@ use crate::tier_up::TierUp;
 use crate::type_registry::ModuleTypes;
 use crate::types::{ExportType, ExternType, ImportType};
 use crate::vm::{read_file, thunk};
+use crate::wasm_bytes::{ModuleFile, WasmBytes};
 use anyhow::{Context as _, Result};
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -41,7 +42,7 @@ use waft_core::types::{GlobalTy, TableTy};
 /// assert_eq!((module.imports().len(), module.exports().len()), (1, 1));
 /// assert_eq!((module.memories().len(), module.tables().len()), (1, 1));
 /// assert_eq!(module.get_export("memory").unwrap().to_string(), "(memory 1)");
-/// assert!(module.wasm().starts_with(b"\0asm"));
+/// assert!(module.wasm()?.starts_with(b"\0asm"));
 /// assert!(Engine::same(module.engine(), &engine));
 /// # Ok(())
 /// # }
@@ -66,23 +67,6 @@ pub(crate) struct ModuleInner {
     found_bodies: OnceLock<IndexVec<DefinedFuncIndex, Range<usize>>>,
     /// For profilers: empty without.
     func_names: FuncNames,
-}
-
-/// The bytes that a shape was decoded from.
-#[derive(Clone)]
-pub(crate) enum WasmBytes {
-    /// The module as it was given.
-    Whole(artifact::Section),
-    /// What a precompiled module keeps of it: all but the code.
-    WithoutCode(artifact::Section),
-}
-
-impl WasmBytes {
-    pub(crate) fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Whole(section) | Self::WithoutCode(section) => section.bytes(),
-        }
-    }
 }
 
 impl std::fmt::Debug for ModuleInner {
@@ -187,8 +171,10 @@ impl ModuleInner {
     pub(crate) fn bodies(&self) -> &IndexVec<DefinedFuncIndex, Range<usize>> {
         match &self.wasm {
             // They were not looked for when it was loaded, because it takes a look at all of the code.
-            WasmBytes::Whole(wasm) if self.shape.bodies.is_empty() => {
-                self.found_bodies.get_or_init(|| decode_bodies(wasm.bytes()).unwrap_or_default())
+            WasmBytes::Whole(_) | WasmBytes::OnFile(_) if self.shape.bodies.is_empty() => {
+                // If they cannot be read now, perhaps they can be later.
+                let Ok(wasm) = self.wasm.code() else { return &self.shape.bodies };
+                self.found_bodies.get_or_init(|| decode_bodies(wasm).unwrap_or_default())
             }
             _ => &self.shape.bodies,
         }
@@ -258,7 +244,7 @@ impl ModuleInner {
     }
     /// The bytes of a data segment.
     pub(crate) fn data(&self, data: DataIndex) -> &[u8] {
-        &self.wasm.bytes()[self.shape.datas[data].range.clone()]
+        &self.wasm.declarations()[self.shape.datas[data].range.clone()]
     }
 }
 
@@ -289,7 +275,7 @@ impl Module {
         refuse_precompiled(bytes)?;
         match wat::parse_bytes(bytes)? {
             Cow::Borrowed(bytes) => Self::from_binary(engine, bytes),
-            Cow::Owned(bytes) => Self::cached_or_compiled(engine, bytes.into(), None),
+            Cow::Owned(bytes) => Self::cached_or_compiled(engine, WasmBytes::Whole(bytes.into()), None),
         }
     }
 
@@ -308,10 +294,15 @@ impl Module {
     /// ```
     pub fn from_binary(engine: &Engine, binary: &[u8]) -> Result<Self> {
         refuse_precompiled(binary)?;
-        Self::cached_or_compiled(engine, binary.to_vec().into(), None)
+        Self::cached_or_compiled(engine, WasmBytes::Whole(binary.to_vec().into()), None)
     }
 
     /// Compiles a module from a file in either format.
+    ///
+    /// A large file of a module whose code is in the engine's cache stays open, and what nobody needed yet stays there: bodies of
+    /// functions that have code, names, debugging information. If it is written to in place while the module is used, a function
+    /// that would have to be compiled traps, and names are missing; no other code runs. A file that was replaced by another one is still there,
+    /// and what is needed at all times is [`Module::new`]'s.
     ///
     /// # Errors
     ///
@@ -332,12 +323,18 @@ impl Module {
         let failed = || format!("cannot read {}", path.display());
         let file = File::open(path).with_context(failed)?;
         let named = |module: Result<Self>| module.with_context(|| format!("module {}", path.display()));
-        let is_cached = engine.config().cache.is_some();
-        let hasher = |len| is_cached.then(|| ModuleHasher::new(len));
-        let (contents, hasher) = read_file(&file, engine.threads(), hasher).with_context(failed)?;
+        let (cache, threads) = (&engine.config().cache, engine.threads());
+        if let Some(cache) = cache {
+            let on_file = ModuleFile::open(&file, threads, |len| cache.may_have(engine, len));
+            if let Some(on_file) = on_file.with_context(failed)? {
+                return named(Self::cached_or_compiled(engine, WasmBytes::OnFile(Arc::new(on_file)), None));
+            }
+        }
+        let hasher = |len| cache.is_some().then(|| ModuleHasher::new(len));
+        let (contents, hasher) = read_file(&file, threads, hasher).with_context(failed)?;
         // A copy of a large module would be felt.
         named(if contents.bytes().starts_with(&BINARY_MAGIC) {
-            Self::cached_or_compiled(engine, contents, hasher)
+            Self::cached_or_compiled(engine, WasmBytes::Whole(contents), hasher)
         } else {
             Self::new(engine, contents.bytes())
         })
@@ -371,15 +368,18 @@ impl Module {
         Ok(Self(Arc::new(inner)))
     }
 
-    fn cached_or_compiled(engine: &Engine, wasm: Section, hasher: Option<ModuleHasher>) -> Result<Self> {
-        let compile = || compile::module(engine, wasm.clone()).map(Self::registered);
-        match &engine.config().cache {
-            Some(cache) => {
-                let hasher = hasher.unwrap_or_else(|| ModuleHasher::of(wasm.bytes(), engine.threads()));
-                cache.get_or_compile(engine, &wasm, &hasher, compile)
+    fn cached_or_compiled(engine: &Engine, wasm: WasmBytes, hasher: Option<ModuleHasher>) -> Result<Self> {
+        let compile = || compile::module(engine, wasm.whole()?.clone()).map(Self::registered);
+        let Some(cache) = &engine.config().cache else { return compile() };
+        let hashed_here;
+        let hasher = match &wasm {
+            WasmBytes::OnFile(file) => file.hasher(),
+            WasmBytes::Whole(bytes) | WasmBytes::WithoutCode(bytes) => {
+                hashed_here = hasher.unwrap_or_else(|| ModuleHasher::of(bytes.bytes(), engine.threads()));
+                &hashed_here
             }
-            None => compile(),
-        }
+        };
+        cache.get_or_compile(engine, &wasm, hasher, compile)
     }
 
     /// Says whether a module in the binary format is valid, without compiling it.
@@ -563,22 +563,31 @@ impl Module {
 
     /// Its custom sections in order, each with its contents.
     ///
+    /// # Errors
+    ///
+    /// As [`Module::wasm`].
+    ///
     /// ```
     /// # use waft::*;
     /// # let engine = Engine::default();
     /// let module = Module::new(&engine, r#"(module (@custom "licence" "Apache-2.0"))"#)?;
-    /// let licence = module.custom_sections().find(|(name, _)| *name == "licence");
+    /// let licence = module.custom_sections()?.find(|(name, _)| *name == "licence");
     /// assert_eq!(licence.unwrap().1, b"Apache-2.0");
     /// # Ok::<(), Error>(())
     /// ```
-    pub fn custom_sections(&self) -> impl ExactSizeIterator<Item = (&str, &[u8])> + '_ {
-        let bytes = self.0.wasm.bytes();
-        self.0.shape.customs.iter().map(move |section| (section.name.as_str(), &bytes[section.range.clone()]))
+    pub fn custom_sections(&self) -> Result<impl ExactSizeIterator<Item = (&str, &[u8])> + '_> {
+        let bytes = self.wasm()?;
+        let customs = self.0.shape.customs.iter();
+        Ok(customs.map(move |section| (section.name.as_str(), &bytes[section.range.clone()])))
     }
 
     /// The module in the binary format; of a precompiled module, without its code.
-    pub fn wasm(&self) -> &[u8] {
-        self.0.wasm.bytes()
+    ///
+    /// # Errors
+    ///
+    /// If it is in a file that has changed: see [`Module::from_file`].
+    pub fn wasm(&self) -> Result<&[u8]> {
+        Ok(self.0.wasm.whole()?.bytes())
     }
 
     /// Bytes of machine code that there are: of a module that is compiled lazily, of the functions that were called.
@@ -613,7 +622,7 @@ impl Module {
     /// # let engine = Engine::default();
     /// let module = Module::new(&engine, "(module)")?;
     /// assert!(Module::is_precompiled(&module.serialize()?));
-    /// assert!(!Module::is_precompiled(module.wasm()));
+    /// assert!(!Module::is_precompiled(module.wasm()?));
     /// # Ok::<(), Error>(())
     /// ```
     pub fn is_precompiled(bytes: &[u8]) -> bool {
@@ -624,22 +633,25 @@ impl Module {
     /// turn, and those that it has data for, as branch hints. `None` for a precompiled module, which does not keep the
     /// code that would tell.
     ///
+    /// # Errors
+    ///
+    /// As [`Module::wasm`].
+    ///
     /// ```
     /// use waft::{Engine, Module};
     ///
     /// # fn main() -> waft::Result<()> {
     /// let module = Module::new(&Engine::default(), "(module (func (result i32 i32) i32.const 1 i32.const 2))")?;
-    /// assert_eq!(module.proposals_used().unwrap(), ["multi-value"]);
+    /// assert_eq!(module.proposals_used()?.unwrap(), ["multi-value"]);
     /// # Ok(())
     /// # }
     /// ```
-    pub fn proposals_used(&self) -> Option<Vec<&'static str>> {
-        match &self.0.wasm {
-            WasmBytes::Whole(bytes) => Some(
-                proposal::proposals_used(bytes.bytes()).into_iter().map(proposal::Proposal::name).collect(),
-            ),
-            WasmBytes::WithoutCode(_) => None,
+    pub fn proposals_used(&self) -> Result<Option<Vec<&'static str>>> {
+        if let WasmBytes::WithoutCode(_) = self.0.wasm {
+            return Ok(None);
         }
+        let used = proposal::proposals_used(self.wasm()?).into_iter().map(proposal::Proposal::name);
+        Ok(Some(used.collect()))
     }
 }
 

@@ -85,7 +85,7 @@ fn behaviour(module: &Module) -> String {
         text += &format!("{} {}\n", export.name(), export.ty());
     }
     text += &format!("{:?} {:?}\n", module.start_function(), module.defined_functions());
-    let note = module.custom_sections().find(|(name, _)| *name == "note");
+    let note = module.custom_sections().unwrap().find(|(name, _)| *name == "note");
     text += &format!("{note:?} {}\n", module.code_size());
 
     let mut store = Store::new(module.engine(), ());

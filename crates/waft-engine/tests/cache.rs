@@ -83,14 +83,14 @@ fn files_that_are_found_and_not_found_are_right() {
     for hits in 0..3 {
         let module = Module::from_file(&engine, &path).unwrap();
         assert_eq!((number_of(&module), test.counts()), (3, (hits, 1)));
-        assert!(module.wasm() == long);
+        assert!(module.wasm().unwrap() == long);
     }
     // One byte of the section differs, near its end.
     let mut other = long.clone();
     let at = other.len() - 5;
     other[at] = b'z';
     fs::write(&path, &other).unwrap();
-    assert!(Module::from_file(&engine, &path).unwrap().wasm() == other);
+    assert!(Module::from_file(&engine, &path).unwrap().wasm().unwrap() == other);
     assert_eq!(test.counts(), (2, 2));
     let invalid = test.folder.0.join("invalid.wasm");
     fs::write(&invalid, b"\0asm\x01\0\0\0\xff").unwrap();
@@ -138,9 +138,14 @@ fn engines_of_different_setups_do_not_share_code() {
 
 /// All that can be seen of a module, and of the errors of its functions.
 fn appearance(module: &Module) -> String {
-    let mut text = format!("{:?} {:?} {}\n", module.name(), module.proposals_used(), module.code_size());
+    let mut text =
+        format!("{:?} {:?} {}\n", module.name(), module.proposals_used().unwrap(), module.code_size());
     text += &format!("{:?} {}\n", module.start_function(), module.defined_functions());
-    text += &format!("{:?}\n{:?}\n", module.custom_sections().collect::<Vec<_>>(), module.wasm());
+    text += &format!(
+        "{:?}\n{:?}\n",
+        module.custom_sections().unwrap().collect::<Vec<_>>(),
+        module.wasm().unwrap()
+    );
     text.extend(module.imports().map(|it| format!("{} {} {}\n", it.module(), it.name(), it.ty())));
     text.extend(module.exports().map(|it| format!("{} {}\n", it.name(), it.ty())));
     text.extend(module.memories().map(|it| format!("{it}\n")));
@@ -178,13 +183,13 @@ fn a_module_that_was_found_is_the_one_that_was_compiled() {
         assert!(expected.contains(part), "{part} is not in {expected}");
     }
     let file = test.folder.0.join("module.wasm");
-    fs::write(&file, plain.wasm()).unwrap();
+    fs::write(&file, plain.wasm().unwrap()).unwrap();
     let engine = test.engine();
     let modules: Vec<Module> = (0..2)
         .map(|_| Module::new(&engine, text).unwrap())
         .chain([
             Module::from_file(&engine, &file).unwrap(),
-            Module::from_binary(&engine, plain.wasm()).unwrap(),
+            Module::from_binary(&engine, plain.wasm().unwrap()).unwrap(),
         ])
         .collect();
     // Another engine, whose numbers of types are others.
@@ -320,6 +325,130 @@ fn modules_are_told_apart_by_every_byte() {
         }
         assert_eq!(test.counts(), (hits, places.len() as u64));
     }
+    test.is_silent();
+}
+
+/// A module that is large, in bodies and in what stands after them: with a function that traps, and one with `$number` in its body.
+fn large_module(number: u32) -> Vec<u8> {
+    let ballast = "(drop (i32.const 1234567))".repeat(100_000);
+    let text = format!(
+        r#"(module $large (memory 1) (data (i32.const 8) "data")
+            (func $first (export "first") (result i32) (i32.load8_u (i32.const 8)))
+            (func $ballast (export "ballast") {ballast})
+            (func $second (export "second") (result i32) (i32.const {number}))
+            (func $trap (export "trap") unreachable)
+            (@custom "rest" "{}"))"#,
+        "rest".repeat(400_000)
+    );
+    wat::parse_str(text).unwrap()
+}
+
+/// Calls a function of such a module.
+fn call_large(module: &Module, name: &str) -> Result<u32> {
+    let mut store = Store::new(module.engine(), ());
+    let instance = Instance::new(&mut store, module, &[])?;
+    match name {
+        "first" | "second" => instance.get_typed_func::<(), u32>(&mut store, name)?.call(&mut store, ()),
+        _ => instance.get_typed_func::<(), ()>(&mut store, name)?.call(&mut store, ()).map(|()| 0),
+    }
+}
+
+/// A file with such a module, and an engine whose cache has the code of its first function alone.
+fn large_file(name: &str) -> (TestCache, PathBuf, Engine) {
+    let test = TestCache::new(name);
+    let path = test.folder.0.join("large.wasm");
+    fs::write(&path, large_module(7)).unwrap();
+    let engine = test.engine_with(&mut Config::new());
+    let module = Module::from_file(&engine, &path).unwrap();
+    assert_eq!(call_large(&module, "first").unwrap(), u32::from(b'd'));
+    module.keep();
+    assert_eq!(test.counts(), (0, 1));
+    (test, path, engine)
+}
+
+#[test]
+fn what_stays_in_the_file_of_a_module_is_there_when_it_is_needed() {
+    let (test, path, engine) = large_file("on-file");
+    let find = || Module::from_file(&engine, &path).unwrap();
+    let module = find();
+    assert_eq!((test.counts(), module.compiled_functions()), ((1, 1), 1));
+    assert_eq!(call_large(&module, "first").unwrap(), u32::from(b'd'));
+    assert_eq!(module.compiled_functions(), 1);
+    assert_eq!(call_large(&module, "second").unwrap(), 7);
+    let error = call_large(&module, "trap").unwrap_err();
+    assert!(format!("{error:?}").contains("large!trap"), "{error:?}");
+    // Each of these first, of a module of its own.
+    assert_eq!(find().name(), Some("large"));
+    assert!(find().wasm().unwrap() == large_module(7));
+    let rest = find().custom_sections().unwrap().find(|(name, _)| *name == "rest").unwrap().1.to_vec();
+    assert_eq!(rest, "rest".repeat(400_000).as_bytes());
+    assert_eq!(find().proposals_used().unwrap().unwrap(), [""; 0]);
+    assert!(
+        find().serialize().unwrap()
+            == Module::new(&Engine::default(), large_module(7)).unwrap().serialize().unwrap()
+    );
+    // From many threads at once.
+    let module = find();
+    std::thread::scope(|scope| {
+        for name in ["first", "second", "ballast", "second"] {
+            let module = &module;
+            scope.spawn(move || call_large(module, name).unwrap());
+        }
+        scope.spawn(|| assert!(module.wasm().unwrap() == large_module(7)));
+    });
+    // Who knows it from memory finds it as well.
+    assert_eq!(call_large(&Module::from_binary(&engine, &large_module(7)).unwrap(), "second").unwrap(), 7);
+    assert_eq!(test.counts().1, 1);
+    test.is_silent();
+}
+
+#[test]
+fn a_file_that_is_written_to_while_its_module_is_used_gives_nobody_other_code() {
+    let changes: [(&str, fn(&Path)); 4] = [
+        ("another module", |path| fs::write(path, large_module(8)).unwrap()),
+        ("truncated", |path| File::options().write(true).open(path).unwrap().set_len(3 << 20).unwrap()),
+        ("emptied", |path| drop(File::create(path).unwrap())),
+        ("zeros", |path| fs::write(path, vec![0; large_module(7).len()]).unwrap()),
+    ];
+    for (what, change) in changes {
+        let (test, path, engine) = large_file("on-file-changed");
+        let [module, known] = [(); 2].map(|()| Module::from_file(&engine, &path).unwrap());
+        assert_eq!((test.counts(), call_large(&known, "second").unwrap()), ((2, 1), 7));
+        change(&path);
+        assert_eq!(call_large(&module, "first").unwrap(), u32::from(b'd'), "{what}");
+        for name in ["second", "trap", "second"] {
+            let error = format!("{:?}", call_large(&module, name).unwrap_err());
+            assert!(error.contains("cannot read more of the module's file"), "{what}, {name}: {error}");
+        }
+        assert!(module.wasm().is_err() && module.custom_sections().is_err(), "{what}");
+        assert!(module.proposals_used().is_err() && module.serialize().is_err(), "{what}");
+        assert_eq!(module.name(), None);
+        // What was read before is still known.
+        assert_eq!(call_large(&known, "second").unwrap(), 7, "{what}");
+        // A file that is right again is as good as ever.
+        fs::write(&path, large_module(7)).unwrap();
+        assert_eq!(
+            call_large(&module, "trap").unwrap_err().downcast_ref(),
+            Some(&Trap::UnreachableCodeReached),
+            "{what}"
+        );
+        test.is_silent();
+    }
+}
+
+#[test]
+fn a_file_that_was_replaced_is_still_the_one_that_was_opened() {
+    let (test, path, engine) = large_file("on-file-replaced");
+    let module = Module::from_file(&engine, &path).unwrap();
+    let other = test.folder.0.join("other.wasm");
+    fs::write(&other, large_module(8)).unwrap();
+    fs::rename(&other, &path).unwrap();
+    assert_eq!(call_large(&module, "second").unwrap(), 7);
+    // Of the same length, and another one.
+    assert_eq!(call_large(&Module::from_file(&engine, &path).unwrap(), "second").unwrap(), 8);
+    fs::remove_file(&path).unwrap();
+    assert!(module.wasm().unwrap() == large_module(7));
+    assert_eq!(test.counts(), (1, 2));
     test.is_silent();
 }
 

@@ -46,7 +46,7 @@ fn hints_of_any_kind_leave_results_alone() {
     ];
     for (contents, used) in rows {
         let module = Module::new(&engine, section(contents)).unwrap();
-        assert_eq!(module.proposals_used().unwrap().contains(&"branch-hinting"), used, "{contents}");
+        assert_eq!(module.proposals_used().unwrap().unwrap().contains(&"branch-hinting"), used, "{contents}");
         run(&module);
     }
 }
@@ -59,8 +59,8 @@ fn hints_stay_with_a_precompiled_module_as_a_section() {
         // SAFETY: these bytes were made a moment ago, by the same engine.
         let module = unsafe { Module::deserialize(&engine, &artifact) }.unwrap();
         run(&module);
-        assert!(module.custom_sections().any(|(name, _)| name == "metadata.code.branch_hint"));
-        assert_eq!(module.proposals_used(), None);
+        assert!(module.custom_sections().unwrap().any(|(name, _)| name == "metadata.code.branch_hint"));
+        assert_eq!(module.proposals_used().unwrap(), None);
     }
 }
 

@@ -74,30 +74,30 @@ impl Inspect {
         let input = Input::read(&self.file)?;
         let (file, source_bytes) = (input.name.clone(), input.source_bytes());
         let module = input.into_decoded(&self.setup.engine()?)?;
-        let inspection = Inspection::of(file, source_bytes, &module);
+        let inspection = Inspection::of(file, source_bytes, &module)?;
         output::print(&if self.json { inspection.to_json() } else { inspection.to_text() })?;
         Ok(ExitCode::SUCCESS)
     }
 }
 
 impl Inspection {
-    fn of(file: String, source_bytes: Option<u64>, module: &Module) -> Inspection {
+    fn of(file: String, source_bytes: Option<u64>, module: &Module) -> Result<Inspection> {
         let memories = own(module, |ty| matches!(ty, ExternType::Memory(_)), module.memories());
         let tables = own(module, |ty| matches!(ty, ExternType::Table(_)), module.tables());
-        Inspection {
+        Ok(Inspection {
             file,
             source_bytes,
             name: module.name().map(str::to_owned),
             functions: module.defined_functions(),
-            proposals: module.proposals_used(),
+            proposals: module.proposals_used()?,
             start: module.start_function(),
             memories: memories.iter().map(describe::memory_type).collect(),
             tables: tables.iter().map(describe::table_type).collect(),
             imports: imports(module),
             exports: exports(module),
-            custom_sections: custom_sections(module),
+            custom_sections: custom_sections(module)?,
             grants: grants(&Grants::of(module)),
-        }
+        })
     }
 
     fn to_text(&self) -> String {
@@ -187,8 +187,9 @@ fn own<T>(module: &Module, is_such: fn(&ExternType) -> bool, all: impl Iterator<
     all.skip(imported).collect()
 }
 
-fn custom_sections(module: &Module) -> Vec<(String, u64)> {
-    module.custom_sections().map(|(name, content)| (name.to_owned(), content.len() as u64)).collect()
+fn custom_sections(module: &Module) -> Result<Vec<(String, u64)>> {
+    let sections = module.custom_sections()?;
+    Ok(sections.map(|(name, content)| (name.to_owned(), content.len() as u64)).collect())
 }
 
 /// What to put on the command line, in the order of how often it is needed.

@@ -108,7 +108,7 @@ fn each_choice_of_tiers_has_entries_of_its_own() {
 fn binary(number: u32) -> Vec<u8> {
     let engine = waft::Engine::default();
     let module = waft::Module::decode(&engine, module_of(number)).unwrap();
-    module.wasm().to_vec()
+    module.wasm().unwrap().to_vec()
 }
 
 #[test]

@@ -4,7 +4,8 @@ use super::{CHECKSUM_AT, HEADER_BYTES, MAGIC, PAGE, PARTS, Part, TABLE_AT};
 use crate::code::{CodeTables, CompiledCode, LinkedCode, ModuleCode};
 use crate::compile::{self, Bodies};
 use crate::lazy::Snapshot;
-use crate::module::{ModuleInner, WasmBytes};
+use crate::module::ModuleInner;
+use crate::wasm_bytes::WasmBytes;
 use anyhow::Result;
 use std::borrow::Cow;
 use std::convert::Infallible;
@@ -59,13 +60,13 @@ impl<'a> ArtifactWriter<'a> {
     /// If the module's own bytes cannot be read, or what is not compiled yet cannot be.
     pub(crate) fn precompiled(module: &'a ModuleInner) -> Result<Self> {
         let wasm = match module.wasm() {
-            WasmBytes::Whole(section) => Cow::Owned(without_code(section.bytes())?),
             WasmBytes::WithoutCode(section) => Cow::Borrowed(section.bytes()),
+            wasm => Cow::Owned(without_code(wasm.whole()?.bytes())?),
         };
         let code = match module.code() {
             ModuleCode::Whole(code) => (Text::Whole(Cow::Borrowed(code.text())), code.tables().clone()),
             ModuleCode::Lazy(_) => {
-                let bodies = Bodies { wasm: module.wasm().bytes(), ranges: module.bodies() };
+                let bodies = Bodies { wasm: module.wasm().code()?, ranges: module.bodies() };
                 let funcs = compile::functions(module.engine(), module.shape(), module.layout(), bodies)?;
                 let code = compile::link(module.shape(), &funcs)?;
                 (Text::Whole(Cow::Owned(code.text())), code.tables().clone())

@@ -11,7 +11,9 @@ use wasmparser::{BinaryReader, Name, NameSectionReader, Naming};
 pub(crate) type FuncNames = OnceLock<HashMap<u32, String>>;
 
 fn names(module: &ModuleInner) -> Option<NameSectionReader<'_>> {
-    let section = module.shape().custom(module.wasm().bytes(), "name")?;
+    // If the module's file has changed, so have the names in it.
+    let wasm = module.wasm().whole().ok()?;
+    let section = module.shape().custom(wasm.bytes(), "name")?;
     Some(NameSectionReader::new(BinaryReader::new(section, 0)))
 }
 

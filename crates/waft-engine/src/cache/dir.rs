@@ -100,6 +100,15 @@ impl CacheDir {
         }
     }
 
+    /// Whether there is an entry whose name starts so.
+    pub(super) fn has_entry(&self, start: &str) -> bool {
+        let Ok(mut entries) = Dir::read_from(&self.0) else { return false };
+        entries.any(|entry| {
+            let is_it = |name: &str| name.starts_with(start) && kind_of(name) == Some(true);
+            entry.is_ok_and(|entry| entry.file_name().to_str().is_ok_and(is_it))
+        })
+    }
+
     /// Writes an entry. It has its name when it has its content, and replaces what had the name.
     ///
     /// It is not flushed to the disk: what a power failure leaves of it has a wrong checksum, and compiling again costs less

@@ -23,7 +23,7 @@ impl ModuleHasher {
     }
 
     /// Bytes of the module.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.len
     }
 
@@ -31,6 +31,11 @@ impl ModuleHasher {
     pub(crate) fn add(&self, number: usize, piece: &[u8]) {
         let is_new = self.pieces[number].set(blake3::hash(piece)).is_ok();
         debug_assert!(is_new, "piece {number} comes twice");
+    }
+
+    /// Whether these are the bytes of the piece of this number that was added.
+    pub(crate) fn is_same(&self, number: usize, piece: &[u8]) -> bool {
+        self.pieces[number].get() == Some(&blake3::hash(piece))
     }
 
     /// A name for the bytes that no others have, whoever chose them: the BLAKE3 hash of the hashes of all pieces.

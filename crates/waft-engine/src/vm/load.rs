@@ -10,9 +10,10 @@
 //! What is checked of an artifact's content: `artifact.rs`. Which files are entries of a cache: `cache.rs`.
 
 use super::code_memory::CodeMemory;
-use crate::artifact::{Artifact, Section, verify, verify_file};
+use crate::artifact::{Artifact, verify, verify_file};
 use crate::engine::Engine;
 use crate::module::Module;
+use crate::wasm_bytes::WasmBytes;
 use anyhow::{Context as _, Result, ensure};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use std::fs::File;
@@ -186,7 +187,7 @@ impl Module {
         engine: &Engine,
         file: &File,
         identity: &str,
-        wasm: Section,
+        wasm: WasmBytes,
     ) -> Result<Self> {
         let metadata = file.metadata()?;
         let me = rustix::process::geteuid().as_raw();

@@ -42,7 +42,7 @@ pub(crate) use build::build_id;
 pub(crate) use code_chunk::CodeChunk;
 pub(crate) use code_memory::{CodeInfo, CodeMemory, lookup};
 pub(crate) use context::{StorePtr, VmContext, VmFuncRef};
-pub(crate) use file_bytes::read_file;
+pub(crate) use file_bytes::{PieceUse, large_file_bytes, read_file, read_pieces};
 pub(crate) use frame::{ArgReader, ArgWriter, ResultReader, ResultWriter};
 pub(crate) use func::Callee;
 pub use gc::{GcStats, GcStress};

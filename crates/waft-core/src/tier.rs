@@ -87,16 +87,18 @@ pub struct CompileRequest<'a> {
     pub counts: bool,
     /// Which function.
     pub func: DefinedFuncIndex,
-    /// The module's bytes, of which all bodies are validated. What a function becomes may depend on the bodies of those
-    /// that it calls.
+    /// The module's bytes, of which the function's body is validated.
     pub wasm: &'a [u8],
     /// Where in it the bodies are.
     pub bodies: &'a IndexVec<DefinedFuncIndex, Range<usize>>,
+    /// Which other bodies are valid: what a function becomes may depend on those of functions that it calls. It is asked before they are
+    /// looked at, and may look at them itself.
+    pub valid: &'a dyn Fn(DefinedFuncIndex) -> bool,
 }
 
 impl<'a> CompileRequest<'a> {
     /// For a function that is entered at its start, of which nothing is counted or guessed, and whose neighbours may all get
-    /// other code; of a module that has its bodies where its shape says.
+    /// other code; of a module that has its bodies where its shape says, all of them valid.
     pub fn new(
         shape: &'a Shape,
         layout: &'a VmLayout,
@@ -117,6 +119,7 @@ impl<'a> CompileRequest<'a> {
             func,
             wasm,
             bodies: &shape.bodies,
+            valid: &|_| true,
         }
     }
 

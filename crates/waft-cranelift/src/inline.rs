@@ -287,7 +287,7 @@ impl<'a> FuncTranslator<'a, '_> {
         }
         let fits = self.height() + bytes <= KEPT_OPERANDS
             && self.inlined.next_location.checked_add(bytes as u32).is_some_and(|end| end < u32::MAX);
-        if !fits {
+        if !fits || !(self.request.valid)(func) {
             return None;
         }
         let start = self.request.bodies[func].start;

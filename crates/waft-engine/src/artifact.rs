@@ -36,7 +36,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
-use waft_core::module::{Shape, decode_trusted};
+use waft_core::module::{Shape, decode_trusted, decode_without_bodies};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Starts every artifact: not text, not WebAssembly, and changed by transfers that change line ends.
@@ -214,9 +214,9 @@ impl Artifact {
 
     /// The module of an entry of the cache, which is of these bytes. Its code is trusted from here on.
     pub(crate) fn into_module_of(self, engine: &Engine, wasm: WasmBytes) -> Result<ModuleInner> {
-        let shape =
-            decode_trusted(wasm.declarations()).context("the module is not the one that was compiled")?;
-        self.load(engine, wasm, shape)
+        let decoded = decode_without_bodies(wasm.declarations(), engine.config().proposals);
+        let (shape, rules) = decoded.context("the module is not the one that was compiled")?.into_parts();
+        Ok(self.load(engine, wasm, shape)?.with_found_bodies(rules))
     }
 
     fn load(self, engine: &Engine, wasm: WasmBytes, shape: Shape) -> Result<ModuleInner> {

@@ -19,9 +19,11 @@
 mod config;
 mod dir;
 mod hash;
+mod key;
 
 pub use config::CacheConfig;
 pub(crate) use hash::ModuleHasher;
+pub(crate) use key::CacheKey;
 
 use crate::artifact::ArtifactWriter;
 use crate::code::ModuleCode;
@@ -221,8 +223,8 @@ impl Cache {
         hasher: &ModuleHasher,
         compile: impl FnOnce() -> Result<Module>,
     ) -> Result<Module> {
-        let found =
-            identity(engine, hasher).and_then(|identity| Ok((self.find(engine, wasm, &identity)?, identity)));
+        let found = identity(engine, hasher, wasm)
+            .and_then(|identity| Ok((self.find(engine, wasm, &identity)?, identity)));
         let identity = match found {
             Ok((Some((module, inode)), identity)) => {
                 self.watch(&module, identity, Some(inode));
@@ -245,6 +247,18 @@ impl Cache {
             ModuleCode::Lazy(_) => self.watch(&module, identity, None),
         }
         Ok(module)
+    }
+
+    /// What modules are told apart by in its directory, which is made if it is not there. If it cannot be used, that is reported.
+    pub(crate) fn key(&self) -> Option<Arc<CacheKey>> {
+        let directory = &self.0.directory;
+        let key = || -> Result<CacheKey> {
+            let found = CacheDir::open(directory)?;
+            let made = || found.map_or_else(|| CacheDir::create(directory), Ok);
+            let key = made().and_then(|dir| CacheKey::of(&dir));
+            key.with_context(|| format!("the cache {} cannot be used", directory.display()))
+        };
+        key().map(Arc::new).map_err(|error| self.report(&error)).ok()
     }
 
     /// Whether there is an entry of some module of this length. If not, none of them will be found; what is wrong with the cache is
@@ -412,8 +426,8 @@ fn kind(engine: &Engine, len: usize) -> Result<String, Unusable> {
 const WITH_HASH: &str = " with the hash ";
 
 /// All that an entry's code depends on, and which module it is of. What is not equal to the byte is another entry's.
-fn identity(engine: &Engine, hasher: &ModuleHasher) -> Result<String, Unusable> {
-    let (kind, hash) = (kind(engine, hasher.len())?, hasher.finish());
+fn identity(engine: &Engine, hasher: &ModuleHasher, wasm: &WasmBytes) -> Result<String, Unusable> {
+    let (kind, hash) = (kind(engine, hasher.len())?, hasher.finish(wasm.declarations()));
     Ok(format!("{kind}{WITH_HASH}{hash}"))
 }
 

@@ -9,13 +9,12 @@ use crate::proposal::ProposalsNeeded;
 use crate::threads::together;
 use crate::wasm_bytes::WasmBytes;
 use anyhow::{Error, Result};
-use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
-use waft_core::index::{DefinedFuncIndex, IndexVec, TypedIndex};
+use waft_core::index::{DefinedFuncIndex, TypedIndex};
 use waft_core::layout::VmLayout;
-use waft_core::module::{Shape, decode};
+use waft_core::module::{Bodies, Shape, decode};
 use waft_core::tier::{CompileRequest, CompiledFunc, Entry, Linkage, Tier};
 
 /// Compiles a module, or makes it ready to be compiled as it is called.
@@ -27,17 +26,11 @@ pub(crate) fn module(engine: &Engine, wasm: Section) -> Result<ModuleInner> {
     } else {
         let layout = VmLayout::new(&shape);
         let bodies = &shape.bodies;
-        let funcs = functions(engine, &shape, &layout, Bodies { wasm: wasm.bytes(), ranges: bodies })?;
+        let bodies = Bodies { wasm: wasm.bytes(), ranges: bodies };
+        let funcs = functions(engine, &shape, &layout, bodies, |_| Ok(()))?;
         ModuleCode::Whole(link(&shape, &funcs)?.publish()?)
     };
     ModuleInner::new(engine, shape, WasmBytes::Whole(wasm), code)
-}
-
-/// The bodies of a module's functions, by where they are in it.
-#[derive(Clone, Copy)]
-pub(crate) struct Bodies<'a> {
-    pub(crate) wasm: &'a [u8],
-    pub(crate) ranges: &'a IndexVec<DefinedFuncIndex, Range<usize>>,
 }
 
 /// Puts all functions of a module into one piece.
@@ -76,6 +69,7 @@ fn one(
 ) -> Result<CompiledFunc, String> {
     let shape = module.shape();
     let wasm = module.wasm().code().map_err(|error| format!("{error:#}"))?;
+    module.validate_body(func).map_err(|error| format!("{error:#}"))?;
     let bodies = module.bodies();
     compile(
         shape,
@@ -92,6 +86,7 @@ fn one(
             func,
             wasm,
             bodies,
+            valid: &|func| module.validate_body(func).is_ok(),
         },
     )
 }
@@ -121,12 +116,13 @@ fn decode_and_validate(engine: &Engine, wasm: &[u8]) -> Result<Shape> {
     Ok(decoded.shape)
 }
 
-/// Compiles all functions of a module, to be one piece of code.
+/// Compiles all functions of a module, to be one piece of code. Each body is shown to `validate` before.
 pub(crate) fn functions(
     engine: &Engine,
     shape: &Shape,
     layout: &VmLayout,
     Bodies { wasm, ranges }: Bodies<'_>,
+    validate: impl Fn(DefinedFuncIndex) -> Result<()> + Sync,
 ) -> Result<Vec<CompiledFunc>> {
     let slots: Vec<Mutex<CompiledFunc>> = ranges.values().map(|_| Mutex::default()).collect();
     let bytes = ranges.values().map(|range| range.len()).sum();
@@ -143,7 +139,9 @@ pub(crate) fn functions(
             let func = DefinedFuncIndex::new(at);
             let tunables = engine.tunables();
             let request = CompileRequest::new(shape, layout, tunables, Linkage::Direct, func, wasm);
-            let request = CompileRequest { bodies: ranges, ..request };
+            let valid = |func| validate(func).is_ok();
+            let request = CompileRequest { bodies: ranges, valid: &valid, ..request };
+            validate(func)?;
             let compiled = compile(shape, engine.tier(), &request).map_err(Error::msg)?;
             *slots[at].lock().unwrap_or_else(PoisonError::into_inner) = compiled;
             Ok(())

@@ -1,5 +1,6 @@
 //! The engine: what modules and stores share.
 
+use crate::cache::CacheKey;
 use crate::config::{Config, TierChoice};
 use crate::profiling::{self, Profiler};
 use crate::threads::processors;
@@ -129,6 +130,10 @@ impl Engine {
     /// What compiles hot functions anew, if the engine does that.
     pub(crate) fn optimizer(&self) -> Option<&Optimizer> {
         self.0.auto.as_ref().map(|(_, optimizer)| optimizer)
+    }
+    /// What modules are told apart by in its cache; none if it has no cache, or one that cannot be used.
+    pub(crate) fn cache_key(&self) -> Option<Arc<CacheKey>> {
+        self.0.config.cache.as_ref()?.key()
     }
     /// How many threads may work on one module at once.
     pub(crate) fn threads(&self) -> usize {

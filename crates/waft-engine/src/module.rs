@@ -2,10 +2,11 @@
 
 use crate::artifact::{self, ArtifactWriter};
 use crate::backtrace::FuncNames;
-use crate::cache::{Cache, ModuleHasher};
+use crate::cache::{Cache, CacheKey, ModuleHasher};
 use crate::code::{CompiledCode, ModuleCode};
 use crate::compile;
 use crate::engine::Engine;
+use crate::found_bodies::FoundBodies;
 use crate::lazy::KeptCode;
 use crate::tier_up::TierUp;
 use crate::type_registry::ModuleTypes;
@@ -13,19 +14,18 @@ use crate::types::{ExportType, ExternType, ImportType};
 use crate::vm::{read_file, thunk};
 use crate::wasm_bytes::{ModuleFile, WasmBytes};
 use anyhow::{Context as _, Result};
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs::File;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use waft_core::index::{
     DataIndex, DefinedFuncIndex, GlobalIndex, IndexVec, TableIndex, TypeIndex, TypedIndex,
 };
 use waft_core::layout::VmLayout;
-use waft_core::module::{EntityIndex, Shape, decode_bodies};
+use waft_core::module::{BodyRules, EntityIndex, Shape};
 use waft_core::proposal;
 use waft_core::types::{GlobalTy, TableTy};
 
@@ -63,8 +63,8 @@ pub(crate) struct ModuleInner {
     globals: IndexVec<GlobalIndex, GlobalTy>,
     code_slots: Box<[AtomicPtr<u8>]>,
     exports: HashMap<String, EntityIndex>,
-    /// Where the bodies are in a module whose code was found in the cache: see [`ModuleInner::body`].
-    found_bodies: OnceLock<IndexVec<DefinedFuncIndex, Range<usize>>>,
+    /// The bodies of a module whose code was found in the cache.
+    found_bodies: Option<FoundBodies>,
     /// For profilers: empty without.
     func_names: FuncNames,
 }
@@ -131,7 +131,7 @@ impl ModuleInner {
         };
         let exports = shape.exports.iter().map(|export| (export.name.clone(), export.entity)).collect();
         let engine = engine.clone();
-        let (found_bodies, func_names) = (OnceLock::new(), FuncNames::new());
+        let (found_bodies, func_names) = (None, FuncNames::new());
         Self {
             engine,
             shape,
@@ -146,6 +146,12 @@ impl ModuleInner {
             found_bodies,
             func_names,
         }
+    }
+
+    /// The same module, whose bodies are where its bytes are, and must be valid by these rules.
+    pub(crate) fn with_found_bodies(mut self, rules: BodyRules) -> Self {
+        self.found_bodies = Some(FoundBodies::new(rules));
+        self
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -169,19 +175,15 @@ impl ModuleInner {
     }
     /// Where the bodies of its functions are; empty if it does not have them.
     pub(crate) fn bodies(&self) -> &IndexVec<DefinedFuncIndex, Range<usize>> {
-        match &self.wasm {
-            // They were not looked for when it was loaded, because it takes a look at all of the code.
-            WasmBytes::Whole(_) | WasmBytes::OnFile(_) if self.shape.bodies.is_empty() => {
-                // If they cannot be read now, perhaps they can be later.
-                let Ok(wasm) = self.wasm.code() else { return &self.shape.bodies };
-                self.found_bodies.get_or_init(|| decode_bodies(wasm).unwrap_or_default())
-            }
-            _ => &self.shape.bodies,
-        }
+        self.found_bodies.as_ref().and_then(|found| found.ranges(&self.wasm)).unwrap_or(&self.shape.bodies)
     }
     /// The same, as far as somebody has looked for them.
     pub(crate) fn known_bodies(&self) -> &IndexVec<DefinedFuncIndex, Range<usize>> {
-        self.found_bodies.get().unwrap_or(&self.shape.bodies)
+        self.found_bodies.as_ref().and_then(FoundBodies::known_ranges).unwrap_or(&self.shape.bodies)
+    }
+    /// Refuses the body of a function that is not valid: of a module whose code was found, which is all that is known of them.
+    pub(crate) fn validate_body(&self, func: DefinedFuncIndex) -> Result<()> {
+        self.found_bodies.as_ref().map_or(Ok(()), |found| found.validate(&self.shape, &self.wasm, func))
     }
     /// The names of its functions, once somebody asked for them.
     pub(crate) fn func_names(&self) -> &FuncNames {
@@ -271,12 +273,7 @@ impl Module {
     /// # Ok::<(), Error>(())
     /// ```
     pub fn new(engine: &Engine, bytes: impl AsRef<[u8]>) -> Result<Self> {
-        let bytes = bytes.as_ref();
-        refuse_precompiled(bytes)?;
-        match wat::parse_bytes(bytes)? {
-            Cow::Borrowed(bytes) => Self::from_binary(engine, bytes),
-            Cow::Owned(bytes) => Self::cached_or_compiled(engine, WasmBytes::Whole(bytes.into()), None),
-        }
+        Self::from_either(engine, bytes.as_ref(), || engine.cache_key())
     }
 
     /// Compiles a module from the binary format.
@@ -294,7 +291,7 @@ impl Module {
     /// ```
     pub fn from_binary(engine: &Engine, binary: &[u8]) -> Result<Self> {
         refuse_precompiled(binary)?;
-        Self::cached_or_compiled(engine, WasmBytes::Whole(binary.to_vec().into()), None)
+        Self::from_bytes(engine, binary.to_vec(), engine.cache_key())
     }
 
     /// Compiles a module from a file in either format.
@@ -324,19 +321,24 @@ impl Module {
         let file = File::open(path).with_context(failed)?;
         let named = |module: Result<Self>| module.with_context(|| format!("module {}", path.display()));
         let (cache, threads) = (&engine.config().cache, engine.threads());
-        if let Some(cache) = cache {
-            let on_file = ModuleFile::open(&file, threads, |len| cache.may_have(engine, len));
+        let key = engine.cache_key();
+        if let (Some(cache), Some(key)) = (cache, &key) {
+            let on_file = ModuleFile::open(&file, threads, key, |len| cache.may_have(engine, len));
             if let Some(on_file) = on_file.with_context(failed)? {
-                return named(Self::cached_or_compiled(engine, WasmBytes::OnFile(Arc::new(on_file)), None));
+                let on_file = Arc::new(on_file);
+                let wasm = WasmBytes::OnFile(on_file.clone());
+                return named(Self::cached_or_compiled(engine, &wasm, Some(on_file.hasher())));
             }
         }
-        let hasher = |len| cache.is_some().then(|| ModuleHasher::new(len));
+        let hasher = |len| key.clone().map(|key| ModuleHasher::new(key, len));
         let (contents, hasher) = read_file(&file, threads, hasher).with_context(failed)?;
         // A copy of a large module would be felt.
         named(if contents.bytes().starts_with(&BINARY_MAGIC) {
-            Self::cached_or_compiled(engine, WasmBytes::Whole(contents), hasher)
+            let of_all = |key| ModuleHasher::of(key, contents.bytes(), threads);
+            let hasher = hasher.or_else(|| key.map(of_all));
+            Self::cached_or_compiled(engine, &WasmBytes::Whole(contents), hasher.as_ref())
         } else {
-            Self::new(engine, contents.bytes())
+            Self::from_either(engine, contents.bytes(), || key)
         })
     }
 
@@ -368,18 +370,29 @@ impl Module {
         Ok(Self(Arc::new(inner)))
     }
 
-    fn cached_or_compiled(engine: &Engine, wasm: WasmBytes, hasher: Option<ModuleHasher>) -> Result<Self> {
+    /// From the binary or the text format.
+    fn from_either(
+        engine: &Engine,
+        bytes: &[u8],
+        key: impl FnOnce() -> Option<Arc<CacheKey>>,
+    ) -> Result<Self> {
+        refuse_precompiled(bytes)?;
+        let binary = wat::parse_bytes(bytes)?.into_owned();
+        Self::from_bytes(engine, binary, key())
+    }
+
+    fn from_bytes(engine: &Engine, wasm: Vec<u8>, key: Option<Arc<CacheKey>>) -> Result<Self> {
+        let hasher = key.map(|key| ModuleHasher::of(key, &wasm, engine.threads()));
+        Self::cached_or_compiled(engine, &WasmBytes::Whole(wasm.into()), hasher.as_ref())
+    }
+
+    /// Looks for a module in the engine's cache by its hash, if there is one.
+    fn cached_or_compiled(engine: &Engine, wasm: &WasmBytes, hasher: Option<&ModuleHasher>) -> Result<Self> {
         let compile = || compile::module(engine, wasm.whole()?.clone()).map(Self::registered);
-        let Some(cache) = &engine.config().cache else { return compile() };
-        let hashed_here;
-        let hasher = match &wasm {
-            WasmBytes::OnFile(file) => file.hasher(),
-            WasmBytes::Whole(bytes) | WasmBytes::WithoutCode(bytes) => {
-                hashed_here = hasher.unwrap_or_else(|| ModuleHasher::of(bytes.bytes(), engine.threads()));
-                &hashed_here
-            }
-        };
-        cache.get_or_compile(engine, &wasm, hasher, compile)
+        match (&engine.config().cache, hasher) {
+            (Some(cache), Some(hasher)) => cache.get_or_compile(engine, wasm, hasher, compile),
+            _ => compile(),
+        }
     }
 
     /// Says whether a module in the binary format is valid, without compiling it.

@@ -5,16 +5,14 @@
 //! that is kept. The rest is read when it is asked for, and must be what it was: see [`ModuleFile`].
 
 use crate::artifact::Section;
-use crate::cache::ModuleHasher;
-use crate::pieces::PIECE_BYTES;
+use crate::cache::{CacheKey, ModuleHasher};
+use crate::outline::Outline;
 use crate::vm::{PieceUse, large_file_bytes, read_pieces};
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use std::fs::File;
 use std::io;
-use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use wasmparser::BinaryReader;
 
 /// The bytes that a shape was decoded from.
 #[derive(Clone)]
@@ -37,7 +35,7 @@ impl WasmBytes {
         }
     }
 
-    /// The bodies of its functions, where they are in the module; anything may stand elsewhere.
+    /// The bodies of its functions, where they are in the module, after what tells where; anything may stand behind them.
     ///
     /// # Errors
     ///
@@ -89,26 +87,21 @@ impl ModuleFile {
     pub(crate) fn open(
         file: &File,
         threads: usize,
+        key: &Arc<CacheKey>,
         is_wanted: impl FnOnce(usize) -> bool,
     ) -> io::Result<Option<Self>> {
         let Some(len) = large_file_bytes(file)?.filter(|len| is_wanted(*len)) else { return Ok(None) };
-        let Some(outline) = Outline::of(len, |head, at| file.read_exact_at(head, at as u64))? else {
-            return Ok(None);
-        };
-        let hasher = ModuleHasher::new(len);
-        let keep = |number| if outline.stays_out(number) { PieceUse::Passed } else { PieceUse::Kept };
+        let outline = Outline::read(len, |head, at| file.read_exact_at(head, at as u64))?;
+        let Some(outline) = outline.filter(Outline::has_unneeded) else { return Ok(None) };
+        let hasher = ModuleHasher::new(key.clone(), len);
+        let keep = |number| if outline.is_unneeded(number) { PieceUse::Passed } else { PieceUse::Kept };
         let look = |number, piece: &[u8]| {
             hasher.add(number, piece);
             Ok(())
         };
         let declarations = read_pieces(file, len, threads, keep, look)?;
         // What was hashed counts, and that is where it was looked for.
-        let bytes = declarations.bytes();
-        let read = |head: &mut [u8], at: usize| {
-            head.copy_from_slice(&bytes[at..at + head.len()]);
-            Ok(())
-        };
-        if Outline::of(len, read)?.as_ref() != Some(&outline) {
+        if Outline::of(declarations.bytes()).as_ref() != Some(&outline) {
             return Err(io::Error::other("it was written to while it was read"));
         }
         Ok(Some(Self {
@@ -128,7 +121,8 @@ impl ModuleFile {
     }
 
     fn code(&self) -> Result<&[u8]> {
-        let is_code = |number| overlaps(&self.outline.code, number);
+        // With all that stands before it, so that it is found.
+        let is_code = |number| self.outline.is_before_code_end(number);
         let loaded = match self.whole.get() {
             Some(whole) => whole,
             None => self.load(&self.code, is_code)?,
@@ -164,155 +158,5 @@ impl ModuleFile {
         };
         let read = read().context("cannot read more of the module's file")?;
         Ok(loaded.get_or_init(|| read))
-    }
-}
-
-/// Which parts of a module are not needed to make instances of it.
-#[derive(PartialEq, Eq, Debug)]
-struct Outline {
-    /// Bytes of the module.
-    len: usize,
-    /// The contents of the code section.
-    code: Range<usize>,
-    /// The bodies, and what custom sections hold.
-    unneeded: Vec<Range<usize>>,
-}
-
-/// Of a section: its number, its size, and of a custom one the size of its name.
-const HEAD_BYTES: usize = 1 + 5 + 5;
-/// A module of more sections than this is read as others are.
-const SECTIONS_MAX: usize = 1000;
-
-impl Outline {
-    /// That of a module of `len` bytes, which `read` gives from any place on. None if it is no module in the binary format, or has
-    /// nothing of a piece's size that could stay out. Nothing of what is unneeded is asked for.
-    fn of(len: usize, mut read: impl FnMut(&mut [u8], usize) -> io::Result<()>) -> io::Result<Option<Self>> {
-        let mut outline = Self { len, code: 0..0, unneeded: Vec::new() };
-        let mut head = [0; 8];
-        read(&mut head, 0)?;
-        if head != *b"\0asm\x01\0\0\0" {
-            return Ok(None);
-        }
-        let mut at = head.len();
-        for _ in 0..SECTIONS_MAX {
-            if at == len {
-                let stays_out = (0..len.div_ceil(PIECE_BYTES)).any(|number| outline.stays_out(number));
-                return Ok(stays_out.then_some(outline));
-            }
-            let mut head = [0; HEAD_BYTES];
-            let head = &mut head[..(len - at).min(HEAD_BYTES)];
-            read(head, at)?;
-            match outline.add(head, at) {
-                Ok(end) => at = end,
-                // What is wrong with it is found by those who decode it.
-                Err(_) => return Ok(None),
-            }
-        }
-        Ok(None)
-    }
-
-    /// Adds the section at `at`, which starts with `head`. Where it ends.
-    fn add(&mut self, head: &[u8], at: usize) -> Result<usize> {
-        const CUSTOM: u8 = 0;
-        const CODE: u8 = 10;
-        let mut reader = BinaryReader::new(head, at as u64);
-        let (id, size) = (reader.read_u8()?, reader.read_var_u32()? as usize);
-        let start = at + reader.current_position();
-        let end = start.checked_add(size).filter(|end| *end <= self.len).context("a section is cut off")?;
-        if id == CODE {
-            self.code = start..end;
-            // Their number comes first.
-            reader.read_var_u32()?;
-            self.unneeded.push(at + reader.current_position()..end);
-        } else if id == CUSTOM {
-            let name = reader.read_var_u32()? as usize;
-            let contents = at + reader.current_position() + name;
-            ensure!(contents <= end, "the name of a section is cut off");
-            self.unneeded.push(contents..end);
-        }
-        Ok(end)
-    }
-
-    /// Whether all of the piece of this number is unneeded.
-    fn stays_out(&self, number: usize) -> bool {
-        let (start, end) = (number * PIECE_BYTES, ((number + 1) * PIECE_BYTES).min(self.len));
-        self.unneeded.iter().any(|range| range.start <= start && end <= range.end)
-    }
-}
-
-/// Whether some of the piece of this number is in a range.
-fn overlaps(range: &Range<usize>, number: usize) -> bool {
-    range.start < (number + 1) * PIECE_BYTES && number * PIECE_BYTES < range.end
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn leb(number: usize) -> Vec<u8> {
-        [0, 7, 14, 21]
-            .map(|shift| (number >> shift & 0x7f) as u8 | if shift < 21 { 0x80 } else { 0 })
-            .to_vec()
-    }
-
-    /// A module of these sections.
-    fn module(sections: &[(u8, &[u8])]) -> Vec<u8> {
-        let mut module = b"\0asm\x01\0\0\0".to_vec();
-        for (id, contents) in sections {
-            module.extend([&[*id][..], &leb(contents.len()), contents].concat());
-        }
-        module
-    }
-
-    /// The outline of a module, none of whose bytes was read that is unneeded.
-    fn outline_of(module: &[u8]) -> Option<Outline> {
-        let mut seen = vec![false; module.len()];
-        let read = |head: &mut [u8], at: usize| {
-            head.copy_from_slice(&module[at..at + head.len()]);
-            seen[at..at + head.len()].fill(true);
-            Ok(())
-        };
-        let outline = Outline::of(module.len(), read).unwrap()?;
-        for number in (0..module.len().div_ceil(PIECE_BYTES)).filter(|number| outline.stays_out(*number)) {
-            let end = module.len().min((number + 1) * PIECE_BYTES);
-            assert!(seen[number * PIECE_BYTES..end].iter().all(|seen| !seen), "piece {number}");
-        }
-        Some(outline)
-    }
-
-    #[test]
-    fn large_sections_stay_out_but_for_what_they_start_with() {
-        let large = [&[1, b'x'][..], &vec![0; 4 * PIECE_BYTES]].concat();
-        let small = [&[1, b'y'][..], &[0; 100]].concat();
-        // The contents of a code section are a number of bodies, and those.
-        let rows: [(&[(u8, &[u8])], Option<usize>); 7] = [
-            (&[(10, &large)], Some(3)),
-            (&[(0, &large)], Some(3)),
-            (&[(1, &small), (10, &large), (11, &large), (0, &large)], Some(6)),
-            (&[(11, &large)], None),
-            (&[(0, &small), (10, &small)], None),
-            (&[], None),
-            (&[(0, &large), (0, &[200])], None),
-        ];
-        for (at, (sections, out)) in rows.into_iter().enumerate() {
-            let module = module(sections);
-            let found = outline_of(&module);
-            let pieces = 0..module.len().div_ceil(PIECE_BYTES);
-            let count = found.map(|outline| pieces.filter(|number| outline.stays_out(*number)).count());
-            // Where sections begin decides whether a piece more fits between them.
-            let is_right =
-                count.is_none() == out.is_none() && count.unwrap_or(0).abs_diff(out.unwrap_or(0)) <= 1;
-            assert!(is_right, "{at}: {count:?}");
-            for cut in [1, 50, PIECE_BYTES / 2] {
-                if let Some(rest) =
-                    module.len().checked_sub(cut).filter(|rest| *rest >= 8 && !sections.is_empty())
-                {
-                    assert_eq!(outline_of(&module[..rest]), None, "{at}: {cut} bytes less");
-                }
-            }
-        }
-        let many = module(&vec![(0, &[0][..]); SECTIONS_MAX + 1]);
-        assert_eq!(outline_of(&[&many[..], &module(&[(0, &large)])[8..]].concat()), None);
-        assert_eq!(outline_of(b"\0asm\x0d\0\x01\0"), None);
     }
 }

@@ -328,15 +328,118 @@ fn modules_are_told_apart_by_every_byte() {
     test.is_silent();
 }
 
+#[test]
+fn a_directory_has_one_key_which_nobody_else_can_read() {
+    let test = TestCache::new("key");
+    use_module(&test.engine(), 9);
+    let status = test.key().metadata().unwrap();
+    assert_eq!((status.mode() & 0o7777, status.len(), status.nlink()), (0o600, 40, 1));
+    let key = fs::read(test.key()).unwrap();
+    use_module(&test.engine(), 9);
+    // It is none of the code, and stays when that goes.
+    assert_eq!(test.cache.usage().unwrap().bytes, test.file().metadata().unwrap().len());
+    assert_eq!(test.cache.clear().unwrap().entries, 1);
+    use_module(&test.engine(), 9);
+    use_module(&test.engine(), 9);
+    assert!(fs::read(test.key()).unwrap() == key);
+    assert_eq!(test.counts(), (2, 2));
+    // Another directory has another one, and nothing of it is in what it has.
+    let other = TestCache::new("key-other");
+    use_module(&other.engine(), 9);
+    let other_key = fs::read(other.key()).unwrap();
+    assert!(key[..32] != other_key[..32] && key[..32] != [0; 32]);
+    assert!(!fs::read(test.file()).unwrap().windows(8).any(|bytes| bytes == &key[..8]));
+    test.is_silent();
+}
+
+#[test]
+fn a_key_that_is_not_in_order_is_made_anew_and_what_it_told_apart_is_not_found() {
+    let changes: [(&str, fn(&Path)); 8] = [
+        ("removed", |path| fs::remove_file(path).unwrap()),
+        ("shorter", |path| File::options().write(true).open(path).unwrap().set_len(39).unwrap()),
+        ("longer", |path| File::options().write(true).open(path).unwrap().set_len(41).unwrap()),
+        ("empty", |path| drop(File::create(path).unwrap())),
+        ("open to others", |path| set_mode(path, 0o640)),
+        ("a link", |path| {
+            let elsewhere = path.with_file_name("elsewhere");
+            fs::rename(path, &elsewhere).unwrap();
+            symlink(&elsewhere, path).unwrap();
+        }),
+        // As a system image has it that was made with the cache in it.
+        ("a copy", |path| {
+            let copy = path.with_file_name("copy");
+            fs::copy(path, &copy).unwrap();
+            fs::rename(&copy, path).unwrap();
+        }),
+        ("of another user", |path| {
+            if is_root() {
+                std::os::unix::fs::chown(path, Some(12345), None).unwrap();
+            } else {
+                fs::remove_file(path).unwrap();
+            }
+        }),
+    ];
+    for (what, change) in changes {
+        let test = TestCache::new("key-changed");
+        use_module(&test.engine(), 9);
+        let key = fs::read(test.key()).unwrap();
+        change(&test.key());
+        for _ in 0..2 {
+            use_module(&test.engine(), 9);
+        }
+        assert_eq!(test.counts(), (1, 2), "{what}");
+        assert!(fs::read(test.key()).unwrap()[..32] != key[..32], "{what}");
+        let status = test.key().symlink_metadata().unwrap();
+        assert!(status.is_file() && status.mode() & 0o7777 == 0o600 && status.len() == 40, "{what}");
+        test.is_silent();
+    }
+}
+
+#[test]
+fn a_key_that_cannot_be_made_costs_one_note_and_a_compilation() {
+    let test = TestCache::new("key-none");
+    use_module(&test.engine(), 9);
+    fs::remove_file(test.key()).unwrap();
+    fs::create_dir(test.key()).unwrap();
+    use_module(&test.engine(), 9);
+    test.says(&["cannot be used", "the file `key` cannot be made"]);
+    assert_eq!((test.counts(), test.files().len()), ((0, 1), 1));
+    fs::remove_dir(test.key()).unwrap();
+    use_module(&test.engine(), 9);
+    assert_eq!(test.counts(), (0, 2));
+    test.is_silent();
+}
+
+#[test]
+fn threads_that_come_first_at_once_agree_on_a_key() {
+    for _ in 0..20 {
+        let test = TestCache::new("key-race");
+        std::thread::scope(|scope| {
+            for number in 0..4 {
+                let engine = test.engine();
+                scope.spawn(move || use_module(&engine, number));
+            }
+        });
+        (0..4).for_each(|number| use_module(&test.engine(), number));
+        assert_eq!(test.counts(), (4, 4));
+        assert_eq!(test.files().len(), 4);
+        test.is_silent();
+    }
+}
+
 /// A module that is large, in bodies and in what stands after them: with a function that traps, and one with `$number` in its body.
 fn large_module(number: u32) -> Vec<u8> {
     let ballast = "(drop (i32.const 1234567))".repeat(100_000);
+    // What it declares is not in one piece with the bodies.
+    let name = |at: usize| format!(r#"(export "{at}{}" (func $first))"#, "name".repeat(20_000));
+    let names: String = (0..8).map(name).collect();
     let text = format!(
         r#"(module $large (memory 1) (data (i32.const 8) "data")
             (func $first (export "first") (result i32) (i32.load8_u (i32.const 8)))
             (func $ballast (export "ballast") {ballast})
             (func $second (export "second") (result i32) (i32.const {number}))
             (func $trap (export "trap") unreachable)
+            {names}
             (@custom "rest" "{}"))"#,
         "rest".repeat(400_000)
     );
@@ -578,7 +681,7 @@ fn a_directory_that_cannot_be_made_costs_one_note_and_a_compilation() {
         config.with_directory("/proc/waft/cache");
     });
     use_module(&test.engine(), 9);
-    test.says(&["was not kept", "cannot make the directory /proc/waft/cache"]);
+    test.says(&["cannot make the directory /proc/waft/cache"]);
 }
 
 /// Says that an entry was used so many minutes ago.
@@ -652,7 +755,7 @@ fn code_that_is_larger_than_the_cache_is_not_kept() {
     });
     use_module(&test.engine(), 1);
     test.says(&["was not kept", "all of the cache may have 1000"]);
-    assert!(!test.cache.directory().exists());
+    assert_eq!(test.files(), [""; 0].map(PathBuf::from));
 }
 
 #[test]

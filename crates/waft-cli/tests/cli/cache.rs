@@ -14,12 +14,13 @@ fn module_of(number: u32) -> String {
     )
 }
 
-/// The files of the cache in a folder, and what tells one that was made anew.
+/// The files of the cache in a folder but its key, and what tells one that was made anew.
 fn entries(cache: &Path) -> Vec<(PathBuf, u64)> {
     let mut entries: Vec<_> = fs::read_dir(cache)
         .into_iter()
         .flatten()
         .map(|entry| entry.unwrap().path())
+        .filter(|path| !path.ends_with("key"))
         .map(|path| (path.clone(), path.metadata().unwrap().ino()))
         .collect();
     entries.sort();
@@ -211,6 +212,9 @@ fn a_limit_on_the_size_of_files_costs_one_note() {
     let script = "ulimit -f 8 && exec \"$0\" run --invoke f app.wat";
     notes(shell(&folder, &[], script), "7\n", &["this process may write files of 4096"]);
     assert_eq!(entries(&folder.path("cache")), []);
+    fs::remove_dir_all(folder.path("cache")).unwrap();
+    let script = "ulimit -f 0 && exec \"$0\" run --invoke f app.wat";
+    notes(shell(&folder, &[], script), "7\n", &["the file `key` cannot be made: it has 40 bytes"]);
 }
 
 /// Runs a shell script in the folder, whose `$0` is `waft`, under `prefix`.
@@ -237,7 +241,7 @@ fn a_full_disk_costs_one_note() {
     let script = "mkdir -m 700 cache && mount -t tmpfs -o size=16k,mode=700 none cache && \
         \"$0\" run --invoke f app.wat && ls -A cache";
     if let Some(run) = shell_with_mounts(&folder, script) {
-        notes(run, "7\n", &["No space left on device"]);
+        notes(run, "7\nkey\n", &["No space left on device"]);
     }
 }
 

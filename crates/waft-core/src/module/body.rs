@@ -2,18 +2,19 @@
 
 use super::plain::{self, PlainAllocations, PlainModule};
 use super::{DecodeError, Shape};
-use crate::index::{DefinedFuncIndex, FuncIndex};
+use crate::index::{DefinedFuncIndex, FuncIndex, IndexVec};
 use crate::limits::TRY_DEPTH_MAX;
 use crate::opcode::{TRY, TRY_TABLE};
 use crate::proposal::ProposalSet;
 use alloc::vec::Vec;
+use core::ops::Range;
 use wasmparser::{
     BinaryReader, FuncToValidate, FuncValidatorAllocations, FunctionBody, Operator, ValidatorResources,
     WasmFeatures,
 };
 
 /// What the validity of a module's bodies depends on, for all threads that validate them.
-pub(super) struct BodyRules {
+pub struct BodyRules {
     plain: Option<PlainModule>,
     /// Nothing for a module without bodies.
     general: Option<ValidatorResources>,
@@ -24,13 +25,27 @@ impl BodyRules {
     pub(super) fn new(shape: &Shape, proposals: ProposalSet, general: Option<ValidatorResources>) -> Self {
         Self { plain: PlainModule::new(shape, proposals), general, features: proposals.features() }
     }
+
+    /// A validator of the bodies of the module that has this shape, as [`Decoded::body_validator`](super::Decoded::body_validator).
+    pub fn validator<'a>(&'a self, shape: &'a Shape, bodies: Bodies<'a>) -> BodyValidator<'a> {
+        BodyValidator::new(self, shape, bodies)
+    }
+}
+
+/// The bodies of a module's functions, by where they are in it.
+#[derive(Clone, Copy)]
+pub struct Bodies<'a> {
+    /// The module.
+    pub wasm: &'a [u8],
+    /// Where they are.
+    pub ranges: &'a IndexVec<DefinedFuncIndex, Range<usize>>,
 }
 
 /// Validates bodies of one module one after the other, keeping its allocations between them.
 pub struct BodyValidator<'a> {
     rules: &'a BodyRules,
     shape: &'a Shape,
-    module: &'a [u8],
+    bodies: Bodies<'a>,
     /// What plain bodies are validated by first; nothing if all are validated in one way.
     plain: Option<&'a PlainModule>,
     plain_count: usize,
@@ -39,11 +54,11 @@ pub struct BodyValidator<'a> {
 }
 
 impl<'a> BodyValidator<'a> {
-    pub(super) fn new(rules: &'a BodyRules, shape: &'a Shape, module: &'a [u8]) -> Self {
+    pub(super) fn new(rules: &'a BodyRules, shape: &'a Shape, bodies: Bodies<'a>) -> Self {
         Self {
             rules,
             shape,
-            module,
+            bodies,
             plain: rules.plain.as_ref(),
             plain_count: 0,
             plain_room: PlainAllocations::default(),
@@ -72,8 +87,8 @@ impl<'a> BodyValidator<'a> {
     ///
     /// If the module does not define the function.
     pub fn validate(&mut self, func: DefinedFuncIndex) -> Result<(), DecodeError> {
-        let range = self.shape.bodies[func].clone();
-        let (bytes, at) = (&self.module[range.clone()], range.start as u64);
+        let range = self.bodies.ranges[func].clone();
+        let (bytes, at) = (&self.bodies.wasm[range.clone()], range.start as u64);
         let func = self.shape.func(func);
         if self.plain.is_some_and(|module| plain::is_valid(module, func, bytes, &mut self.plain_room)) {
             self.plain_count += 1;

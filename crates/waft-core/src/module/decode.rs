@@ -1,7 +1,7 @@
 //! From bytes to a [`Shape`], driving `wasmparser`.
 
 use super::{
-    BodyRules, BodyValidator, BranchHints, ConstExpr, ConstOp, CustomSection, DataMode, DataSegment,
+    Bodies, BodyRules, BodyValidator, BranchHints, ConstExpr, ConstOp, CustomSection, DataMode, DataSegment,
     ElemItems, ElemMode, ElemSegment, EntityIndex, Export, Func, Import, Shape, hints,
 };
 use crate::index::{
@@ -73,7 +73,12 @@ impl Decoded {
     /// A validator of bodies, with allocations of its own: each can be validated by itself, on any thread. `module` is what
     /// was decoded.
     pub fn body_validator<'a>(&'a self, module: &'a [u8]) -> BodyValidator<'a> {
-        BodyValidator::new(&self.rules, &self.shape, module)
+        BodyValidator::new(&self.rules, &self.shape, Bodies { wasm: module, ranges: &self.shape.bodies })
+    }
+
+    /// The shape, and what it takes to validate bodies later.
+    pub fn into_parts(self) -> (Shape, BodyRules) {
+        (self.shape, self.rules)
     }
 }
 
@@ -83,9 +88,31 @@ impl Decoded {
 ///
 /// If the bytes are malformed, the module is invalid or uses a proposal outside of `proposals`.
 pub fn decode(module: &[u8], proposals: ProposalSet) -> Result<Decoded, DecodeError> {
+    decode_but(module, proposals, Without::Nothing)
+}
+
+/// Decodes `module` and validates all but its bodies, which are not looked at: in place of what the code section and custom sections hold
+/// there may be anything. [`Shape::bodies`] is empty, and so are the hints: what they could tell a tier, they told it already.
+///
+/// # Errors
+///
+/// As [`decode`].
+pub fn decode_without_bodies(module: &[u8], proposals: ProposalSet) -> Result<Decoded, DecodeError> {
+    decode_but(module, proposals, Without::Bodies)
+}
+
+/// What of a module is not looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Without {
+    Nothing,
+    Bodies,
+}
+
+fn decode_but(module: &[u8], proposals: ProposalSet, without: Without) -> Result<Decoded, DecodeError> {
     let features = proposals.features();
     let mut validator = Validator::new_with_features(features);
-    let mut decoder = Decoder { hinted: proposals.contains(Proposal::BranchHinting), ..Decoder::default() };
+    let hinted = without == Without::Nothing && proposals.contains(Proposal::BranchHinting);
+    let mut decoder = Decoder { hinted, ..Decoder::default() };
     let mut general = None;
     let mut sections = Sections::new(module, features);
     while let Some(payload) = sections.next()? {
@@ -95,15 +122,22 @@ pub fn decode(module: &[u8], proposals: ProposalSet) -> Result<Decoded, DecodeEr
         if let ValidPayload::Func(func, _) = validator.payload(&payload)? {
             general.get_or_insert(func.resources);
         }
-        if let Payload::CodeSectionStart { count, unchecked_range, size } = &payload
-            && let Some(bodies) = sections.skip_bodies(*count, *size)
-        {
-            // What validates any body is the same as what validates the first.
-            if *count > 0 {
-                let empty = FunctionBody::new(BinaryReader::new(&[], unchecked_range.start));
-                general = Some(validator.code_section_entry(&empty)?.resources);
+        if let Payload::CodeSectionStart { count, unchecked_range, size } = &payload {
+            let bodies = match without {
+                Without::Nothing => sections.skip_bodies(*count, *size),
+                Without::Bodies => {
+                    sections.skip_code(*size);
+                    Some(IndexVec::new())
+                }
+            };
+            if let Some(bodies) = bodies {
+                // What validates any body is the same as what validates the first.
+                if *count > 0 {
+                    let empty = FunctionBody::new(BinaryReader::new(&[], unchecked_range.start));
+                    general = Some(validator.code_section_entry(&empty)?.resources);
+                }
+                decoder.shape.bodies = bodies;
             }
-            decoder.shape.bodies = bodies;
         }
         decoder.payload(payload)?;
     }

@@ -12,11 +12,11 @@ mod hints;
 mod plain;
 mod segment;
 
-use body::BodyRules;
-
-pub use body::BodyValidator;
+pub use body::{Bodies, BodyRules, BodyValidator};
 pub use const_expr::{ConstExpr, ConstOp};
-pub use decode::{DecodeError, Decoded, decode, decode_bodies, decode_trusted, decode_validated};
+pub use decode::{
+    DecodeError, Decoded, decode, decode_bodies, decode_trusted, decode_validated, decode_without_bodies,
+};
 pub use hints::{BranchHint, BranchHints};
 pub use segment::{DataMode, DataSegment, ElemItems, ElemMode, ElemSegment};
 

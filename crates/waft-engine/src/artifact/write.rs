@@ -2,7 +2,7 @@
 
 use super::{CHECKSUM_AT, HEADER_BYTES, MAGIC, PAGE, PARTS, Part, TABLE_AT};
 use crate::code::{CodeTables, CompiledCode, LinkedCode, ModuleCode};
-use crate::compile::{self, Bodies};
+use crate::compile;
 use crate::lazy::Snapshot;
 use crate::module::ModuleInner;
 use crate::wasm_bytes::WasmBytes;
@@ -11,6 +11,7 @@ use std::borrow::Cow;
 use std::convert::Infallible;
 use std::io::{self, BufWriter, Write};
 use std::sync::Arc;
+use waft_core::module::Bodies;
 use xxhash_rust::xxh3::Xxh3;
 
 /// An artifact that is laid out and not written: what it consists of stays where it is.
@@ -67,7 +68,9 @@ impl<'a> ArtifactWriter<'a> {
             ModuleCode::Whole(code) => (Text::Whole(Cow::Borrowed(code.text())), code.tables().clone()),
             ModuleCode::Lazy(_) => {
                 let bodies = Bodies { wasm: module.wasm().code()?, ranges: module.bodies() };
-                let funcs = compile::functions(module.engine(), module.shape(), module.layout(), bodies)?;
+                let validate = |func| module.validate_body(func);
+                let funcs =
+                    compile::functions(module.engine(), module.shape(), module.layout(), bodies, validate)?;
                 let code = compile::link(module.shape(), &funcs)?;
                 (Text::Whole(Cow::Owned(code.text())), code.tables().clone())
             }

@@ -6,16 +6,19 @@
 //!   in it, never by path, so it does not matter what happens to the path meanwhile.
 //! * Only files with names as we give them are touched.
 
-use anyhow::{Context as _, Result, ensure};
+use super::check_file_size;
+use super::key::Secret;
+use anyhow::{Context as _, Result, bail, ensure};
 use rustix::fs::{
-    Access, AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT,
-    accessat, futimens, openat, renameat, statat, unlinkat,
+    Access, AtFlags, CWD, Dir, FileType, Mode, OFlags, RenameFlags, Stat, Timespec, Timestamps, UTIME_NOW,
+    UTIME_OMIT, accessat, futimens, openat, renameat, renameat_with, statat, unlinkat,
 };
 use rustix::io::Errno;
+use rustix::rand::GetRandomFlags;
 use std::fs::{DirBuilder, File};
-use std::io;
+use std::io::{self, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt as _, MetadataExt};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -23,6 +26,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Ends the names of entries.
 pub(super) const ENTRY_SUFFIX: &str = ".code";
 const TEMPORARY_SUFFIX: &str = ".tmp";
+
+/// The file with the secret, and with its own number: as long as it has that, it is no copy.
+const KEY_NAME: &str = "key";
+const KEY_FILE_BYTES: usize = size_of::<Secret>() + size_of::<u64>();
 
 /// A temporary file that nobody wrote to for so long has no writer any more: writing one takes a second at most, and one
 /// that is held up for longer only finds that its entry was not kept.
@@ -107,6 +114,73 @@ impl CacheDir {
             let is_it = |name: &str| name.starts_with(start) && kind_of(name) == Some(true);
             entry.is_ok_and(|entry| entry.file_name().to_str().is_ok_and(is_it))
         })
+    }
+
+    /// The directory's secret, which is made if it has none.
+    ///
+    /// A copy of the directory does not have it: whoever was given one, as a part of a system image, would know it.
+    pub(super) fn secret(&self) -> Result<Secret> {
+        const TRIES: usize = 3;
+        for _ in 0..TRIES {
+            let known = self.known_secret().context("the file `key` cannot be read")?;
+            if let Some(secret) = known {
+                return Ok(secret);
+            }
+            if let Some(secret) = self.make_secret().context("the file `key` cannot be made")? {
+                return Ok(secret);
+            }
+            // Another process was faster.
+        }
+        bail!("the file `key` changes all the time")
+    }
+
+    fn known_secret(&self) -> io::Result<Option<Secret>> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let file: File = match openat(&self.0, KEY_NAME, flags, Mode::empty()) {
+            Ok(file) => file.into(),
+            Err(Errno::NOENT | Errno::LOOP) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let metadata = file.metadata()?;
+        let is_ours = metadata.is_file()
+            && metadata.uid() == rustix::process::geteuid().as_raw()
+            && metadata.mode() & 0o077 == 0;
+        let mut content = [0; KEY_FILE_BYTES];
+        if !is_ours || metadata.len() != KEY_FILE_BYTES as u64 {
+            return Ok(None);
+        }
+        file.read_exact_at(&mut content, 0)?;
+        let (secret, inode) = content.split_first_chunk().expect("it is longer");
+        Ok((inode == metadata.ino().to_le_bytes()).then_some(*secret))
+    }
+
+    /// Makes a secret, in place of one that is not in order. None if another process has made one meanwhile.
+    fn make_secret(&self) -> Result<Option<Secret>> {
+        let mut secret = Secret::default();
+        let random = rustix::rand::getrandom(&mut secret, GetRandomFlags::empty())?;
+        ensure!(random == secret.len(), "the system has {random} random bytes");
+        check_file_size(KEY_FILE_BYTES as u64)?;
+        // If the process is killed now, it is removed as what becomes of entries is.
+        let (temporary, mut file) = self.temporary(&format!("{:032x}{ENTRY_SUFFIX}", 0))?;
+        let mut made = || -> io::Result<bool> {
+            file.write_all(&[&secret[..], &file.metadata()?.ino().to_le_bytes()].concat())?;
+            let name = temporary.as_str();
+            match renameat_with(&self.0, name, &self.0, KEY_NAME, RenameFlags::NOREPLACE) {
+                Ok(()) => Ok(true),
+                Err(Errno::EXIST) if self.known_secret()?.is_some() => Ok(false),
+                // One that is not in order; or a file system that cannot tell, where the last one stays.
+                Err(Errno::EXIST | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                    renameat(&self.0, name, &self.0, KEY_NAME)?;
+                    Ok(true)
+                }
+                Err(error) => Err(error.into()),
+            }
+        };
+        let made = made();
+        if !matches!(made, Ok(true)) {
+            let _ = unlinkat(&self.0, &temporary, AtFlags::empty());
+        }
+        Ok(made?.then_some(secret))
     }
 
     /// Writes an entry. It has its name when it has its content, and replaces what had the name.

@@ -152,8 +152,9 @@ pub(crate) fn read_file(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cache::CacheKey;
     use std::fs;
-    use std::sync::Mutex;
+    use std::sync::{Arc, Mutex};
 
     #[test]
     fn files_are_read_whole() {
@@ -164,10 +165,13 @@ mod tests {
             let mut file = File::open(&path).unwrap();
             // Whatever was read of it before.
             let _ = file.read(&mut [0; 3]).unwrap();
-            let (read, hasher) = read_file(&file, 2, |len| Some(ModuleHasher::new(len))).unwrap();
+            let key = Arc::new(CacheKey::new(&[1; 32]));
+            let hasher = |len| Some(ModuleHasher::new(key.clone(), len));
+            let (read, hasher) = read_file(&file, 2, hasher).unwrap();
             assert!(read.bytes() == bytes, "{len} bytes");
-            let hash = hasher.as_ref().map(ModuleHasher::finish);
-            assert_eq!(hash, (len >= LARGE).then(|| ModuleHasher::of(&bytes, 1).finish()));
+            let hash = hasher.map(|hasher| hasher.finish(&bytes));
+            let expected = || ModuleHasher::of(key.clone(), &bytes, 1).finish(&bytes);
+            assert_eq!(hash, (len >= LARGE).then(expected));
             assert!(read_file(&file, 1, |_| None).unwrap().1.is_none());
         }
         fs::remove_file(&path).unwrap();

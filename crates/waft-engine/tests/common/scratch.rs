@@ -50,10 +50,16 @@ impl TestCache {
         Self { cache: Cache::new(config).unwrap(), folder, notes }
     }
 
-    /// What is in its directory, by name.
+    /// Where its key is.
+    pub(crate) fn key(&self) -> PathBuf {
+        self.cache.directory().join("key")
+    }
+
+    /// What else is in its directory, by name.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         let mut files: Vec<_> =
             fs::read_dir(self.cache.directory()).unwrap().map(|entry| entry.unwrap().path()).collect();
+        files.retain(|file| *file != self.key());
         files.sort();
         files
     }

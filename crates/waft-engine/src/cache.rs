@@ -5,8 +5,9 @@
 //!
 //! # Invariants
 //!
-//! * An entry is used only if it has the identity that is asked for, to the last byte. A part of it is a cryptographic hash of
-//!   the module, so no module gets the code of another, whoever made them. Names of files decide where to look and nothing else.
+//! * An entry is used only if it has the identity that is asked for, to the last byte. A part of it is a hash of the module, so no
+//!   module gets the code of another: by whoever made them, as long as he does not know the directory's key; and of one that declares
+//!   something else, whatever he knows (`cache/hash.rs`). Names of files decide where to look and nothing else.
 //! * An entry is used only if its checksum is right, and only if no other user can have written it.
 //! * A file has all its content before it has its name, and is never written to afterwards. So processes that read,
 //!   write and remove entries at once need no lock.
@@ -14,7 +15,7 @@
 //!
 //! # Elsewhere
 //!
-//! The directory: `cache/dir.rs`. What is checked of an entry: `artifact/verify.rs`, `vm/load.rs`.
+//! The directory: `cache/dir.rs`. Its key: `cache/key.rs`. What is checked of an entry: `artifact/verify.rs`, `vm/load.rs`.
 
 mod config;
 mod dir;
@@ -119,7 +120,7 @@ impl std::fmt::Debug for Cache {
 }
 
 impl Cache {
-    /// A cache in the directory that `config` names. It is made at the first write, with all that leads to it.
+    /// A cache in the directory that `config` names. It is made when a module is first looked for, with all that leads to it.
     ///
     /// # Errors
     ///

@@ -103,7 +103,8 @@ impl Outline {
     /// What it declares: all but the parts.
     pub(crate) fn declarations<'m>(&self, module: &'m [u8]) -> impl Iterator<Item = &'m [u8]> {
         let mut at = 0;
-        let ends = self.parts.iter().map(|(_, range)| range.clone()).chain([self.len..self.len]);
+        let ends =
+            self.parts.iter().map(|(_, range)| range.clone()).chain(std::iter::once(self.len..self.len));
         ends.map(move |range| &module[std::mem::replace(&mut at, range.end)..range.start])
     }
 
@@ -136,7 +137,7 @@ mod tests {
     }
 
     /// A module of these sections.
-    fn module(sections: &[(u8, &[u8])]) -> Vec<u8> {
+    fn module(sections: Contents<'_>) -> Vec<u8> {
         let mut module = b"\0asm\x01\0\0\0".to_vec();
         for (id, contents) in sections {
             module.extend([&[*id][..], &leb(contents.len()), contents].concat());
@@ -168,12 +169,15 @@ mod tests {
         Some((outline, unneeded.len()))
     }
 
+    /// Sections: their numbers and contents.
+    type Contents<'a> = &'a [(u8, &'a [u8])];
+
     #[test]
     fn large_parts_are_unneeded_but_for_data() {
         let large = [&[1, b'x'][..], &vec![0; 4 * PIECE_BYTES]].concat();
         let small = [&[1, b'y'][..], &[0; 100]].concat();
         // It begins in one piece, fills three, and ends in another, where something else begins or nothing.
-        let rows: [(&[(u8, &[u8])], Option<usize>); 9] = [
+        let rows: [(Contents<'_>, Option<usize>); 9] = [
             (&[(10, &large)], Some(4)),
             (&[(0, &large)], Some(4)),
             (&[(1, &small), (10, &large), (11, &large), (0, &large)], Some(7)),

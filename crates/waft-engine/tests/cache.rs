@@ -352,9 +352,12 @@ fn a_directory_has_one_key_which_nobody_else_can_read() {
     test.is_silent();
 }
 
+/// What is done to a file, and what it is called.
+type Change = (&'static str, fn(&Path));
+
 #[test]
 fn a_key_that_is_not_in_order_is_made_anew_and_what_it_told_apart_is_not_found() {
-    let changes: [(&str, fn(&Path)); 8] = [
+    let changes: [Change; 8] = [
         ("removed", |path| fs::remove_file(path).unwrap()),
         ("shorter", |path| File::options().write(true).open(path).unwrap().set_len(39).unwrap()),
         ("longer", |path| File::options().write(true).open(path).unwrap().set_len(41).unwrap()),
@@ -507,7 +510,7 @@ fn what_stays_in_the_file_of_a_module_is_there_when_it_is_needed() {
 
 #[test]
 fn a_file_that_is_written_to_while_its_module_is_used_gives_nobody_other_code() {
-    let changes: [(&str, fn(&Path)); 4] = [
+    let changes: [Change; 4] = [
         ("another module", |path| fs::write(path, large_module(8)).unwrap()),
         ("truncated", |path| File::options().write(true).open(path).unwrap().set_len(3 << 20).unwrap()),
         ("emptied", |path| drop(File::create(path).unwrap())),

@@ -40,7 +40,7 @@ use waft_core::module::{Shape, decode_trusted, decode_without_bodies};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Starts every artifact: not text, not WebAssembly, and changed by transfers that change line ends.
-const MAGIC: [u8; 8] = *b"\x7fWAFT\r\n\x04";
+const MAGIC: [u8; 8] = *b"\x7fWAFT\r\n\x05";
 const CHECKSUM_AT: usize = 8;
 const TABLE_AT: usize = 16;
 /// Alignment of the code: the largest page of the machines that Waft runs on.
@@ -61,6 +61,7 @@ enum Part {
     States,
     Relocs,
     Targets,
+    Bodies,
     Code,
 }
 
@@ -221,7 +222,8 @@ impl Artifact {
 
     fn load(self, engine: &Engine, wasm: WasmBytes, shape: Shape) -> Result<ModuleInner> {
         let is_whole = self.section(Part::States).bytes().is_empty();
-        let kept = [Part::States, Part::Relocs, Part::Targets].map(|part| self.section(part).clone());
+        let kept = [Part::States, Part::Relocs, Part::Targets, Part::Bodies];
+        let kept = kept.map(|part| self.section(part).clone());
         let tables = CodeTables {
             funcs: self.section(Part::Funcs).clone(),
             traps: self.section(Part::Traps).clone(),

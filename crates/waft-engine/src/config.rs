@@ -286,9 +286,10 @@ impl Config {
     /// # let directory = std::env::temp_dir().join(format!("waft-example-{}-config-cache", std::process::id()));
     /// let mut config = CacheConfig::new();
     /// config.with_directory(&directory);
-    /// let engine = Engine::new(Config::new().tier(TierChoice::Optimized).cache(Some(Cache::new(config)?)))?;
+    /// let cache = Cache::new(config)?;
+    /// let engine = Engine::new(Config::new().tier(TierChoice::Optimized).cache(Some(cache.clone())))?;
     /// Module::new(&engine, "(module (func))")?;
-    /// assert_eq!(std::fs::read_dir(&directory)?.count(), 1);
+    /// assert_eq!(cache.usage()?.entries, 1);
     /// # std::fs::remove_dir_all(&directory)?;
     /// # Ok::<(), Error>(())
     /// ```

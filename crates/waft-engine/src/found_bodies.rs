@@ -25,6 +25,9 @@ impl FoundBodies {
 
     /// Where they are; none if they cannot be read, which may be otherwise later.
     pub(crate) fn ranges(&self, wasm: &WasmBytes) -> Option<&Ranges> {
+        if let Some(known) = self.ranges.get() {
+            return Some(known);
+        }
         let code = wasm.code().ok()?;
         Some(self.ranges.get_or_init(|| decode_bodies(code).unwrap_or_default()))
     }
@@ -48,6 +51,8 @@ mod tests {
     use crate::cache::{CacheKey, ModuleHasher};
     use crate::{Cache, CacheConfig, Config, Engine, Instance, Module, Store};
     use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Duration;
 
     /// A module whose functions add `bad` and 1, or only say so.
     fn module(bad: &str) -> Vec<u8> {
@@ -74,40 +79,86 @@ mod tests {
         instance.get_typed_func::<(), i32>(&mut store, name)?.call(&mut store, ())
     }
 
+    /// Finds `found` though the cache has the code of `compiled`, of which `what` was called: as if both had one hash.
+    fn find_another(
+        config: &Config,
+        (compiled, what): (Vec<u8>, &dyn Fn(&Module)),
+        found: Vec<u8>,
+    ) -> Module {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let directory = format!("waft-{}-found-bodies-{count}", std::process::id());
+        let directory = std::env::temp_dir().join(directory);
+        let hasher = ModuleHasher::of(Arc::new(CacheKey::new(&[3; 32])), &compiled, 1);
+        let find = |bytes: Vec<u8>| {
+            let cache = Cache::new(CacheConfig::new().with_directory(&directory).clone()).unwrap();
+            let engine = Engine::new(config.clone().cache(Some(cache.clone()))).unwrap();
+            let wasm = WasmBytes::Whole(bytes.into());
+            let compile = || crate::compile::module(&engine, wasm.whole()?.clone()).map(Module::registered);
+            (cache.get_or_compile(&engine, &wasm, &hasher, compile).unwrap(), cache)
+        };
+        let (module, _) = find(compiled);
+        what(&module);
+        module.keep();
+        let (module, cache) = find(found);
+        assert_eq!((cache.cache_hits(), module.compiled_functions()), (1, 1));
+        std::fs::remove_dir_all(&directory).unwrap();
+        module
+    }
+
     #[test]
     fn bodies_are_validated_though_their_hash_is_right() {
-        let directory = std::env::temp_dir().join(format!("waft-{}-found-bodies", std::process::id()));
-        let cache = || Cache::new(CacheConfig::new().with_directory(&directory).clone()).unwrap();
-        let engine = |config: &mut Config| Engine::new(config.cache(Some(cache()))).unwrap();
-        // As if somebody had found another module with the hash of the first one.
-        let hasher = || ModuleHasher::of(Arc::new(CacheKey::new(&[3; 32])), &module("valid"), 1);
-        let find = |engine: &Engine, bytes: Vec<u8>| {
-            let wasm = WasmBytes::Whole(bytes.into());
-            let compile = || Module::decode(engine, wasm.whole()?.bytes());
-            engine.config().cache.as_ref().unwrap().get_or_compile(engine, &wasm, &hasher(), compile).unwrap()
-        };
+        let good = |module: &Module| assert_eq!(call(module, "good").unwrap(), 7);
         let rows = ["valid", "pops too much", "wrong type", "no such function", "no operator", "ends late"];
-        for (bad, mut config) in rows.into_iter().flat_map(|bad| {
+        for (bad, config) in rows.into_iter().flat_map(|bad| {
             [Config::new(), Config::new().lazy_compilation(true).clone()].map(|config| (bad, config))
         }) {
-            let first = engine(&mut config);
-            let wasm = WasmBytes::Whole(module("valid").into());
-            let compile = || crate::compile::module(&first, wasm.whole()?.clone()).map(Module::registered);
-            let cache = first.config().cache.as_ref().unwrap();
-            let compiled = cache.get_or_compile(&first, &wasm, &hasher(), compile).unwrap();
-            assert_eq!(call(&compiled, "good").unwrap(), 7);
-            compiled.keep();
-            let found = find(&engine(&mut config), module(bad));
-            assert_eq!((found.compiled_functions(), call(&found, "good").unwrap()), (1, 7));
+            let found = find_another(&config, (module("valid"), &good), module(bad));
+            good(&found);
             let is_valid = bad == "valid";
             // Nor where another function is, into which it would be put.
-            for name in ["bad", "caller"] {
-                let outcome = call(&found, name);
-                assert_eq!(outcome.is_ok(), is_valid, "{bad}, {name}: {outcome:?}");
+            let outcomes = ["bad", "caller"].map(|name| call(&found, name).map(drop));
+            for outcome in outcomes.into_iter().chain([found.serialize().map(drop)]) {
+                assert_eq!(outcome.is_ok(), is_valid, "{bad}: {outcome:?}");
+                let refusal = outcome.err().map(|error| format!("{error:?}"));
+                // The validator says where.
+                assert!(refusal.is_none_or(|text| text.contains("(at offset 0x")), "{bad}");
             }
-            assert_eq!(found.serialize().is_ok(), is_valid, "{bad}");
-            drop((compiled, found));
-            std::fs::remove_dir_all(&directory).unwrap();
+        }
+    }
+
+    #[test]
+    fn code_is_left_at_a_loop_for_code_of_the_same_body_alone() {
+        // What a loop's code is given are the locals of the code that was left.
+        let module = |local: &str| {
+            let text = format!(
+                r#"(module (func (export "f") (param i32) (result i32) (local {local})
+                    (loop (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1))))) (local.get 0)))"#
+            );
+            wat::parse_str(text).unwrap()
+        };
+        let turns = |module: &Module, count: i32| {
+            let mut store = Store::new(module.engine(), ());
+            let instance = Instance::new(&mut store, module, &[]).unwrap();
+            let f = instance.get_typed_func::<i32, i32>(&mut store, "f").unwrap();
+            assert_eq!(f.call(&mut store, count).unwrap(), 0);
+        };
+        for local in ["i64", "f64"] {
+            let found =
+                find_another(&Config::new(), (module("i64"), &|module| turns(module, 1)), module(local));
+            let outcome = || {
+                let refused = found.inner().code().tier_up().unwrap().refusals().pop().map(|(_, why)| why);
+                let at_loop = |code: &crate::FuncCodeInfo| code.loop_offset().is_some();
+                refused.or_else(|| found.compiled_code().any(|code| at_loop(&code)).then(String::new))
+            };
+            // So often that it asks, and not so often that it is compiled for its start.
+            turns(&found, 10_000_000);
+            let mut outcomes = (0..1000).map(|_| {
+                std::thread::sleep(Duration::from_millis(10));
+                outcome()
+            });
+            let outcome = outcomes.find_map(|outcome| outcome).expect("something becomes of it");
+            assert_eq!(outcome.contains("from another body"), local == "f64", "{local}: {outcome}");
         }
     }
 }

@@ -324,12 +324,14 @@ impl ModuleInner {
             Found::Code(code) => return Ok(code),
             Found::Turn(turn) => turn,
         };
-        let begun = Instant::now();
-        // What is wrong with the module's file may be put right: it is no refusal.
-        self.wasm().code()?;
-        let compiled = match vm::with_compile_stack(|| compile::called(self, func))
-            .context("cannot start a thread to compile on")?
-        {
+        let compile = || {
+            // What is wrong with the module's file may be put right: it is no refusal.
+            self.wasm().code()?;
+            Ok::<_, Error>((Instant::now(), compile::called(self, func)))
+        };
+        let compiled = vm::with_compile_stack(compile).context("cannot start a thread to compile on")?;
+        let (begun, compiled) = compiled?;
+        let compiled = match compiled {
             Ok(compiled) => compiled,
             Err(message) => {
                 lazy.progress().refused.insert(func, message.clone());

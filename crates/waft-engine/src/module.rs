@@ -173,6 +173,15 @@ impl ModuleInner {
     pub(crate) fn body(&self, func: DefinedFuncIndex) -> Option<Range<usize>> {
         self.bodies().get(func).cloned()
     }
+    /// The body of a function.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read any more.
+    pub(crate) fn body_bytes_of(&self, func: DefinedFuncIndex) -> Result<&[u8]> {
+        let body = self.wasm.code()?.get(self.body(func).context("it has no body")?);
+        body.context("its body is not in the module")
+    }
     /// Where the bodies of its functions are; empty if it does not have them.
     pub(crate) fn bodies(&self) -> &IndexVec<DefinedFuncIndex, Range<usize>> {
         self.found_bodies.as_ref().and_then(|found| found.ranges(&self.wasm)).unwrap_or(&self.shape.bodies)

@@ -29,7 +29,7 @@ enum Part {
 
 /// Of a section: its number and its size; then how many bodies or data segments there are, or the size of a custom one's name.
 const HEAD_BYTES: usize = 1 + 5 + 5;
-/// A module of more sections than this has no outline.
+/// A module of so many sections has no outline.
 const SECTIONS_MAX: usize = 1000;
 
 impl Outline {

@@ -23,7 +23,7 @@ use crate::explain::CompileReason;
 use crate::lazy::{FuncState, LazyCode, Made};
 use crate::module::ModuleInner;
 use crate::vm::{Instances, VmContext};
-use anyhow::{Error, Result};
+use anyhow::{Error, Result, ensure};
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -130,6 +130,15 @@ struct Promotions {
     waited: Waited,
 }
 
+impl Promotions {
+    /// A function waits for code at a loop no longer.
+    fn settle(&mut self, func: DefinedFuncIndex, entry: Entry) {
+        if entry != Entry::Start {
+            self.at_loops.remove(&func);
+        }
+    }
+}
+
 /// What became of a request for better code.
 enum Promotion {
     /// It is being compiled, or waits for that; the function at its loops has so much patience by now.
@@ -206,9 +215,7 @@ impl TierUp {
     fn answer(&self, func: DefinedFuncIndex, entry: Entry, promotion: Promotion) {
         let mut promotions = self.promotions();
         promotions.of.insert((func, entry), promotion);
-        if entry != Entry::Start {
-            promotions.at_loops.remove(&func);
-        }
+        promotions.settle(func, entry);
         if promotions.waiting > 0 {
             self.promoted.notify_all();
         }
@@ -238,6 +245,21 @@ impl TierUp {
         let promotions = self.promotions();
         let asked = promotions.of.iter().filter(|(_, promotion)| !matches!(promotion, Promotion::Refused(_)));
         asked.map(|((func, _), _)| *func).collect()
+    }
+
+    /// Those for which it was refused.
+    pub(crate) fn refused(&self) -> HashSet<DefinedFuncIndex> {
+        self.refusals().into_iter().map(|(func, _)| func).collect()
+    }
+
+    /// Forgets a request that nothing can become of now.
+    fn forget(&self, func: DefinedFuncIndex, entry: Entry) {
+        let mut promotions = self.promotions();
+        promotions.of.remove(&(func, entry));
+        promotions.settle(func, entry);
+        if promotions.waiting > 0 {
+            self.promoted.notify_all();
+        }
     }
 
     /// The reasons why functions have no better code that have asked for it.
@@ -358,6 +380,10 @@ impl ModuleInner {
     /// Compiles a function anew, and has its new code used.
     fn optimize(self: &Arc<Self>, lazy: &LazyCode, tier_up: &TierUp, job: &Job) {
         let Job { func, entry, reason, .. } = *job;
+        if self.wasm().code().is_err() {
+            // What is wrong with the module's file may be put right: it is no refusal.
+            return tier_up.forget(func, entry);
+        }
         let promotion = match self.optimized(lazy, func, entry, reason) {
             Ok(code) => {
                 if entry == Entry::Start {
@@ -380,6 +406,12 @@ impl ModuleInner {
         entry: Entry,
         reason: CompileReason,
     ) -> Result<*mut u8> {
+        if let Entry::Loop(_) = entry
+            && let Some(kept) = lazy.kept()
+        {
+            let is_same = kept.is_of(func, self.body_bytes_of(func)?);
+            ensure!(is_same, "the code that runs was compiled from another body");
+        }
         let begun = Instant::now();
         let compiled = compile::optimized(self, func, entry).map_err(Error::msg)?;
         let (tier, took) = (self.engine().tier().name(), begun.elapsed());

@@ -7,12 +7,14 @@
 use crate::artifact::Section;
 use crate::cache::{CacheKey, ModuleHasher};
 use crate::outline::Outline;
+use crate::pieces::PIECE_BYTES;
 use crate::vm::{PieceUse, large_file_bytes, read_pieces};
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Error, Result};
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 /// The bytes that a shape was decoded from.
 #[derive(Clone)]
@@ -65,6 +67,10 @@ impl WasmBytes {
 ///
 /// What is read of it later is compared with the hashes. So a file that was written to in the meantime is an error where it is
 /// needed, and never another module's code. One that was replaced, as by renaming another one to its name, is still there.
+///
+/// # Invariants
+///
+/// * A byte is read once and for all: what is in memory is not read again, though its hash would be the same.
 pub(crate) struct ModuleFile {
     file: File,
     threads: usize,
@@ -74,7 +80,31 @@ pub(crate) struct ModuleFile {
     code: OnceLock<Section>,
     whole: OnceLock<Section>,
     /// Held by who reads, so that nothing is read twice at once.
-    reading: Mutex<()>,
+    reading: Mutex<Option<Failure>>,
+}
+
+/// That nothing more could be read of a file, and why.
+struct Failure {
+    state: FileState,
+    at: Instant,
+    why: String,
+}
+
+/// So long a failure is remembered, if nobody writes to the file: a backtrace alone asks for names several hundred times.
+const FAILURE: Duration = Duration::from_millis(100);
+
+/// What changes when somebody writes to a file.
+#[derive(PartialEq, Eq)]
+struct FileState {
+    bytes: u64,
+    changed: (i64, i64),
+}
+
+impl FileState {
+    fn of(file: &File) -> io::Result<Self> {
+        let metadata = file.metadata()?;
+        Ok(Self { bytes: metadata.len(), changed: (metadata.ctime(), metadata.ctime_nsec()) })
+    }
 }
 
 impl ModuleFile {
@@ -112,7 +142,7 @@ impl ModuleFile {
             declarations,
             code: OnceLock::new(),
             whole: OnceLock::new(),
-            reading: Mutex::new(()),
+            reading: Mutex::default(),
         }))
     }
 
@@ -121,13 +151,11 @@ impl ModuleFile {
     }
 
     fn code(&self) -> Result<&[u8]> {
+        if let Some(whole) = self.whole.get() {
+            return Ok(whole.bytes());
+        }
         // With all that stands before it, so that it is found.
-        let is_code = |number| self.outline.is_before_code_end(number);
-        let loaded = match self.whole.get() {
-            Some(whole) => whole,
-            None => self.load(&self.code, is_code)?,
-        };
-        Ok(loaded.bytes())
+        Ok(self.load(&self.code, |number| self.outline.is_before_code_end(number))?.bytes())
     }
 
     fn whole(&self) -> Result<&Section> {
@@ -140,23 +168,56 @@ impl ModuleFile {
         loaded: &'f OnceLock<Section>,
         is_wanted: impl Fn(usize) -> bool + Sync,
     ) -> Result<&'f Section> {
-        let _reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(loaded) = loaded.get() {
             return Ok(loaded);
         }
-        let keep = |number| if is_wanted(number) { PieceUse::Kept } else { PieceUse::Left };
+        let mut failure = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(loaded) = loaded.get() {
+            return Ok(loaded);
+        }
+        let read = self.read_unless_failed(&mut failure, is_wanted);
+        let read = read.context("cannot read more of the module's file")?;
+        Ok(loaded.get_or_init(|| read))
+    }
+
+    fn read_unless_failed(
+        &self,
+        failure: &mut Option<Failure>,
+        is_wanted: impl Fn(usize) -> bool + Sync,
+    ) -> Result<Section> {
+        let state = FileState::of(&self.file)?;
+        if let Some(failure) = failure
+            && failure.state == state
+            && failure.at.elapsed() < FAILURE
+        {
+            return Err(Error::msg(failure.why.clone()));
+        }
+        let read = self.read(state.bytes, is_wanted);
+        let failed = |error: &io::Error| Failure { state, at: Instant::now(), why: error.to_string() };
+        *failure = read.as_ref().err().map(failed);
+        Ok(read?)
+    }
+
+    fn read(&self, bytes: u64, is_wanted: impl Fn(usize) -> bool + Sync) -> io::Result<Section> {
+        let len = self.hasher.len();
+        if bytes != len as u64 {
+            return Err(io::Error::other("it has not as many bytes as when it was opened"));
+        }
+        // Whoever could find other bytes with the hash of these would otherwise have a module of parts that do not fit.
+        let keep = |number: usize| {
+            let known = match self.code.get() {
+                _ if !is_wanted(number) => return PieceUse::Left,
+                _ if !self.outline.is_unneeded(number) => &self.declarations,
+                Some(code) if self.outline.is_before_code_end(number) => code,
+                _ => return PieceUse::Kept,
+            };
+            let start = number * PIECE_BYTES;
+            PieceUse::Known(&known.bytes()[start..len.min(start + PIECE_BYTES)])
+        };
         let look = |number, piece: &[u8]| {
             let is_same = self.hasher.is_same(number, piece);
             is_same.then_some(()).ok_or_else(|| io::Error::other("it was written to since it was opened"))
         };
-        let read = || -> io::Result<Section> {
-            let len = large_file_bytes(&self.file)?;
-            if len != Some(self.hasher.len()) {
-                return Err(io::Error::other("it has not as many bytes as when it was opened"));
-            }
-            read_pieces(&self.file, self.hasher.len(), self.threads, keep, look)
-        };
-        let read = read().context("cannot read more of the module's file")?;
-        Ok(loaded.get_or_init(|| read))
+        read_pieces(&self.file, len, self.threads, keep, look)
     }
 }

@@ -730,6 +730,102 @@ mod tests {
         }
     }
 
+    /// The ranges of a module that [`decode_without_bodies`] does not look at, as far as it is well-formed: each begins after one number
+    /// or name.
+    fn unneeded(sections: &[(u8, &[u8])]) -> Vec<Range<usize>> {
+        let mut at = 8;
+        let mut ranges = Vec::new();
+        for (id, contents) in sections {
+            let start = at + 2;
+            at = start + contents.len();
+            match id {
+                0 => ranges.push(start + 1 + contents[0] as usize..at),
+                10 => ranges.push(start + 1..at),
+                _ => {}
+            }
+        }
+        ranges
+    }
+
+    #[test]
+    fn a_module_without_bodies_is_as_valid_as_with_them() {
+        let types: (u8, &[u8]) = (1, b"\x02\x60\0\0\x60\x01\x7f\x01\x7f");
+        let code = b"\x02\x02\0\x0b\x0c\x01\x02\x7e\x20\0\x28\x02\x00\x41\x01\x6a\x0b";
+        let memory: (u8, &[u8]) = (5, b"\x01\0\x01");
+        let rows: [&[(u8, &[u8])]; 4] = [
+            &[
+                types,
+                (3, b"\x02\0\x01"),
+                memory,
+                (12, b"\x01"),
+                (10, code),
+                (11, b"\x01\0\x41\x01\x0b\x02ab"),
+                (0, b"\x01xyz"),
+            ],
+            &[
+                types,
+                (3, b"\x02\0\x01"),
+                memory,
+                (7, b"\x01\x01f\0\x01"),
+                (8, b"\0"),
+                (9, b"\x01\x03\0\x01\x01"),
+                (10, code),
+            ],
+            &[
+                types,
+                (2, b"\x01\x01a\x01b\0\x01"),
+                (3, b"\x02\0\x01"),
+                memory,
+                (10, code),
+                (11, b"\x01\x01\x01c"),
+            ],
+            &[memory, (11, b"\x01\x02\0\x41\0\x0b\x01a")],
+        ];
+        for sections in rows {
+            let bytes = module(sections);
+            let unneeded = unneeded(sections);
+            let is_needed = |at: usize| !unneeded.iter().any(|range| range.contains(&at));
+            let check = |bytes: &[u8]| {
+                let mut without = bytes.to_vec();
+                unneeded.iter().for_each(|range| without[range.clone()].fill(0xff));
+                let without = decode_without_bodies(&without, ProposalSet::on_by_default());
+                match (decode(bytes, ProposalSet::on_by_default()), without) {
+                    (Ok(mut with), Ok(without)) => {
+                        let ranges = core::mem::take(&mut with.shape.bodies);
+                        let (shape, rules) = without.into_parts();
+                        assert_eq!(alloc::format!("{shape:?}"), alloc::format!("{:?}", with.shape));
+                        // Bodies are as valid by these rules.
+                        let bodies = Bodies { wasm: bytes, ranges: &ranges };
+                        let verdicts = [&rules, &with.rules].map(|rules| {
+                            let mut validator = rules.validator(&shape, bodies);
+                            ranges.keys().map(|func| validator.validate(func).is_ok()).collect::<Vec<_>>()
+                        });
+                        assert_eq!(verdicts[0], verdicts[1]);
+                    }
+                    // The one may find a wrong body sooner.
+                    (with, without) => assert_eq!(with.is_err(), without.is_err(), "{bytes:x?}"),
+                }
+            };
+            check(&bytes);
+            for at in (0..bytes.len()).filter(|at| is_needed(*at)) {
+                let mut changed = bytes.clone();
+                // What says how long something is moves all that follows.
+                let is_size = |at: usize| {
+                    let mut start = 8;
+                    sections.iter().any(|(id, contents)| {
+                        let is_head = at == start || at == start + 1 || *id == 0 && at == start + 2;
+                        start += 2 + contents.len();
+                        is_head
+                    })
+                };
+                for value in (0..=u8::MAX).filter(|_| !is_size(at)) {
+                    changed[at] = value;
+                    check(&changed);
+                }
+            }
+        }
+    }
+
     /// What `wasmparser` finds wrong by itself, and where.
     fn wrong(bytes: &[u8]) -> Option<(String, usize)> {
         let features = ProposalSet::on_by_default().features();

@@ -25,6 +25,7 @@ pub(crate) struct ArtifactWriter<'a> {
     states: Vec<u8>,
     relocs: Vec<u8>,
     targets: Vec<u8>,
+    bodies: Vec<u8>,
     len: u64,
 }
 
@@ -86,10 +87,11 @@ impl<'a> ArtifactWriter<'a> {
 
     /// The same of a module that has the code of some functions.
     pub(crate) fn kept(module: &'a ModuleInner, snapshot: Snapshot<'a>, identity: String) -> Self {
-        let Snapshot { code, states, relocs, targets } = snapshot;
+        let Snapshot { code, states, relocs, targets, bodies } = snapshot;
         let tables = code.tables().clone();
         let mut artifact = Self::new(module, identity, Cow::default(), (Text::Linked(code), tables));
         (artifact.states, artifact.relocs, artifact.targets) = (states, relocs, targets);
+        artifact.bodies = bodies;
         artifact.laid_out()
     }
 
@@ -111,6 +113,7 @@ impl<'a> ArtifactWriter<'a> {
             states: Vec::new(),
             relocs: Vec::new(),
             targets: Vec::new(),
+            bodies: Vec::new(),
             len: 0,
         }
     }
@@ -153,6 +156,7 @@ impl<'a> ArtifactWriter<'a> {
             &self.states,
             &self.relocs,
             &self.targets,
+            &self.bodies,
         ]
     }
 

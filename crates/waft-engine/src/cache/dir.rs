@@ -118,7 +118,7 @@ impl CacheDir {
 
     /// The directory's secret, which is made if it has none.
     ///
-    /// A copy of the directory does not have it: whoever was given one, as a part of a system image, would know it.
+    /// A copy of the directory, file by file, does not have it: whoever was given one, in a container's image, would know it.
     pub(super) fn secret(&self) -> Result<Secret> {
         const TRIES: usize = 3;
         for _ in 0..TRIES {
@@ -168,8 +168,10 @@ impl CacheDir {
             match renameat_with(&self.0, name, &self.0, KEY_NAME, RenameFlags::NOREPLACE) {
                 Ok(()) => Ok(true),
                 Err(Errno::EXIST) if self.known_secret()?.is_some() => Ok(false),
+                // Somebody cleared the cache meanwhile, and this looked like a part of it.
+                Err(Errno::NOENT) => Ok(false),
                 // One that is not in order; or a file system that cannot tell, where the last one stays.
-                Err(Errno::EXIST | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                Err(Errno::EXIST | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM) => {
                     renameat(&self.0, name, &self.0, KEY_NAME)?;
                     Ok(true)
                 }

@@ -24,6 +24,9 @@ const RELOC_BYTES: usize = 12;
 /// numbers them.
 const TARGET_BYTES: usize = 8;
 
+/// Bytes of an entry in the table of bodies: `u32` index of the function, the BLAKE3 hash of the body that its code was compiled from.
+const BODY_BYTES: usize = 4 + blake3::OUT_LEN;
+
 /// What there is of a function.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
@@ -60,6 +63,8 @@ pub(crate) struct KeptCode {
     relocs: Section,
     /// What is called mostly at places of calls.
     targets: Section,
+    /// The bodies of code that may be left at a loop for other code, which must know the locals and operands of just that body.
+    bodies: Section,
 }
 
 /// Code to be kept.
@@ -68,6 +73,7 @@ pub(crate) struct Snapshot<'c> {
     pub(crate) states: Vec<u8>,
     pub(crate) relocs: Vec<u8>,
     pub(crate) targets: Vec<u8>,
+    pub(crate) bodies: Vec<u8>,
 }
 
 impl KeptCode {
@@ -78,16 +84,17 @@ impl KeptCode {
     /// If it is not of so many.
     pub(crate) fn new(
         code: CompiledCode,
-        [states, relocs, targets]: [Section; 3],
+        [states, relocs, targets, bodies]: [Section; 4],
         funcs: usize,
     ) -> Result<Self> {
         ensure!(
             states.bytes().len() == funcs
                 && relocs.bytes().len().is_multiple_of(RELOC_BYTES)
-                && targets.bytes().len().is_multiple_of(TARGET_BYTES),
+                && targets.bytes().len().is_multiple_of(TARGET_BYTES)
+                && bodies.bytes().len().is_multiple_of(BODY_BYTES),
             "what was kept is not of the {funcs} functions that the module has"
         );
-        Ok(Self { code, states, relocs, targets })
+        Ok(Self { code, states, relocs, targets, bodies })
     }
 
     /// The code and its tables.
@@ -113,6 +120,23 @@ impl KeptCode {
             let [site, target] = [0, 1].map(|word| [0, 1, 2, 3].map(|byte| entry[word * 4 + byte]));
             (u32::from_le_bytes(site), u32::from_le_bytes(target))
         })
+    }
+
+    /// The hash of the body from which the code of a function was compiled that may be left at a loop.
+    fn body_hash(&self, func: DefinedFuncIndex) -> Option<blake3::Hash> {
+        let (entries, _) = self.bodies.bytes().as_chunks::<BODY_BYTES>();
+        let split = |entry: &[u8; BODY_BYTES]| {
+            let (func, hash) = entry.split_first_chunk()?;
+            Some((u32::from_le_bytes(*func), blake3::Hash::from_slice(hash).ok()?))
+        };
+        let key = |entry: &[u8; BODY_BYTES]| split(entry).map(|(func, _)| func as usize);
+        let at = entries.binary_search_by_key(&Some(func.index()), key).ok()?;
+        split(&entries[at]).map(|(_, hash)| hash)
+    }
+
+    /// Whether the code that there is of a function, if there is some, was compiled from this very body.
+    pub(crate) fn is_of(&self, func: DefinedFuncIndex, body: &[u8]) -> bool {
+        self.state(func) == FuncState::Missing || self.body_hash(func) == Some(blake3::hash(body))
     }
 
     /// Where each function is that has code.
@@ -157,7 +181,8 @@ impl KeptCode {
         let relocs = relocs.filter_map(reloc).collect();
         let is_settled = self.state(func) == FuncState::Settled;
         let tables = Some(tables.part(func.index())?);
-        Some(KeptFunc { code, is_settled, relocs: Cow::Owned(relocs), tables })
+        let body = self.body_hash(func);
+        Some(KeptFunc { code, is_settled, relocs: Cow::Owned(relocs), tables, body })
     }
 }
 
@@ -168,6 +193,8 @@ struct KeptFunc<'c> {
     is_settled: bool,
     relocs: Cow<'c, [Reloc]>,
     tables: Option<TablesPart<'c>>,
+    /// The hash of the body that it was compiled from, if it may be left at a loop.
+    body: Option<blake3::Hash>,
 }
 
 impl<'c> LinkFunc<'c> for KeptFunc<'c> {
@@ -212,6 +239,7 @@ impl LazyCode {
             }
         }
         let hot = self.tier_up().map(TierUp::asked).unwrap_or_default();
+        let refused = self.tier_up().map(TierUp::refused).unwrap_or_default();
         for chunk in self.chunks.iter() {
             for func in chunk.funcs.iter() {
                 let made = func.made;
@@ -225,8 +253,9 @@ impl LazyCode {
                 let code =
                     chunk.memory.code(func.start, func.len).context("code has no place in its chunk")?;
                 let tables = func.tables.part(0);
-                funcs[at] =
-                    KeptFunc { code, is_settled: settled, relocs: Cow::Borrowed(&func.relocs), tables };
+                let body = if settled { None } else { Some(blake3::hash(module.body_bytes_of(made.func)?)) };
+                let relocs = Cow::Borrowed(&func.relocs[..]);
+                funcs[at] = KeptFunc { code, is_settled: settled, relocs, tables, body };
                 states[at] = (if settled { FuncState::Settled } else { FuncState::First }) as u8;
             }
         }
@@ -242,14 +271,18 @@ impl LazyCode {
                 let func = DefinedFuncIndex::new(at);
                 let is_hot = *state == FuncState::Hot as u8 && kept.state(func) == FuncState::Hot;
                 // What was refused would be refused once more.
-                if is_hot && (in_vain || !hot.contains(&func)) {
+                if is_hot && (in_vain || refused.contains(&func)) {
                     *state = FuncState::Late as u8;
                 }
             }
         }
         let code = LinkedCode::link(module.shape(), &funcs)?;
-        let mut relocs = Vec::new();
+        let (mut relocs, mut bodies) = (Vec::new(), Vec::new());
         for (at, func) in funcs.iter().enumerate() {
+            if let Some(hash) = &func.body {
+                bodies.extend((at as u32).to_le_bytes());
+                bodies.extend(hash.as_bytes());
+            }
             let (start, _) = code.tables().func(at).context("a function has no place")?;
             for Reloc { offset, target, addend } in &*func.relocs {
                 relocs.extend((start + offset).to_le_bytes());
@@ -259,6 +292,6 @@ impl LazyCode {
         }
         let targets = self.tier_up().into_iter().flat_map(TierUp::targets);
         let targets = targets.flat_map(|(site, target)| [site, target]).flat_map(u32::to_le_bytes).collect();
-        Ok(Snapshot { code, states, relocs, targets })
+        Ok(Snapshot { code, states, relocs, targets, bodies })
     }
 }

@@ -40,27 +40,29 @@ impl Buffer {
 
 /// What is done with a piece of a file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum PieceUse {
+pub(crate) enum PieceUse<'b> {
     /// It is read, looked at and kept.
     Kept,
     /// It is read, looked at and forgotten: there are zeros in its place, which take no memory.
     Passed,
     /// It is not read. There are zeros as well.
     Left,
+    /// It is not read, and kept: these are its bytes.
+    Known(&'b [u8]),
 }
 
 impl FileBytes {
-    /// Reads `len` bytes from the start: pieces as `piece_use` says, each of which `look` is shown when it is there.
-    fn read(
+    /// Reads `len` bytes from the start: pieces as `piece_use` says. `look` is shown each that was read.
+    fn read<'b>(
         file: &File,
         len: usize,
         threads: usize,
-        piece_use: impl Fn(usize) -> PieceUse + Sync,
+        piece_use: impl Fn(usize) -> PieceUse<'b> + Sync,
         look: impl Fn(usize, &[u8]) -> io::Result<()> + Sync,
     ) -> io::Result<Self> {
         let memory = Reservation::new(len)?;
         memory.commit(0..memory.len())?;
-        let is_kept = |number: &usize| piece_use(*number) == PieceUse::Kept;
+        let is_kept = |number: &usize| matches!(piece_use(*number), PieceUse::Kept | PieceUse::Known(_));
         let mut numbers = 0..len.div_ceil(PIECE_BYTES);
         while let Some(first) = numbers.find(is_kept) {
             let end = numbers.find(|number| !is_kept(number)).unwrap_or(numbers.end);
@@ -70,7 +72,11 @@ impl FileBytes {
         let bytes = unsafe { std::slice::from_raw_parts_mut(memory.base(), len) };
         let error = OnceLock::new();
         for_each_piece_mut(threads, bytes, Buffer::default, |passed, number, place| {
+            if error.get().is_some() {
+                return;
+            }
             let piece = match piece_use(number) {
+                PieceUse::Known(bytes) => return place.copy_from_slice(bytes),
                 PieceUse::Kept => place,
                 PieceUse::Passed => passed.bytes(place.len()),
                 PieceUse::Left => return,
@@ -111,11 +117,11 @@ pub(crate) fn large_file_bytes(file: &File) -> io::Result<Option<usize>> {
 /// # Errors
 ///
 /// What the system has against it, if the file becomes shorter meanwhile, and what `look` says.
-pub(crate) fn read_pieces(
+pub(crate) fn read_pieces<'b>(
     file: &File,
     len: usize,
     threads: usize,
-    piece_use: impl Fn(usize) -> PieceUse + Sync,
+    piece_use: impl Fn(usize) -> PieceUse<'b> + Sync,
     look: impl Fn(usize, &[u8]) -> io::Result<()> + Sync,
 ) -> io::Result<Section> {
     Ok(Section::owned(FileBytes::read(file, len, threads, piece_use, look)?))
@@ -183,10 +189,16 @@ mod tests {
         let bytes: Vec<u8> = (0..9 * PIECE_BYTES + 5).map(|at| 1 + (at / 7 % 255) as u8).collect();
         fs::write(&path, &bytes).unwrap();
         let file = File::open(&path).unwrap();
-        let uses = [PieceUse::Kept, PieceUse::Passed, PieceUse::Left];
-        // Each piece of 10 in each of three ways, in rows of several lengths.
-        for (period, shift) in (1..5).flat_map(|period| (0..3).map(move |shift| (period, shift))) {
-            let piece_use = |number: usize| uses[(number / period + shift) % 3];
+        let known = vec![7; PIECE_BYTES];
+        let uses = [PieceUse::Kept, PieceUse::Passed, PieceUse::Left, PieceUse::Known(&known)];
+        // Each piece of 10 in each of four ways, in rows of several lengths.
+        for (period, shift) in (1..5).flat_map(|period| (0..4).map(move |shift| (period, shift))) {
+            let piece_use = |number: usize| match uses[(number / period + shift) % 4] {
+                PieceUse::Known(known) => {
+                    PieceUse::Known(&known[..PIECE_BYTES.min(bytes.len() - number * PIECE_BYTES)])
+                }
+                other => other,
+            };
             let looks = Mutex::new(Vec::new());
             let look = |number: usize, piece: &[u8]| {
                 assert!(piece == bytes.chunks(PIECE_BYTES).nth(number).unwrap(), "piece {number}");
@@ -199,13 +211,15 @@ mod tests {
             {
                 match piece_use(number) {
                     PieceUse::Kept => assert!(piece == whole, "piece {number}"),
+                    PieceUse::Known(_) => assert!(piece.iter().all(|byte| *byte == 7), "piece {number}"),
                     _ => assert!(piece.iter().all(|byte| *byte == 0), "piece {number}"),
                 }
             }
             let mut looks = looks.into_inner().unwrap();
             looks.sort_unstable();
             let all = 0..bytes.len().div_ceil(PIECE_BYTES);
-            assert!(all.filter(|number| piece_use(*number) != PieceUse::Left).eq(looks));
+            let is_read = |number: &usize| matches!(piece_use(*number), PieceUse::Kept | PieceUse::Passed);
+            assert!(all.filter(is_read).eq(looks));
         }
         let refuse = |number, _: &[u8]| if number == 3 { Err(io::Error::other("no")) } else { Ok(()) };
         let error = read_pieces(&file, bytes.len(), 2, |_| PieceUse::Passed, refuse).map(drop).unwrap_err();

@@ -79,12 +79,11 @@ mod tests {
         instance.get_typed_func::<(), i32>(&mut store, name)?.call(&mut store, ())
     }
 
+    /// What a module is used for.
+    type Use<'a> = &'a dyn Fn(&Module);
+
     /// Finds `found` though the cache has the code of `compiled`, of which `what` was called: as if both had one hash.
-    fn find_another(
-        config: &Config,
-        (compiled, what): (Vec<u8>, &dyn Fn(&Module)),
-        found: Vec<u8>,
-    ) -> Module {
+    fn find_another(config: &Config, (compiled, what): (Vec<u8>, Use<'_>), found: Vec<u8>) -> Module {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let directory = format!("waft-{}-found-bodies-{count}", std::process::id());

@@ -3,10 +3,11 @@
 use crate::threads::together;
 use std::sync::{Mutex, PoisonError};
 
-/// So much a processor's own cache holds, beside what else it has there.
-pub(crate) const PIECE_BYTES: usize = 256 << 10;
+/// So much a processor's own cache holds, beside what else it has there; and little enough that memory which is kept a piece at a time, and
+/// cleared before, is hardly more than is needed.
+pub(crate) const PIECE_BYTES: usize = 64 << 10;
 /// Less work is done before another thread has begun.
-const THREAD_BYTES: usize = 1 << 20;
+const THREAD_BYTES: usize = 2 << 20;
 /// More threads than this wait for memory.
 const THREADS_MAX: usize = 4;
 

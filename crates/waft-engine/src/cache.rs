@@ -45,7 +45,8 @@ use xxhash_rust::xxh3::xxh3_64;
 /// A directory of compiled code, for [`Config::cache`](crate::Config::cache); cheap to clone, shared by engines and threads.
 ///
 /// [`Module::new`], [`Module::from_binary`] and [`Module::from_file`] look there before they compile, and leave there what
-/// they compiled. A module that was found is the same as one that was compiled, in all that can be seen of it. What is
+/// they compiled. A module that was found is the same as one that was compiled, in all that can be seen of it; for that, the
+/// file of a large one must not be written to in place ([`Module::from_file`]). What is
 /// wrong with the directory or a file in it never fails them: it is reported ([`CacheConfig::with_reporter`]), and they
 /// compile. Of a module whose functions are compiled as they are called, those that were are left there when it is dropped
 /// ([`Module::keep`]); who finds it starts with these, and with what was found to be hot in its best code.

@@ -70,7 +70,7 @@ fn one(
     let shape = module.shape();
     let wasm = module.wasm().code().map_err(|error| format!("{error:#}"))?;
     module.validate_body(func).map_err(|error| format!("{error:#}"))?;
-    let bodies = module.bodies();
+    let bodies = module.bodies().map_err(|error| format!("{error:#}"))?;
     compile(
         shape,
         tier,

@@ -4,7 +4,7 @@
 //! (`cache/hash.rs`). Compilers trust bodies blindly, so it is not relied on here.
 
 use crate::wasm_bytes::WasmBytes;
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use std::ops::Range;
 use std::sync::OnceLock;
 use waft_core::index::{DefinedFuncIndex, IndexVec};
@@ -23,13 +23,17 @@ impl FoundBodies {
         Self { rules, ranges: OnceLock::new() }
     }
 
-    /// Where they are; none if they cannot be read, which may be otherwise later.
-    pub(crate) fn ranges(&self, wasm: &WasmBytes) -> Option<&Ranges> {
+    /// Where they are.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be read, which may be otherwise later, or are malformed.
+    pub(crate) fn ranges(&self, wasm: &WasmBytes) -> Result<&Ranges> {
         if let Some(known) = self.ranges.get() {
-            return Some(known);
+            return Ok(known);
         }
-        let code = wasm.code().ok()?;
-        Some(self.ranges.get_or_init(|| decode_bodies(code).unwrap_or_default()))
+        let ranges = decode_bodies(wasm.code()?)?;
+        Ok(self.ranges.get_or_init(|| ranges))
     }
 
     /// The same, if somebody has looked for them.
@@ -39,7 +43,7 @@ impl FoundBodies {
 
     /// Validates one of them.
     pub(crate) fn validate(&self, shape: &Shape, wasm: &WasmBytes, func: DefinedFuncIndex) -> Result<()> {
-        let (wasm, ranges) = (wasm.code()?, self.ranges(wasm).context("it has no bodies")?);
+        let (wasm, ranges) = (wasm.code()?, self.ranges(wasm)?);
         anyhow::ensure!(ranges.get(func).is_some(), "the function has no body");
         Ok(self.rules.validator(shape, Bodies { wasm, ranges }).validate(func)?)
     }
@@ -50,6 +54,7 @@ mod tests {
     use super::*;
     use crate::cache::{CacheKey, ModuleHasher};
     use crate::{Cache, CacheConfig, Config, Engine, Instance, Module, Store};
+    use std::path::PathBuf;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering};
     use std::time::Duration;
@@ -68,6 +73,8 @@ mod tests {
             "no such function" => bytes[add..add + 2].copy_from_slice(&[0x10, 0x77]),
             "no operator" => bytes[add + 4] = 0xff,
             "ends late" => bytes[add + 5] = 0x01,
+            // Of which the size says that it goes on.
+            "too long" => bytes[add - 2] += 100,
             _ => unreachable!("{bad}"),
         }
         bytes
@@ -82,15 +89,39 @@ mod tests {
     /// What a module is used for.
     type Use<'a> = &'a dyn Fn(&Module);
 
+    /// A directory that goes when it is dropped.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new() -> Self {
+            static COUNT: AtomicU32 = AtomicU32::new(0);
+            let count = COUNT.fetch_add(1, Ordering::Relaxed);
+            let name = format!("waft-{}-found-bodies-{count}", std::process::id());
+            let folder = Self(std::env::temp_dir().join(name));
+            // That of an earlier process of this number.
+            drop(std::fs::remove_dir_all(&folder.0));
+            folder
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            std::fs::remove_dir_all(&self.0).unwrap();
+        }
+    }
+
+    /// A module that was found, and where; it is left there once more when it goes, before the directory does.
+    struct Found {
+        module: Module,
+        _folder: Folder,
+    }
+
     /// Finds `found` though the cache has the code of `compiled`, of which `what` was called: as if both had one hash.
-    fn find_another(config: &Config, (compiled, what): (Vec<u8>, Use<'_>), found: Vec<u8>) -> Module {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let directory = format!("waft-{}-found-bodies-{count}", std::process::id());
-        let directory = std::env::temp_dir().join(directory);
+    fn find_another(config: &Config, (compiled, what): (Vec<u8>, Use<'_>), found: Vec<u8>) -> Found {
+        let folder = Folder::new();
         let hasher = ModuleHasher::of(Arc::new(CacheKey::new(&[3; 32])), &compiled, 1);
         let find = |bytes: Vec<u8>| {
-            let cache = Cache::new(CacheConfig::new().with_directory(&directory).clone()).unwrap();
+            let cache = Cache::new(CacheConfig::new().with_directory(&folder.0).clone()).unwrap();
             let engine = Engine::new(config.clone().cache(Some(cache.clone()))).unwrap();
             let wasm = WasmBytes::Whole(bytes.into());
             let compile = || crate::compile::module(&engine, wasm.whole()?.clone()).map(Module::registered);
@@ -101,18 +132,26 @@ mod tests {
         module.keep();
         let (module, cache) = find(found);
         assert_eq!((cache.cache_hits(), module.compiled_functions()), (1, 1));
-        std::fs::remove_dir_all(&directory).unwrap();
-        module
+        Found { module, _folder: folder }
     }
 
     #[test]
     fn bodies_are_validated_though_their_hash_is_right() {
         let good = |module: &Module| assert_eq!(call(module, "good").unwrap(), 7);
-        let rows = ["valid", "pops too much", "wrong type", "no such function", "no operator", "ends late"];
+        let rows = [
+            "valid",
+            "pops too much",
+            "wrong type",
+            "no such function",
+            "no operator",
+            "ends late",
+            "too long",
+        ];
         for (bad, config) in rows.into_iter().flat_map(|bad| {
             [Config::new(), Config::new().lazy_compilation(true).clone()].map(|config| (bad, config))
         }) {
-            let found = find_another(&config, (module("valid"), &good), module(bad));
+            let Found { module: found, _folder } =
+                find_another(&config, (module("valid"), &good), module(bad));
             good(&found);
             let is_valid = bad == "valid";
             // Nor where another function is, into which it would be put.
@@ -143,8 +182,8 @@ mod tests {
             assert_eq!(f.call(&mut store, count).unwrap(), 0);
         };
         for local in ["i64", "f64"] {
-            let found =
-                find_another(&Config::new(), (module("i64"), &|module| turns(module, 1)), module(local));
+            let compiled: (_, Use<'_>) = (module("i64"), &|module| turns(module, 1));
+            let Found { module: found, _folder } = find_another(&Config::new(), compiled, module(local));
             let outcome = || {
                 let refused = found.inner().code().tier_up().unwrap().refusals().pop().map(|(_, why)| why);
                 let at_loop = |code: &crate::FuncCodeInfo| code.loop_offset().is_some();

@@ -171,7 +171,7 @@ impl ModuleInner {
     }
     /// Where the body of a function is, if the module has its bodies.
     pub(crate) fn body(&self, func: DefinedFuncIndex) -> Option<Range<usize>> {
-        self.bodies().get(func).cloned()
+        self.bodies().ok()?.get(func).cloned()
     }
     /// The body of a function.
     ///
@@ -179,12 +179,16 @@ impl ModuleInner {
     ///
     /// If it cannot be read any more.
     pub(crate) fn body_bytes_of(&self, func: DefinedFuncIndex) -> Result<&[u8]> {
-        let body = self.wasm.code()?.get(self.body(func).context("it has no body")?);
-        body.context("its body is not in the module")
+        let body = self.bodies()?.get(func).context("it has no body")?;
+        self.wasm.code()?.get(body.clone()).context("its body is not in the module")
     }
-    /// Where the bodies of its functions are; empty if it does not have them.
-    pub(crate) fn bodies(&self) -> &IndexVec<DefinedFuncIndex, Range<usize>> {
-        self.found_bodies.as_ref().and_then(|found| found.ranges(&self.wasm)).unwrap_or(&self.shape.bodies)
+    /// Where the bodies of its functions are; empty if it is a precompiled one, which does not have them.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be read any more.
+    pub(crate) fn bodies(&self) -> Result<&IndexVec<DefinedFuncIndex, Range<usize>>> {
+        self.found_bodies.as_ref().map_or(Ok(&self.shape.bodies), |found| found.ranges(&self.wasm))
     }
     /// The same, as far as somebody has looked for them.
     pub(crate) fn known_bodies(&self) -> &IndexVec<DefinedFuncIndex, Range<usize>> {

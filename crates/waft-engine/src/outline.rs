@@ -4,9 +4,11 @@ use crate::pieces::PIECE_BYTES;
 use anyhow::{Context as _, Result, ensure};
 use std::io;
 use std::ops::Range;
+use waft_core::module::BRANCH_HINT_SECTION;
 use wasmparser::BinaryReader;
 
-/// Where bodies, data and what custom sections hold are in a module; all else it declares.
+/// Where bodies, data and what custom sections hold are in a module; all else it declares. Branch hints are among that: a tier that
+/// compiles a body of a module that was found is to see them as the one that did not find it.
 #[derive(PartialEq, Eq, Debug)]
 pub(crate) struct Outline {
     /// Bytes of the module.
@@ -23,18 +25,19 @@ enum Part {
     Bodies,
     /// All data segments.
     Datas,
-    /// The contents of a custom section.
+    /// The contents of a custom section, but for branch hints.
     Custom,
 }
 
-/// Of a section: its number and its size; then how many bodies or data segments there are, or the size of a custom one's name.
-const HEAD_BYTES: usize = 1 + 5 + 5;
+/// Of a section: its number and its size; then how many bodies or data segments there are, or the size of a custom one's name,
+/// and as much of that as tells whether it has branch hints.
+const HEAD_BYTES: usize = 1 + 5 + 5 + BRANCH_HINT_SECTION.len();
 /// A module of so many sections has no outline.
 const SECTIONS_MAX: usize = 1000;
 
 impl Outline {
     /// That of a module of `len` bytes, which `read` gives from any place on. None if it is no module in the binary format or has
-    /// very many sections. Nothing of the parts is asked for.
+    /// very many sections. What the parts hold does not matter.
     pub(crate) fn read(
         len: usize,
         mut read: impl FnMut(&mut [u8], usize) -> io::Result<()>,
@@ -91,8 +94,12 @@ impl Outline {
         };
         let number = reader.read_var_u32()? as usize;
         let name_bytes = if part == Part::Custom { number } else { 0 };
+        let rest = &head[reader.current_position()..];
         let start = (at + reader.current_position()).saturating_add(name_bytes);
         ensure!(start <= end, "a section is too short");
+        if part == Part::Custom && rest.get(..name_bytes) == Some(BRANCH_HINT_SECTION.as_bytes()) {
+            return Ok(end);
+        }
         if part == Part::Bodies {
             self.code_end = end;
         }
@@ -209,14 +216,26 @@ mod tests {
 
     #[test]
     fn what_a_module_declares_is_all_but_its_parts() {
-        let sections: [(u8, &[u8]); 5] =
-            [(1, b"types"), (0, b"\x04namecontents"), (10, b"\x02bodies"), (11, b"\x01data"), (0, b"\x01x")];
+        let sections: [(u8, &[u8]); 6] = [
+            (1, b"types"),
+            (0, b"\x04namecontents"),
+            (0, b"\x19metadata.code.branch_hinthint!"),
+            (10, b"\x02bodies"),
+            (11, b"\x01segment"),
+            (0, b"\x01x"),
+        ];
         let module = module(&sections);
         let (outline, _) = outline_of(&module).unwrap();
         let declared = outline.declarations(&module).collect::<Vec<_>>().concat();
-        for (part, stays) in
-            [("types", true), ("name", true), ("contents", false), ("bodies", false), ("data", false)]
-        {
+        let rows = [
+            ("types", true),
+            ("name", true),
+            ("contents", false),
+            ("bodies", false),
+            ("segment", false),
+            ("hint!", true),
+        ];
+        for (part, stays) in rows {
             let found = declared.windows(part.len()).any(|bytes| bytes == part.as_bytes());
             assert_eq!(found, stays, "{part}");
         }

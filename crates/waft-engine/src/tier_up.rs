@@ -10,7 +10,8 @@
 //! * **T1** A function that is settled has its last code in its slot. It is settled after the slot is written, so whoever
 //!   sees the one sees the other, and may call the code directly.
 //! * **T2** Code that was entered stays: nothing is taken away from under a frame.
-//! * **T3** A function is given to the optimizing tier once for each place that it is entered at, whatever comes of it.
+//! * **T3** A function is given to the optimizing tier once for each place that it is entered at, whatever comes of it; but anew
+//!   after a while if its body could not be read.
 //!
 //! # Elsewhere
 //!
@@ -47,6 +48,9 @@ const AGAIN: i32 = 2;
 const PATIENCE: i32 = 8;
 /// So long a process lives before it begins with a function that another has waited for in vain.
 const LATE: Duration = Duration::from_millis(500);
+/// So long nothing is asked for after a module's file could not be read; each time twice as long, up to a limit.
+const PAUSE: Duration = Duration::from_millis(100);
+const PAUSE_MAX: Duration = Duration::from_secs(60);
 /// A function that is so far ahead at a place of calls is the one that they call mostly.
 const LEAD_MIN: i32 = 16;
 /// A function that was called more often than this share of its budget will be called again. One that takes long to compile is
@@ -111,9 +115,9 @@ pub(crate) enum Waited {
     /// Nobody did, or there was none.
     #[default]
     Not,
-    /// Something became of all of them.
+    /// All of them have better code, or will never have any.
     InTime,
-    /// Of one at least nothing did.
+    /// One at least was not done.
     InVain,
 }
 
@@ -126,6 +130,8 @@ struct Promotions {
     at_loops: HashMap<DefinedFuncIndex, Entry>,
     /// How many threads wait for some of them.
     waiting: usize,
+    /// Until when nothing more is asked for, and how long that is in all: the module's file cannot be read.
+    pause: Option<(Instant, Duration)>,
     /// What came of waiting for functions that had been hot before.
     waited: Waited,
 }
@@ -136,6 +142,11 @@ impl Promotions {
         if entry != Entry::Start {
             self.at_loops.remove(&func);
         }
+    }
+
+    /// Whether nothing is asked for now.
+    fn is_paused(&self) -> bool {
+        self.pause.is_some_and(|(end, _)| Instant::now() < end)
     }
 }
 
@@ -216,23 +227,56 @@ impl TierUp {
         let mut promotions = self.promotions();
         promotions.of.insert((func, entry), promotion);
         promotions.settle(func, entry);
+        promotions.pause = None;
         if promotions.waiting > 0 {
             self.promoted.notify_all();
         }
     }
 
-    /// Waits until something became of the requests for all of `funcs`, at their starts; not longer than `limit`. Whether it did.
-    fn wait_for(&self, funcs: &[DefinedFuncIndex], limit: Duration) -> bool {
-        let is_asked = |promotions: &mut Promotions| {
-            let promotion = |func: &DefinedFuncIndex| promotions.of.get(&(*func, Entry::Start));
-            funcs.iter().any(|func| matches!(promotion(func), Some(Promotion::Asked { .. })))
+    /// Forgets a request of which nothing can become now, and has it made anew later.
+    fn postpone(&self, optimizer: &Optimizer, func: DefinedFuncIndex, entry: Entry) {
+        let mut promotions = self.promotions();
+        promotions.of.remove(&(func, entry));
+        promotions.settle(func, entry);
+        // Of those that were asked for at one time, one makes it longer.
+        if !promotions.is_paused() {
+            let long = promotions.pause.map_or(PAUSE, |(_, long)| PAUSE_MAX.min(long * 2));
+            promotions.pause = Some((Instant::now() + long, long));
+        }
+        self.ask_again(optimizer, func, entry);
+        if promotions.waiting > 0 {
+            self.promoted.notify_all();
+        }
+    }
+
+    /// Has a function ask for better code when it has used up another budget of calls.
+    fn ask_again(&self, optimizer: &Optimizer, func: DefinedFuncIndex, entry: Entry) {
+        if entry == Entry::Start {
+            self.counters.calls(func).store(optimizer.budget().0, Ordering::Relaxed);
+        }
+    }
+
+    /// Waits until something became of the requests for all of `funcs`, at their starts; not longer than `limit`.
+    fn wait_for(&self, funcs: &[DefinedFuncIndex], limit: Duration) -> Waited {
+        let outcome = |promotions: &Promotions| {
+            let mut outcome = Waited::InTime;
+            for func in funcs {
+                match promotions.of.get(&(*func, Entry::Start)) {
+                    Some(Promotion::Asked { .. }) => return Waited::InVain,
+                    Some(Promotion::Ready(_) | Promotion::Refused(_)) => {}
+                    // It was postponed, and neither is true.
+                    None => outcome = Waited::Not,
+                }
+            }
+            outcome
         };
+        let is_asked = |promotions: &mut Promotions| outcome(promotions) == Waited::InVain;
         let mut promotions = self.promotions();
         promotions.waiting += 1;
         let waited = self.promoted.wait_timeout_while(promotions, limit, is_asked);
-        let (mut promotions, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+        let (mut promotions, _) = waited.unwrap_or_else(PoisonError::into_inner);
         promotions.waiting -= 1;
-        !timeout.timed_out()
+        outcome(&promotions)
     }
 
     /// What came of waiting for functions that had been hot before.
@@ -250,16 +294,6 @@ impl TierUp {
     /// Those for which it was refused.
     pub(crate) fn refused(&self) -> HashSet<DefinedFuncIndex> {
         self.refusals().into_iter().map(|(func, _)| func).collect()
-    }
-
-    /// Forgets a request that nothing can become of now.
-    fn forget(&self, func: DefinedFuncIndex, entry: Entry) {
-        let mut promotions = self.promotions();
-        promotions.of.remove(&(func, entry));
-        promotions.settle(func, entry);
-        if promotions.waiting > 0 {
-            self.promoted.notify_all();
-        }
     }
 
     /// The reasons why functions have no better code that have asked for it.
@@ -356,6 +390,9 @@ impl ModuleInner {
             if promotions.of.contains_key(&(func, entry)) {
                 return;
             }
+            if promotions.is_paused() {
+                return tier_up.ask_again(optimizer, func, entry);
+            }
             if entry != Entry::Start {
                 if promotions.at_loops.contains_key(&func) {
                     return;
@@ -368,7 +405,7 @@ impl ModuleInner {
         let job = Job { module: Arc::downgrade(self), func, entry, reason, bytes };
         if optimizer.is_stress() {
             // A thread that cannot be started is as good as a tier that refuses.
-            let done = crate::vm::with_compile_stack(|| self.optimize(lazy, tier_up, &job));
+            let done = crate::vm::with_compile_stack(|| self.optimize(lazy, tier_up, optimizer, &job));
             if let Err(error) = done {
                 tier_up.answer(func, entry, Promotion::Refused(error.to_string()));
             }
@@ -378,11 +415,11 @@ impl ModuleInner {
     }
 
     /// Compiles a function anew, and has its new code used.
-    fn optimize(self: &Arc<Self>, lazy: &LazyCode, tier_up: &TierUp, job: &Job) {
+    fn optimize(self: &Arc<Self>, lazy: &LazyCode, tier_up: &TierUp, optimizer: &Optimizer, job: &Job) {
         let Job { func, entry, reason, .. } = *job;
         if self.wasm().code().is_err() {
             // What is wrong with the module's file may be put right: it is no refusal.
-            return tier_up.forget(func, entry);
+            return tier_up.postpone(optimizer, func, entry);
         }
         let promotion = match self.optimized(lazy, func, entry, reason) {
             Ok(code) => {
@@ -450,17 +487,17 @@ impl ModuleInner {
             return true;
         }
         if !Cache::is_writable_for(self) {
-            return tier_up.wait_for(&hot, Duration::ZERO);
+            return tier_up.wait_for(&hot, Duration::ZERO) == Waited::InTime;
         }
-        let in_time = tier_up.wait_for(&hot, limit);
-        tier_up.promotions().waited = if in_time { Waited::InTime } else { Waited::InVain };
-        in_time
+        let waited = tier_up.wait_for(&hot, limit);
+        tier_up.promotions().waited = waited;
+        waited == Waited::InTime
     }
 
     /// Does a job of the optimizer's.
     fn do_job(self: &Arc<Self>, job: &Job) {
-        if let Some((lazy, tier_up, _)) = self.tier_up() {
-            self.optimize(lazy, tier_up, job);
+        if let Some((lazy, tier_up, optimizer)) = self.tier_up() {
+            self.optimize(lazy, tier_up, optimizer, job);
         }
     }
 

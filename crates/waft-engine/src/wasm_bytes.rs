@@ -151,29 +151,29 @@ impl ModuleFile {
     }
 
     fn code(&self) -> Result<&[u8]> {
-        if let Some(whole) = self.whole.get() {
-            return Ok(whole.bytes());
-        }
         // With all that stands before it, so that it is found.
-        Ok(self.load(&self.code, |number| self.outline.is_before_code_end(number))?.bytes())
+        let is_wanted = |number| self.outline.is_before_code_end(number);
+        Ok(self.load(|| self.whole.get().or(self.code.get()), &self.code, is_wanted)?.bytes())
     }
 
     fn whole(&self) -> Result<&Section> {
-        self.load(&self.whole, |_| true)
+        self.load(|| self.whole.get(), &self.whole, |_| true)
     }
 
-    /// The pieces that are wanted, read unless they were before.
+    /// What is `known`, or else the pieces that are wanted, read to be `loaded`.
     fn load<'f>(
         &self,
+        known: impl Fn() -> Option<&'f Section>,
         loaded: &'f OnceLock<Section>,
         is_wanted: impl Fn(usize) -> bool + Sync,
     ) -> Result<&'f Section> {
-        if let Some(loaded) = loaded.get() {
-            return Ok(loaded);
+        if let Some(known) = known() {
+            return Ok(known);
         }
         let mut failure = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(loaded) = loaded.get() {
-            return Ok(loaded);
+        // Another thread may have read it meanwhile, or more than it.
+        if let Some(known) = known() {
+            return Ok(known);
         }
         let read = self.read_unless_failed(&mut failure, is_wanted);
         let read = read.context("cannot read more of the module's file")?;

@@ -1,8 +1,8 @@
 //! From bytes to a [`Shape`], driving `wasmparser`.
 
 use super::{
-    Bodies, BodyRules, BodyValidator, BranchHints, ConstExpr, ConstOp, CustomSection, DataMode, DataSegment,
-    ElemItems, ElemMode, ElemSegment, EntityIndex, Export, Func, Import, Shape, hints,
+    BRANCH_HINT_SECTION, Bodies, BodyRules, BodyValidator, BranchHints, ConstExpr, ConstOp, CustomSection,
+    DataMode, DataSegment, ElemItems, ElemMode, ElemSegment, EntityIndex, Export, Func, Import, Shape,
 };
 use crate::index::{
     DataIndex, DefinedFuncIndex, FuncIndex, FuncRefIndex, GlobalIndex, IndexVec, MemoryIndex, TableIndex,
@@ -91,8 +91,8 @@ pub fn decode(module: &[u8], proposals: ProposalSet) -> Result<Decoded, DecodeEr
     decode_but(module, proposals, Without::Nothing)
 }
 
-/// Decodes `module` and validates all but its bodies, which are not looked at: in place of what the code section and custom sections hold
-/// there may be anything. [`Shape::bodies`] is empty, and so are the hints: what they could tell a tier, they told it already.
+/// Decodes `module` and validates all but its bodies, which are not looked at: in place of what the code section holds there may be
+/// anything, and of what custom sections hold but the one of branch hints. [`Shape::bodies`] is empty.
 ///
 /// # Errors
 ///
@@ -111,7 +111,7 @@ enum Without {
 fn decode_but(module: &[u8], proposals: ProposalSet, without: Without) -> Result<Decoded, DecodeError> {
     let features = proposals.features();
     let mut validator = Validator::new_with_features(features);
-    let hinted = without == Without::Nothing && proposals.contains(Proposal::BranchHinting);
+    let hinted = proposals.contains(Proposal::BranchHinting);
     let mut decoder = Decoder { hinted, ..Decoder::default() };
     let mut general = None;
     let mut sections = Sections::new(module, features);
@@ -223,7 +223,7 @@ impl<'a> Sections<'a> {
 ///
 /// If the bytes are not what a validated module can be.
 pub fn decode_trusted(module: &[u8]) -> Result<Shape, DecodeError> {
-    // No hints: what they could tell a tier, they told it already.
+    // No hints: no tier will ask for them.
     let mut decoder = Decoder::default();
     let mut sections = Sections::new(module, WasmFeatures::all());
     while let Some(payload) = sections.next()? {
@@ -288,7 +288,7 @@ impl Decoder {
                 Ok(())
             }
             Payload::CustomSection(section) => {
-                if self.hinted && section.name() == hints::SECTION {
+                if self.hinted && section.name() == BRANCH_HINT_SECTION {
                     self.hinted = false;
                     self.shape.branch_hints = BranchHints::decode(section.data()).unwrap_or_default();
                 }

@@ -11,7 +11,8 @@ use core::ops::Range;
 use wasmparser::{BinaryReader, BranchHintSectionReader};
 
 /// The name of the section.
-pub(crate) const SECTION: &str = "metadata.code.branch_hint";
+/// The name of the custom section.
+pub const BRANCH_HINT_SECTION: &str = "metadata.code.branch_hint";
 
 /// What is known of one branch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

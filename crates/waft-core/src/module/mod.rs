@@ -17,7 +17,7 @@ pub use const_expr::{ConstExpr, ConstOp};
 pub use decode::{
     DecodeError, Decoded, decode, decode_bodies, decode_trusted, decode_validated, decode_without_bodies,
 };
-pub use hints::{BranchHint, BranchHints};
+pub use hints::{BRANCH_HINT_SECTION, BranchHint, BranchHints};
 pub use segment::{DataMode, DataSegment, ElemItems, ElemMode, ElemSegment};
 
 use crate::index::{

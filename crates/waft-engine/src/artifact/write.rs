@@ -68,7 +68,7 @@ impl<'a> ArtifactWriter<'a> {
         let code = match module.code() {
             ModuleCode::Whole(code) => (Text::Whole(Cow::Borrowed(code.text())), code.tables().clone()),
             ModuleCode::Lazy(_) => {
-                let bodies = Bodies { wasm: module.wasm().code()?, ranges: module.bodies() };
+                let bodies = Bodies { wasm: module.wasm().code()?, ranges: module.bodies()? };
                 let validate = |func| module.validate_body(func);
                 let funcs =
                     compile::functions(module.engine(), module.shape(), module.layout(), bodies, validate)?;

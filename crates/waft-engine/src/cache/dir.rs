@@ -126,12 +126,11 @@ impl CacheDir {
             if let Some(secret) = known {
                 return Ok(secret);
             }
-            if let Some(secret) = self.make_secret().context("the file `key` cannot be made")? {
-                return Ok(secret);
-            }
-            // Another process was faster.
+            self.make_secret().context("the file `key` cannot be made")?;
         }
-        bail!("the file `key` changes all the time")
+        bail!(
+            "the file `key` that was made is not in order when it is read: are its number, owner and mode kept?"
+        )
     }
 
     fn known_secret(&self) -> io::Result<Option<Secret>> {
@@ -154,8 +153,8 @@ impl CacheDir {
         Ok((inode == metadata.ino().to_le_bytes()).then_some(*secret))
     }
 
-    /// Makes a secret, in place of one that is not in order. None if another process has made one meanwhile.
-    fn make_secret(&self) -> Result<Option<Secret>> {
+    /// Makes a secret, in place of one that is not in order, unless another process has made one meanwhile.
+    fn make_secret(&self) -> Result<()> {
         let mut secret = Secret::default();
         let random = rustix::rand::getrandom(&mut secret, GetRandomFlags::empty())?;
         ensure!(random == secret.len(), "the system has {random} random bytes");
@@ -182,7 +181,8 @@ impl CacheDir {
         if !matches!(made, Ok(true)) {
             let _ = unlinkat(&self.0, &temporary, AtFlags::empty());
         }
-        Ok(made?.then_some(secret))
+        made?;
+        Ok(())
     }
 
     /// Writes an entry. It has its name when it has its content, and replaces what had the name.

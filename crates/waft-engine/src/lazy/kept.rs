@@ -253,10 +253,16 @@ impl LazyCode {
                 let code =
                     chunk.memory.code(func.start, func.len).context("code has no place in its chunk")?;
                 let tables = func.tables.part(0);
-                let body = if settled { None } else { Some(blake3::hash(module.body_bytes_of(made.func)?)) };
                 let relocs = Cow::Borrowed(&func.relocs[..]);
-                funcs[at] = KeptFunc { code, is_settled: settled, relocs, tables, body };
+                funcs[at] = KeptFunc { code, is_settled: settled, relocs, tables, body: None };
                 states[at] = (if settled { FuncState::Settled } else { FuncState::First }) as u8;
+            }
+        }
+        for func in (0..count).map(DefinedFuncIndex::new) {
+            let kept = &mut funcs[func.index()];
+            // Of a body that cannot be read any more, no code may be left at a loop.
+            if !kept.is_settled && kept.tables.is_some() && kept.body.is_none() {
+                kept.body = module.body_bytes_of(func).ok().map(blake3::hash);
             }
         }
         for func in &hot {

@@ -3,7 +3,7 @@
 
 use waft_baseline::Baseline;
 use waft_core::layout::VmLayout;
-use waft_core::module::decode;
+use waft_core::module::{ModuleBodies, decode};
 use waft_core::proposal::ProposalSet;
 use waft_core::tier::{CompileRequest, Linkage, Tier, Tunables};
 
@@ -16,14 +16,21 @@ fn main() {
     let wasm = std::fs::read(&file).expect("the file can be read");
     let shape = decode(&wasm, ProposalSet::all()).expect("the module is valid").shape;
     let (layout, tunables) = (VmLayout::new(&shape), Tunables::default());
+    let bodies = ModuleBodies::new(&shape, &wasm);
     let tier = Baseline::new().expect("the tier works here");
     let bytes: usize = shape.bodies.values().map(|range| range.len()).sum();
     for _ in 0..rounds {
         let (mut code, mut failed) = (0, 0);
         let start = cpu_seconds();
         for func in shape.bodies.keys() {
-            let compiled =
-                tier.compile(&CompileRequest::new(&shape, &layout, &tunables, Linkage::Direct, func, &wasm));
+            let compiled = tier.compile(&CompileRequest::new(
+                &shape,
+                &layout,
+                &tunables,
+                Linkage::Direct,
+                func,
+                &bodies,
+            ));
             match compiled {
                 Ok(compiled) => code += compiled.code.len(),
                 Err(error) => {

@@ -134,8 +134,8 @@ impl<'a> Compiler<'a> {
             shape,
             layout: request.layout,
             sig: shape.func_sig(shape.func(request.func)),
-            code: Code::new(request.body(), 0),
-            at: request.body_offset() as u32,
+            code: Code::new(request.body.bytes, 0),
+            at: request.body.start as u32,
             scan: take(&mut workshop.scan),
             locals: take(&mut workshop.locals),
             local_refs: take(&mut workshop.local_refs),
@@ -219,8 +219,8 @@ impl<'a> Compiler<'a> {
     }
 
     fn function(&mut self) -> CompileResult {
-        let offset = self.request.body_offset();
-        let body = FunctionBody::new(BinaryReader::new(self.request.body(), offset as u64));
+        let offset = self.request.body.start;
+        let body = FunctionBody::new(BinaryReader::new(self.request.body.bytes, offset as u64));
         self.declare_locals(&body)?;
         let operators = body.get_operators_reader().map_err(unreadable)?;
         self.code.set_at(operators.original_position() as usize - offset);
@@ -267,7 +267,7 @@ impl<'a> Compiler<'a> {
     #[cfg(debug_assertions)]
     fn check_reading(&self, operators: &mut wasmparser::OperatorsReader<'_>) {
         let op = operators.read().expect("the body is valid");
-        let end = operators.original_position() as usize - self.request.body_offset();
+        let end = operators.original_position() as usize - self.request.body.start;
         assert_eq!(self.code.at(), end, "{op:?} ends elsewhere");
     }
 

@@ -55,7 +55,7 @@ impl Compiler<'_> {
         }
         // A caught exception is no operand, so nobody else could go on in a clause of `try`.
         let in_catch = self.blocks.iter().any(|block| matches!(block.kind, Kind::Catch { .. }));
-        let loop_at = if in_catch { NO_LOOP } else { self.at - self.request.body_offset() as u32 };
+        let loop_at = if in_catch { NO_LOOP } else { self.at - self.request.body.start as u32 };
         self.count(func_budget::LOOPS, loop_at, param);
         self.counts.len() as u32 - 1
     }
@@ -66,7 +66,7 @@ impl Compiler<'_> {
             return;
         }
         let Count { wasm, cost_at, .. } = self.counts[count as usize];
-        self.asm.patch32(cost_at, turn_cost(self.at - wasm, self.request.body().len()) as i32);
+        self.asm.patch32(cost_at, turn_cost(self.at - wasm, self.request.body.bytes.len()) as i32);
     }
 
     /// Notes which function is called through a reference, which may be null.
@@ -147,7 +147,7 @@ impl Compiler<'_> {
 
     /// Asks the engine, with the loop in `edx` and the bytes of state in `eax`; goes on where the frame says, or leaves.
     fn ask(&mut self) {
-        self.positions.push(CodePosition { code: self.asm.pos(), wasm: self.request.body_offset() as u32 });
+        self.positions.push(CodePosition { code: self.asm.pos(), wasm: self.request.body.start as u32 });
         for local in 0..self.registers_end() {
             self.asm.reserve();
             let (home, ty) = (self.home(local), self.locals[local as usize].ty);

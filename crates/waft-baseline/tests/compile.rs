@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 use waft_baseline::Baseline;
 use waft_core::index::DefinedFuncIndex;
 use waft_core::layout::VmLayout;
-use waft_core::module::decode;
+use waft_core::module::{ModuleBodies, decode};
 use waft_core::proposal::ProposalSet;
 use waft_core::tier::{CompileRequest, CompiledFunc, Linkage, Tier, Tunables};
 
@@ -15,7 +15,8 @@ fn compile_with(tier: &Baseline, wasm: &[u8], linkage: Linkage) -> CompiledFunc 
     let shape = decode(wasm, ProposalSet::on_by_default()).expect("the shape is valid").shape;
     let (layout, tunables) = (VmLayout::new(&shape), Tunables::default());
     let func = DefinedFuncIndex::from_u32(0);
-    let request = CompileRequest::new(&shape, &layout, &tunables, linkage, func, wasm);
+    let bodies = ModuleBodies::new(&shape, wasm);
+    let request = CompileRequest::new(&shape, &layout, &tunables, linkage, func, &bodies);
     tier.compile(&request).expect("it compiles")
 }
 

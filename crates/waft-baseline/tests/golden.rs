@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use waft_baseline::Baseline;
 use waft_core::layout::VmLayout;
-use waft_core::module::{Shape, decode_validated};
+use waft_core::module::{ModuleBodies, Shape, decode_validated};
 use waft_core::proposal::ProposalSet;
 use waft_core::tier::{CompileRequest, Linkage, Tier, Tunables};
 
@@ -56,12 +56,13 @@ fn list_module(source: &Path) -> String {
     let (layout, tunables) = (VmLayout::new(&shape), Tunables::default());
     let counts = source.ends_with("count.wat");
     let extent = if source.ends_with("frame.wat") || counts { Extent::Whole } else { Extent::Body };
+    let bodies = ModuleBodies::new(&shape, &module);
     let tier = Baseline::portable();
     let mut listing = String::new();
     for func in shape.bodies.keys() {
         let request = CompileRequest {
             counts,
-            ..CompileRequest::new(&shape, &layout, &tunables, Linkage::Direct, func, &module)
+            ..CompileRequest::new(&shape, &layout, &tunables, Linkage::Direct, func, &bodies)
         };
         let compiled = tier.compile(&request).unwrap_or_else(|error| panic!("{error}"));
         listing.push_str(&format!("func {}:\n{}\n", shape.func(func).as_u32(), list(&compiled, extent)));

@@ -6,15 +6,14 @@
 //! * It gives the same answer for the same request: its output is cached on disk.
 //! * An operator outside of its declared [`Tier::gaps`] compiles.
 
-use crate::index::{DefinedFuncIndex, FuncIndex, IndexVec};
+use crate::index::{DefinedFuncIndex, FuncIndex};
 use crate::layout::VmLayout;
-use crate::module::Shape;
+use crate::module::{Bodies, FuncBody, ModuleBodies, Shape};
 use crate::proposal::ProposalSet;
 use crate::trap::TrapCode;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
-use core::ops::Range;
 
 /// What code is compiled for, besides the module: it must not change between compilation and use.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -87,25 +86,26 @@ pub struct CompileRequest<'a> {
     pub counts: bool,
     /// Which function.
     pub func: DefinedFuncIndex,
-    /// The module's bytes, of which the function's body is validated.
-    pub wasm: &'a [u8],
-    /// Where in it the bodies are.
-    pub bodies: &'a IndexVec<DefinedFuncIndex, Range<usize>>,
-    /// Which other bodies are valid: what a function becomes may depend on those of functions that it calls. It is asked before they are
-    /// looked at, and may look at them itself.
-    pub valid: &'a dyn Fn(DefinedFuncIndex) -> bool,
+    /// Its body, which is valid.
+    pub body: FuncBody<'a>,
+    /// The bodies of all functions that the module defines: what a function becomes may depend on those of functions that it calls.
+    pub bodies: &'a dyn Bodies,
 }
 
 impl<'a> CompileRequest<'a> {
     /// For a function that is entered at its start, of which nothing is counted or guessed, and whose neighbours may all get
-    /// other code; of a module that has its bodies where its shape says, all of them valid.
+    /// other code.
+    ///
+    /// # Panics
+    ///
+    /// If the module does not define the function.
     pub fn new(
         shape: &'a Shape,
         layout: &'a VmLayout,
         tunables: &'a Tunables,
         linkage: Linkage,
         func: DefinedFuncIndex,
-        wasm: &'a [u8],
+        bodies: &'a ModuleBodies<'a>,
     ) -> Self {
         Self {
             shape,
@@ -117,25 +117,9 @@ impl<'a> CompileRequest<'a> {
             entry: Entry::Start,
             counts: false,
             func,
-            wasm,
-            bodies: &shape.bodies,
-            valid: &|_| true,
+            body: bodies.of(func),
+            bodies,
         }
-    }
-
-    /// The function's body: locals and operators.
-    pub fn body(&self) -> &'a [u8] {
-        self.body_of(self.func)
-    }
-
-    /// Where the body starts in the module, in bytes.
-    pub fn body_offset(&self) -> usize {
-        self.bodies[self.func].start
-    }
-
-    /// The body of any function that the module defines.
-    pub fn body_of(&self, func: DefinedFuncIndex) -> &'a [u8] {
-        &self.wasm[self.bodies[func].clone()]
     }
 }
 

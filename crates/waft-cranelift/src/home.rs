@@ -268,7 +268,7 @@ impl FuncTranslator<'_, '_> {
         self.homes.locals.slot.is_some()
             || self.homes.operands.slot.is_some()
             || self.homes.refs_slot.is_some()
-            || self.request.body().len() + self.inlined.bytes > OPTIMISED_BYTES
+            || self.request.body.bytes.len() + self.inlined.bytes > OPTIMISED_BYTES
     }
 
     /// Gives the next local of type `ty` a home.

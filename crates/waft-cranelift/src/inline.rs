@@ -10,7 +10,7 @@
 //!   scope that catches, and no tail call, which would take the caller's place.
 //! * **N2** What a function takes in counts towards the limits of `home.rs`. A function past them takes in nothing.
 //! * **N3** Each call in place has source locations of its own, one for each byte of the callee's body, after those of the
-//!   module: all that is known of a piece of code follows from its location.
+//!   function's own: all that is known of a piece of code follows from its location.
 
 use crate::home::KEPT_OPERANDS;
 use crate::signature::clif_type;
@@ -20,8 +20,8 @@ use cranelift_codegen::ir::{InstBuilder, Type, Value};
 use cranelift_frontend::Variable;
 use std::collections::HashMap;
 use waft_core::index::{DefinedFuncIndex, FuncIndex};
-use waft_core::module::Shape;
-use waft_core::tier::{CodePosition, CompileRequest, InlinedCall, InlinedCode};
+use waft_core::module::{FuncBody, Shape};
+use waft_core::tier::{CodePosition, InlinedCall, InlinedCode};
 use waft_core::types::ValType;
 use wasmparser::{BinaryReader, FunctionBody, Operator};
 
@@ -105,8 +105,8 @@ pub(crate) struct Inlined {
     /// How many bytes it took in.
     pub(crate) bytes: usize,
     calls: Vec<InlinedCall>,
-    /// The first source location of each call.
-    locations: Vec<u32>,
+    /// The first source location of each call, and where the callee's body starts in the module.
+    locations: Vec<(u32, u32)>,
     next_location: u32,
     /// How many variables were declared for callees.
     declared: u32,
@@ -115,32 +115,30 @@ pub(crate) struct Inlined {
 }
 
 impl Inlined {
-    /// Nothing yet, of a function whose body has `body_bytes` in a module of `module_bytes`.
-    pub(crate) fn new(policy: Inlining, body_bytes: usize, module_bytes: usize) -> Self {
+    /// Nothing yet, of a function with this body.
+    pub(crate) fn new(policy: Inlining, body: FuncBody<'_>) -> Self {
+        let body_bytes = body.bytes.len();
         Self {
             policy,
             room: policy.bytes_free.saturating_add(policy.bytes_per_byte.saturating_mul(body_bytes)),
             bytes: 0,
             calls: Vec::new(),
             locations: Vec::new(),
-            next_location: module_bytes as u32,
+            // No operator of the function's own is there.
+            next_location: (body.start + body_bytes) as u32,
             declared: 0,
             variables: HashMap::new(),
         }
     }
 
     /// Where each stretch of code comes from, and in which call in place it stands: neighbours that are alike are one entry.
-    pub(crate) fn positions(
-        &self,
-        code: &CompiledCode,
-        request: &CompileRequest<'_>,
-    ) -> (Vec<CodePosition>, Vec<InlinedCode>) {
+    pub(crate) fn positions(&self, code: &CompiledCode) -> (Vec<CodePosition>, Vec<InlinedCode>) {
         let (mut positions, mut calls): (Vec<CodePosition>, Vec<InlinedCode>) = (Vec::new(), Vec::new());
         for place in code.buffer.get_srclocs_sorted() {
             if place.loc.is_default() {
                 continue;
             }
-            let (wasm, call) = self.origin(place.loc.bits(), request);
+            let (wasm, call) = self.origin(place.loc.bits());
             if positions.last().is_none_or(|last| last.wasm != wasm) {
                 positions.push(CodePosition { code: place.start, wasm });
             }
@@ -157,12 +155,12 @@ impl Inlined {
     }
 
     /// The operator at a source location, in bytes from the start of the module, and the call that it stands in.
-    fn origin(&self, location: u32, request: &CompileRequest<'_>) -> (u32, Option<u32>) {
-        match self.locations.partition_point(|first| *first <= location).checked_sub(1) {
+    fn origin(&self, location: u32) -> (u32, Option<u32>) {
+        match self.locations.partition_point(|(first, _)| *first <= location).checked_sub(1) {
             None => (location, None),
             Some(call) => {
-                let start = request.bodies[self.calls[call].func].start as u32;
-                (start + (location - self.locations[call]), Some(call as u32))
+                let (first, start) = self.locations[call];
+                (start + (location - first), Some(call as u32))
             }
         }
     }
@@ -182,16 +180,18 @@ pub(crate) struct InlinedLocal {
 struct Callee<'a> {
     body: FunctionBody<'a>,
     bytes: usize,
+    /// Where the body starts in the module.
+    start: usize,
 }
 
 impl<'a> FuncTranslator<'a, '_> {
     /// Begins to translate the callee of a call in place, if the policy is for it.
     pub(crate) fn inline(&mut self, index: FuncIndex, func: DefinedFuncIndex) -> TranslateResult<bool> {
         let Some(callee) = self.callee(index, func) else { return Ok(false) };
-        let Callee { body, bytes } = callee;
+        let Callee { body, bytes, start } = callee;
         let first = self.inlined.next_location;
         self.inlined.calls.push(InlinedCall { func, caller: self.body.call, wasm: self.body.place() });
-        self.inlined.locations.push(first);
+        self.inlined.locations.push((first, start as u32));
         self.inlined.next_location += bytes as u32;
         self.inlined.room -= bytes;
         self.inlined.bytes += bytes;
@@ -219,7 +219,6 @@ impl<'a> FuncTranslator<'a, '_> {
         let outer_frames = self.frames.len();
         self.push_callee_frame(sig);
         let operators = body.get_operators_reader().map_err(unreadable)?;
-        let start = self.request.bodies[func].start;
         let body = Body {
             func,
             operators,
@@ -273,8 +272,7 @@ impl<'a> FuncTranslator<'a, '_> {
     /// The callee of a call, if the call is to be translated in place.
     fn callee(&self, index: FuncIndex, func: DefinedFuncIndex) -> Option<Callee<'a>> {
         let policy = &self.inlined.policy;
-        let body = self.request.body_of(func);
-        let bytes = body.len();
+        let bytes = self.request.bodies.size(func)?;
         let running = self.callers.iter().chain([&self.body]).filter(|body| body.func == func).count();
         let (leaf_max, caller_max) = match running {
             0 => (policy.leaf_bytes_max, policy.caller_bytes_max),
@@ -287,19 +285,21 @@ impl<'a> FuncTranslator<'a, '_> {
         }
         let fits = self.height() + bytes <= KEPT_OPERANDS
             && self.inlined.next_location.checked_add(bytes as u32).is_some_and(|end| end < u32::MAX);
-        if !fits || !(self.request.valid)(func) {
+        if !fits {
             return None;
         }
-        let start = self.request.bodies[func].start;
+        let FuncBody { bytes: body, start } = self.request.bodies.body(func)?;
         let body = FunctionBody::new(BinaryReader::new(body, start as u64));
         let params = self.shape.func_sig(index).params().len();
         let Summary { locals, calls } = summary(&body, params).ok().flatten()?;
         if bytes > if calls { caller_max } else { leaf_max } {
             return None;
         }
-        self.homes
-            .have_room(self.inlined.declared + locals, self.inlined.bytes + bytes)
-            .then_some(Callee { body, bytes })
+        self.homes.have_room(self.inlined.declared + locals, self.inlined.bytes + bytes).then_some(Callee {
+            body,
+            bytes,
+            start,
+        })
     }
 }
 

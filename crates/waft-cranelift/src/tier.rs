@@ -238,7 +238,7 @@ impl Tier for Cranelift {
             let (_, inlined) = self.generate(workshop, request)?;
             let Workshop { context, .. } = workshop;
             let code = context.compiled_code().ok_or("Cranelift gave no code")?;
-            finish(code, &context.func, inlined, request)
+            finish(code, &context.func, inlined)
         })
     }
 }
@@ -257,12 +257,7 @@ fn check_stack(func: &mut Function) {
 }
 
 /// What Cranelift made, in Waft's words.
-fn finish(
-    code: &CompiledCode,
-    func: &Function,
-    inlined: Inlined,
-    request: &CompileRequest<'_>,
-) -> Result<CompiledFunc, String> {
+fn finish(code: &CompiledCode, func: &Function, inlined: Inlined) -> Result<CompiledFunc, String> {
     let buffer = &code.buffer;
     let mut traps = Vec::with_capacity(buffer.traps().len());
     for trap in buffer.traps() {
@@ -271,7 +266,7 @@ fn finish(
     // Traps out of line are recorded where they are emitted, after the code.
     traps.sort_by_key(|trap| trap.offset);
     let relocs = buffer.relocs().iter().map(|reloc| waft_reloc(reloc, func)).collect::<Result<_, _>>()?;
-    let (positions, inlined_code) = inlined.positions(code, request);
+    let (positions, inlined_code) = inlined.positions(code);
     Ok(CompiledFunc {
         code: buffer.data().to_vec(),
         align: buffer.alignment.max(FUNC_ALIGN_MAX),

@@ -120,7 +120,7 @@ pub(crate) struct Body<'a> {
 impl<'a> Body<'a> {
     /// The function's own.
     fn own(request: &CompileRequest<'a>, body: &FunctionBody<'a>) -> wasmparser::Result<Self> {
-        let start = request.body_offset();
+        let start = request.body.start;
         Ok(Self {
             func: request.func,
             operators: body.get_operators_reader()?,
@@ -160,8 +160,8 @@ impl<'a, 'b> FuncTranslator<'a, 'b> {
     ) -> TranslateResult<Translated<'b>> {
         let shape = request.shape;
         let sig = shape.func_sig(shape.func(request.func));
-        let bytes = request.body();
-        let body = FunctionBody::new(BinaryReader::new(bytes, request.body_offset() as u64));
+        let bytes = request.body.bytes;
+        let body = FunctionBody::new(BinaryReader::new(bytes, request.body.start as u64));
         keep_spills_apart(&mut builder);
         let (entry, vm) = Self::entry_values(&mut builder, sig.results());
         let mut this = Self {
@@ -185,7 +185,7 @@ impl<'a, 'b> FuncTranslator<'a, 'b> {
             arrival: None,
             body: Body::own(request, &body).map_err(unreadable)?,
             callers: Vec::new(),
-            inlined: Inlined::new(inlining, bytes.len(), request.wasm.len()),
+            inlined: Inlined::new(inlining, request.body),
             stack: Vec::new(),
         };
         this.function(entry, &body)?;
@@ -194,7 +194,7 @@ impl<'a, 'b> FuncTranslator<'a, 'b> {
     }
 
     fn function(&mut self, entry: Block, body: &FunctionBody<'_>) -> TranslateResult {
-        self.set_position(self.request.body_offset());
+        self.set_position(self.request.body.start);
         self.choose_variables(body).map_err(unreadable)?;
         self.enter_function(entry);
         self.declare_locals(body)?;

@@ -26,6 +26,7 @@ mod write;
 pub(crate) use verify::verify_file;
 pub(crate) use write::ArtifactWriter;
 
+use crate::bodies::FoundBodies;
 use crate::code::{CodeTables, CompiledCode, ModuleCode};
 use crate::engine::Engine;
 use crate::lazy::{KeptCode, LazyCode};
@@ -40,7 +41,7 @@ use waft_core::module::{Shape, decode_trusted, decode_without_bodies};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Starts every artifact: not text, not WebAssembly, and changed by transfers that change line ends.
-const MAGIC: [u8; 8] = *b"\x7fWAFT\r\n\x05";
+const MAGIC: [u8; 8] = *b"\x7fWAFT\r\n\x06";
 const CHECKSUM_AT: usize = 8;
 const TABLE_AT: usize = 16;
 /// Alignment of the code: the largest page of the machines that Waft runs on.
@@ -62,6 +63,7 @@ enum Part {
     Relocs,
     Targets,
     Bodies,
+    BodyIndex,
     Code,
 }
 
@@ -217,7 +219,8 @@ impl Artifact {
     pub(crate) fn into_module_of(self, engine: &Engine, wasm: WasmBytes) -> Result<ModuleInner> {
         let decoded = decode_without_bodies(wasm.declarations(), engine.config().proposals);
         let (shape, rules) = decoded.context("the module is not the one that was compiled")?.into_parts();
-        Ok(self.load(engine, wasm, shape)?.with_found_bodies(rules))
+        let bodies = FoundBodies::new(rules, self.section(Part::BodyIndex).clone());
+        Ok(self.load(engine, wasm, shape)?.with_found_bodies(bodies))
     }
 
     fn load(self, engine: &Engine, wasm: WasmBytes, shape: Shape) -> Result<ModuleInner> {

@@ -260,7 +260,7 @@ impl FrameInfo {
         let shape = module.shape();
         let func = shape.func(origin.func);
         let module_offset = origin.module_offset.map(|offset| offset as usize);
-        let body = module.body(origin.func);
+        let body = module.body_range(origin.func).ok();
         let code_offset = module_offset.and_then(|at| at.checked_sub(shape.code_section_start));
         Self {
             module_name: module_name(module).map(str::to_owned),

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 use waft_core::index::{DefinedFuncIndex, TypedIndex};
 use waft_core::layout::VmLayout;
-use waft_core::module::{Bodies, Shape, decode};
+use waft_core::module::{Bodies, FuncBody, ModuleBodies, Shape, decode};
 use waft_core::tier::{CompileRequest, CompiledFunc, Entry, Linkage, Tier};
 
 /// Compiles a module, or makes it ready to be compiled as it is called.
@@ -25,9 +25,8 @@ pub(crate) fn module(engine: &Engine, wasm: Section) -> Result<ModuleInner> {
         ModuleCode::Lazy(Arc::new(LazyCode::new(engine, &shape, None, begun.elapsed())?))
     } else {
         let layout = VmLayout::new(&shape);
-        let bodies = &shape.bodies;
-        let bodies = Bodies { wasm: wasm.bytes(), ranges: bodies };
-        let funcs = functions(engine, &shape, &layout, bodies, |_| Ok(()))?;
+        let bodies = ModuleBodies::new(&shape, wasm.bytes());
+        let funcs = functions(engine, &shape, &layout, bodies, |_, _| Ok(()))?;
         ModuleCode::Whole(link(&shape, &funcs)?.publish()?)
     };
     ModuleInner::new(engine, shape, WasmBytes::Whole(wasm), code)
@@ -68,9 +67,7 @@ fn one(
     counts: bool,
 ) -> Result<CompiledFunc, String> {
     let shape = module.shape();
-    let wasm = module.wasm().code().map_err(|error| format!("{error:#}"))?;
-    module.validate_body(func).map_err(|error| format!("{error:#}"))?;
-    let bodies = module.bodies().map_err(|error| format!("{error:#}"))?;
+    let body = module.valid_body(func).map_err(|error| format!("{error:#}"))?;
     compile(
         shape,
         tier,
@@ -84,11 +81,20 @@ fn one(
             entry,
             counts,
             func,
-            wasm,
-            bodies,
-            valid: &|func| module.validate_body(func).is_ok(),
+            body,
+            bodies: module,
         },
     )
+}
+
+impl Bodies for ModuleInner {
+    fn size(&self, func: DefinedFuncIndex) -> Option<usize> {
+        self.body_range(func).ok().map(|body| body.len())
+    }
+
+    fn body(&self, func: DefinedFuncIndex) -> Option<FuncBody<'_>> {
+        self.valid_body(func).ok()
+    }
 }
 
 /// Decodes and validates a module.
@@ -109,9 +115,11 @@ fn decode_and_validate(engine: &Engine, wasm: &[u8]) -> Result<Shape> {
     let decoded = decode(wasm, engine.config().proposals)?;
     let bodies = &decoded.shape.bodies;
     let bytes = bodies.values().map(|range| range.len()).sum();
-    let validator = || decoded.body_validator(wasm);
+    let validator = || decoded.body_validator();
+    let all = ModuleBodies::new(&decoded.shape, wasm);
     each(engine, bodies.len(), bytes, validator, |validator, at| {
-        Ok(validator.validate(DefinedFuncIndex::new(at))?)
+        let func = DefinedFuncIndex::new(at);
+        Ok(validator.validate(func, all.of(func))?)
     })?;
     Ok(decoded.shape)
 }
@@ -121,9 +129,10 @@ pub(crate) fn functions(
     engine: &Engine,
     shape: &Shape,
     layout: &VmLayout,
-    Bodies { wasm, ranges }: Bodies<'_>,
-    validate: impl Fn(DefinedFuncIndex) -> Result<()> + Sync,
+    bodies: ModuleBodies<'_>,
+    validate: impl Fn(DefinedFuncIndex, FuncBody<'_>) -> Result<()> + Sync,
 ) -> Result<Vec<CompiledFunc>> {
+    let ranges = bodies.ranges;
     let slots: Vec<Mutex<CompiledFunc>> = ranges.values().map(|_| Mutex::default()).collect();
     let bytes = ranges.values().map(|range| range.len()).sum();
     // The largest first: one that takes seconds must not start when all others are done.
@@ -138,16 +147,32 @@ pub(crate) fn functions(
             let at = order[turn];
             let func = DefinedFuncIndex::new(at);
             let tunables = engine.tunables();
-            let request = CompileRequest::new(shape, layout, tunables, Linkage::Direct, func, wasm);
-            let valid = |func| validate(func).is_ok();
-            let request = CompileRequest { bodies: ranges, valid: &valid, ..request };
-            validate(func)?;
+            let request = CompileRequest::new(shape, layout, tunables, Linkage::Direct, func, &bodies);
+            let request = CompileRequest { bodies: &ValidBodies { bodies, validate: &validate }, ..request };
+            validate(func, request.body)?;
             let compiled = compile(shape, engine.tier(), &request).map_err(Error::msg)?;
             *slots[at].lock().unwrap_or_else(PoisonError::into_inner) = compiled;
             Ok(())
         },
     )?;
     Ok(slots.into_iter().map(|slot| slot.into_inner().unwrap_or_else(PoisonError::into_inner)).collect())
+}
+
+/// Those of a module's bodies that are valid.
+struct ValidBodies<'a, V> {
+    bodies: ModuleBodies<'a>,
+    validate: &'a V,
+}
+
+impl<V: Fn(DefinedFuncIndex, FuncBody<'_>) -> Result<()>> Bodies for ValidBodies<'_, V> {
+    fn size(&self, func: DefinedFuncIndex) -> Option<usize> {
+        self.bodies.size(func)
+    }
+
+    fn body(&self, func: DefinedFuncIndex) -> Option<FuncBody<'_>> {
+        let body = self.bodies.of(func);
+        (self.validate)(func, body).is_ok().then_some(body)
+    }
 }
 
 fn compile(shape: &Shape, tier: &dyn Tier, request: &CompileRequest<'_>) -> Result<CompiledFunc, String> {

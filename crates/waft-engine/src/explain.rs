@@ -134,7 +134,7 @@ impl Module {
             reason: CompileReason::Module,
             loop_offset: None,
             code_size: 0,
-            body_size: module.body(func).map(|body| body.len()),
+            body_size: module.body_range(func).ok().map(|body| body.len()),
             begun: None,
             took: None,
         };
@@ -157,7 +157,7 @@ impl Module {
                 let info = info(made.func);
                 let loop_offset = match made.entry {
                     Entry::Start => None,
-                    Entry::Loop(at) => module.body(made.func).map(|body| body.start + at as usize),
+                    Entry::Loop(at) => module.body_range(made.func).ok().map(|body| body.start + at as usize),
                 };
                 let begun = Some(made.begun.duration_since(lazy.begun()));
                 let took = Some(made.took);

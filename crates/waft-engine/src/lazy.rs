@@ -326,7 +326,7 @@ impl ModuleInner {
         };
         let compile = || {
             // What is wrong with the module's file may be put right: it is no refusal.
-            self.wasm().code()?;
+            self.body(func)?;
             Ok::<_, Error>((Instant::now(), compile::called(self, func)))
         };
         let compiled = vm::with_compile_stack(compile).context("cannot start a thread to compile on")?;

@@ -2,11 +2,11 @@
 
 use crate::artifact::{self, ArtifactWriter};
 use crate::backtrace::FuncNames;
+use crate::bodies::FoundBodies;
 use crate::cache::{Cache, CacheKey, ModuleHasher};
 use crate::code::{CompiledCode, ModuleCode};
 use crate::compile;
 use crate::engine::Engine;
-use crate::found_bodies::FoundBodies;
 use crate::lazy::KeptCode;
 use crate::tier_up::TierUp;
 use crate::type_registry::ModuleTypes;
@@ -16,7 +16,6 @@ use crate::wasm_bytes::{ModuleFile, WasmBytes};
 use anyhow::{Context as _, Result};
 use std::collections::HashMap;
 use std::fs::File;
-use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
@@ -25,7 +24,7 @@ use waft_core::index::{
     DataIndex, DefinedFuncIndex, GlobalIndex, IndexVec, TableIndex, TypeIndex, TypedIndex,
 };
 use waft_core::layout::VmLayout;
-use waft_core::module::{BodyRules, EntityIndex, Shape};
+use waft_core::module::{EntityIndex, Shape};
 use waft_core::proposal;
 use waft_core::types::{GlobalTy, TableTy};
 
@@ -148,9 +147,9 @@ impl ModuleInner {
         }
     }
 
-    /// The same module, whose bodies are where its bytes are, and must be valid by these rules.
-    pub(crate) fn with_found_bodies(mut self, rules: BodyRules) -> Self {
-        self.found_bodies = Some(FoundBodies::new(rules));
+    /// The same module, whose bodies are to be looked for.
+    pub(crate) fn with_found_bodies(mut self, bodies: FoundBodies) -> Self {
+        self.found_bodies = Some(bodies);
         self
     }
 
@@ -169,34 +168,18 @@ impl ModuleInner {
     pub(crate) fn wasm(&self) -> &WasmBytes {
         &self.wasm
     }
-    /// Where the body of a function is, if the module has its bodies.
-    pub(crate) fn body(&self, func: DefinedFuncIndex) -> Option<Range<usize>> {
-        self.bodies().ok()?.get(func).cloned()
+    /// What finds its bodies, if its code was found.
+    pub(crate) fn found_bodies(&self) -> Option<&FoundBodies> {
+        self.found_bodies.as_ref()
     }
-    /// The body of a function.
+    /// The contents of its first custom section of this name, if it has one.
     ///
     /// # Errors
     ///
     /// If it cannot be read any more.
-    pub(crate) fn body_bytes_of(&self, func: DefinedFuncIndex) -> Result<&[u8]> {
-        let body = self.bodies()?.get(func).context("it has no body")?;
-        self.wasm.code()?.get(body.clone()).context("its body is not in the module")
-    }
-    /// Where the bodies of its functions are; empty if it is a precompiled one, which does not have them.
-    ///
-    /// # Errors
-    ///
-    /// If they cannot be read any more.
-    pub(crate) fn bodies(&self) -> Result<&IndexVec<DefinedFuncIndex, Range<usize>>> {
-        self.found_bodies.as_ref().map_or(Ok(&self.shape.bodies), |found| found.ranges(&self.wasm))
-    }
-    /// The same, as far as somebody has looked for them.
-    pub(crate) fn known_bodies(&self) -> &IndexVec<DefinedFuncIndex, Range<usize>> {
-        self.found_bodies.as_ref().and_then(FoundBodies::known_ranges).unwrap_or(&self.shape.bodies)
-    }
-    /// Refuses the body of a function that is not valid: of a module whose code was found, which is all that is known of them.
-    pub(crate) fn validate_body(&self, func: DefinedFuncIndex) -> Result<()> {
-        self.found_bodies.as_ref().map_or(Ok(()), |found| found.validate(&self.shape, &self.wasm, func))
+    pub(crate) fn custom(&self, name: &str) -> Result<Option<&[u8]>> {
+        let range = self.shape.custom(name);
+        range.map(|range| self.wasm.get(range)).transpose()
     }
     /// The names of its functions, once somebody asked for them.
     pub(crate) fn func_names(&self) -> &FuncNames {
@@ -401,7 +384,7 @@ impl Module {
 
     /// Looks for a module in the engine's cache by its hash, if there is one.
     fn cached_or_compiled(engine: &Engine, wasm: &WasmBytes, hasher: Option<&ModuleHasher>) -> Result<Self> {
-        let compile = || compile::module(engine, wasm.whole()?.clone()).map(Self::registered);
+        let compile = || compile::module(engine, wasm.to_section()?).map(Self::registered);
         match (&engine.config().cache, hasher) {
             (Some(cache), Some(hasher)) => cache.get_or_compile(engine, wasm, hasher, compile),
             _ => compile(),
@@ -613,7 +596,7 @@ impl Module {
     ///
     /// If it is in a file that has changed: see [`Module::from_file`].
     pub fn wasm(&self) -> Result<&[u8]> {
-        Ok(self.0.wasm.whole()?.bytes())
+        self.0.wasm.whole()
     }
 
     /// Bytes of machine code that there are: of a module that is compiled lazily, of the functions that were called.

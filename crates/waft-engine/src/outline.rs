@@ -13,8 +13,6 @@ use wasmparser::BinaryReader;
 pub(crate) struct Outline {
     /// Bytes of the module.
     len: usize,
-    /// Where the bodies end.
-    code_end: usize,
     /// In order. Where each is follows from what stands before it.
     parts: Vec<(Part, Range<usize>)>,
 }
@@ -42,7 +40,7 @@ impl Outline {
         len: usize,
         mut read: impl FnMut(&mut [u8], usize) -> io::Result<()>,
     ) -> io::Result<Option<Self>> {
-        let mut outline = Self { len, code_end: 0, parts: Vec::new() };
+        let mut outline = Self { len, parts: Vec::new() };
         let mut head = [0; 8];
         if len < head.len() {
             return Ok(None);
@@ -100,9 +98,6 @@ impl Outline {
         if part == Part::Custom && rest.get(..name_bytes) == Some(BRANCH_HINT_SECTION.as_bytes()) {
             return Ok(end);
         }
-        if part == Part::Bodies {
-            self.code_end = end;
-        }
         self.parts.push((part, start..end));
         Ok(end)
     }
@@ -125,11 +120,6 @@ impl Outline {
     /// Whether any piece is unneeded.
     pub(crate) fn has_unneeded(&self) -> bool {
         (0..self.len.div_ceil(PIECE_BYTES)).any(|number| self.is_unneeded(number))
-    }
-
-    /// Whether something of the piece of this number stands before the end of the bodies.
-    pub(crate) fn is_before_code_end(&self, number: usize) -> bool {
-        number * PIECE_BYTES < self.code_end
     }
 }
 

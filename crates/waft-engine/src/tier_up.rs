@@ -417,7 +417,7 @@ impl ModuleInner {
     /// Compiles a function anew, and has its new code used.
     fn optimize(self: &Arc<Self>, lazy: &LazyCode, tier_up: &TierUp, optimizer: &Optimizer, job: &Job) {
         let Job { func, entry, reason, .. } = *job;
-        if self.wasm().code().is_err() {
+        if self.body(func).is_err() {
             // What is wrong with the module's file may be put right: it is no refusal.
             return tier_up.postpone(optimizer, func, entry);
         }
@@ -446,7 +446,7 @@ impl ModuleInner {
         if let Entry::Loop(_) = entry
             && let Some(kept) = lazy.kept()
         {
-            let is_same = kept.is_of(func, self.body_bytes_of(func)?);
+            let is_same = kept.is_of(func, self.body(func)?.bytes);
             ensure!(is_same, "the code that runs was compiled from another body");
         }
         let begun = Instant::now();
@@ -455,11 +455,12 @@ impl ModuleInner {
         lazy.add(self, &compiled, Made { func, entry, reason, tier, begun, took })
     }
 
-    /// How large a function's body is; about, where nobody has looked for bodies yet.
+    /// How large a function's body is; about, where it would have to be read to know.
     fn body_bytes(&self, func: DefinedFuncIndex) -> usize {
-        match self.known_bodies().get(func) {
-            Some(body) => body.len(),
-            None => self.code().lazy().and_then(|lazy| lazy.kept()).map_or(0, |kept| kept.body_bytes(func)),
+        let kept = self.code().lazy().and_then(|lazy| lazy.kept());
+        match kept.filter(|kept| kept.state(func) != FuncState::Missing) {
+            Some(kept) => kept.body_bytes(func),
+            None => self.body_range(func).map_or(0, |body| body.len()),
         }
     }
 

@@ -2,18 +2,19 @@
 //!
 //! A module whose code was found in the cache needs few of them: what it declares, and its data. Its bodies are needed when a
 //! function is compiled that no earlier process compiled, its names when a backtrace is shown. So of a large file that is all
-//! that is kept. The rest is read when it is asked for, and must be what it was: see [`ModuleFile`].
+//! that is kept. The rest is read when it is asked for, a piece at a time, and must be what it was: see [`ModuleFile`].
 
 use crate::artifact::Section;
 use crate::cache::{CacheKey, ModuleHasher};
 use crate::outline::Outline;
 use crate::pieces::PIECE_BYTES;
-use crate::vm::{PieceUse, large_file_bytes, read_pieces};
+use crate::vm::{PieceUse, WrittenOnce, large_file_bytes, read_pieces};
 use anyhow::{Context as _, Error, Result};
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The bytes that a shape was decoded from.
@@ -37,31 +38,47 @@ impl WasmBytes {
         }
     }
 
-    /// The bodies of its functions, where they are in the module, after what tells where; anything may stand behind them.
-    ///
-    /// # Errors
-    ///
-    /// If it does not have them any more.
-    pub(crate) fn code(&self) -> Result<&[u8]> {
-        match self {
-            Self::Whole(section) => Ok(section.bytes()),
-            Self::WithoutCode(_) => anyhow::bail!("the module does not have its bodies any more"),
-            Self::OnFile(file) => file.code(),
-        }
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.declarations().len()
     }
 
-    /// All that there is of it.
+    /// Some of them, wherever they are in the module.
     ///
     /// # Errors
     ///
-    /// If its file cannot be read any more, or has changed.
-    pub(crate) fn whole(&self) -> Result<&Section> {
+    /// If there are not as many, or its file cannot be read any more, or has changed.
+    pub(crate) fn get(&self, range: Range<usize>) -> Result<&[u8]> {
+        let found = match self {
+            Self::Whole(section) | Self::WithoutCode(section) => section.bytes().get(range.clone()),
+            Self::OnFile(file) => file.get(range.clone())?,
+        };
+        found.with_context(|| format!("the module ends before byte {}", range.end))
+    }
+
+    /// All of them.
+    ///
+    /// # Errors
+    ///
+    /// As [`WasmBytes::get`].
+    pub(crate) fn whole(&self) -> Result<&[u8]> {
+        self.get(0..self.len())
+    }
+
+    /// All of them, as what a module is compiled from.
+    ///
+    /// # Errors
+    ///
+    /// As [`WasmBytes::get`].
+    pub(crate) fn to_section(&self) -> Result<Section> {
         match self {
-            Self::Whole(section) | Self::WithoutCode(section) => Ok(section),
-            Self::OnFile(file) => file.whole(),
+            Self::Whole(section) | Self::WithoutCode(section) => Ok(section.clone()),
+            Self::OnFile(file) => file.read_whole().context(CANNOT_READ),
         }
     }
 }
+
+const CANNOT_READ: &str = "cannot read more of the module's file";
 
 /// The file of a module, which stays open. All of it was read once and hashed; of that, [`WasmBytes::declarations`] were kept.
 ///
@@ -77,10 +94,8 @@ pub(crate) struct ModuleFile {
     hasher: ModuleHasher,
     outline: Outline,
     declarations: Section,
-    code: OnceLock<Section>,
-    whole: OnceLock<Section>,
-    /// Held by who reads, so that nothing is read twice at once.
-    reading: Mutex<Option<Failure>>,
+    /// What was needed since, with the declarations that are in one piece with it.
+    rest: WrittenOnce<Option<Failure>>,
 }
 
 /// That nothing more could be read of a file, and why.
@@ -134,57 +149,41 @@ impl ModuleFile {
         if Outline::of(declarations.bytes()).as_ref() != Some(&outline) {
             return Err(io::Error::other("it was written to while it was read"));
         }
-        Ok(Some(Self {
-            file: file.try_clone()?,
-            threads,
-            hasher,
-            outline,
-            declarations,
-            code: OnceLock::new(),
-            whole: OnceLock::new(),
-            reading: Mutex::default(),
-        }))
+        let (file, rest) = (file.try_clone()?, WrittenOnce::new(len, None)?);
+        Ok(Some(Self { file, threads, hasher, outline, declarations, rest }))
     }
 
     pub(crate) fn hasher(&self) -> &ModuleHasher {
         &self.hasher
     }
 
-    fn code(&self) -> Result<&[u8]> {
-        // With all that stands before it, so that it is found.
-        let is_wanted = |number| self.outline.is_before_code_end(number);
-        Ok(self.load(|| self.whole.get().or(self.code.get()), &self.code, is_wanted)?.bytes())
+    /// These bytes, unless it has not as many.
+    fn get(&self, range: Range<usize>) -> Result<Option<&[u8]>> {
+        let write = |failure: &mut _, number, piece: &mut [u8]| match self.declared(number) {
+            Some(declared) => {
+                piece.copy_from_slice(declared);
+                Ok(())
+            }
+            None => self.read_unless_failed(failure, number, piece),
+        };
+        self.rest.get(range, write).context(CANNOT_READ)
     }
 
-    fn whole(&self) -> Result<&Section> {
-        self.load(|| self.whole.get(), &self.whole, |_| true)
-    }
-
-    /// What is `known`, or else the pieces that are wanted, read to be `loaded`.
-    fn load<'f>(
-        &self,
-        known: impl Fn() -> Option<&'f Section>,
-        loaded: &'f OnceLock<Section>,
-        is_wanted: impl Fn(usize) -> bool + Sync,
-    ) -> Result<&'f Section> {
-        if let Some(known) = known() {
-            return Ok(known);
-        }
-        let mut failure = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
-        // Another thread may have read it meanwhile, or more than it.
-        if let Some(known) = known() {
-            return Ok(known);
-        }
-        let read = self.read_unless_failed(&mut failure, is_wanted);
-        let read = read.context("cannot read more of the module's file")?;
-        Ok(loaded.get_or_init(|| read))
+    /// The piece of this number, if it is among what is kept for certain.
+    ///
+    /// Whoever could find other bytes with the hash of these would have a module of parts that do not fit, if they were read anew.
+    fn declared(&self, number: usize) -> Option<&[u8]> {
+        let start = number * PIECE_BYTES;
+        let range = start..self.hasher.len().min(start + PIECE_BYTES);
+        (!self.outline.is_unneeded(number)).then(|| &self.declarations.bytes()[range])
     }
 
     fn read_unless_failed(
         &self,
         failure: &mut Option<Failure>,
-        is_wanted: impl Fn(usize) -> bool + Sync,
-    ) -> Result<Section> {
+        number: usize,
+        piece: &mut [u8],
+    ) -> Result<()> {
         let state = FileState::of(&self.file)?;
         if let Some(failure) = failure
             && failure.state == state
@@ -192,32 +191,31 @@ impl ModuleFile {
         {
             return Err(Error::msg(failure.why.clone()));
         }
-        let read = self.read(state.bytes, is_wanted);
+        let read = self.read(state.bytes, number, piece);
         let failed = |error: &io::Error| Failure { state, at: Instant::now(), why: error.to_string() };
         *failure = read.as_ref().err().map(failed);
         Ok(read?)
     }
 
-    fn read(&self, bytes: u64, is_wanted: impl Fn(usize) -> bool + Sync) -> io::Result<Section> {
-        let len = self.hasher.len();
-        if bytes != len as u64 {
+    /// Reads the piece of this number from the file, which has so many bytes now.
+    fn read(&self, bytes: u64, number: usize, piece: &mut [u8]) -> io::Result<()> {
+        if bytes != self.hasher.len() as u64 {
             return Err(io::Error::other("it has not as many bytes as when it was opened"));
         }
-        // Whoever could find other bytes with the hash of these would otherwise have a module of parts that do not fit.
-        let keep = |number: usize| {
-            let known = match self.code.get() {
-                _ if !is_wanted(number) => return PieceUse::Left,
-                _ if !self.outline.is_unneeded(number) => &self.declarations,
-                Some(code) if self.outline.is_before_code_end(number) => code,
-                _ => return PieceUse::Kept,
-            };
-            let start = number * PIECE_BYTES;
-            PieceUse::Known(&known.bytes()[start..len.min(start + PIECE_BYTES)])
-        };
-        let look = |number, piece: &[u8]| {
-            let is_same = self.hasher.is_same(number, piece);
-            is_same.then_some(()).ok_or_else(|| io::Error::other("it was written to since it was opened"))
-        };
-        read_pieces(&self.file, len, self.threads, keep, look)
+        self.file.read_exact_at(piece, (number * PIECE_BYTES) as u64)?;
+        self.check(number, piece)
+    }
+
+    /// Refuses a piece that is not what it was.
+    fn check(&self, number: usize, piece: &[u8]) -> io::Result<()> {
+        let is_same = self.hasher.is_same(number, piece);
+        is_same.then_some(()).ok_or_else(|| io::Error::other("it was written to since it was opened"))
+    }
+
+    /// All of it, in memory of its own.
+    fn read_whole(&self) -> io::Result<Section> {
+        let piece_use = |number| self.declared(number).map_or(PieceUse::Kept, PieceUse::Known);
+        let check = |number, piece: &[u8]| self.check(number, piece);
+        read_pieces(&self.file, self.hasher.len(), self.threads, piece_use, check)
     }
 }

@@ -433,17 +433,18 @@ fn threads_that_come_first_at_once_agree_on_a_key() {
 /// A module that is large, in bodies and in what stands after them: with a function that traps, and one with `$number` in its body.
 fn large_module(number: u32) -> Vec<u8> {
     let ballast = format!("(drop (i32.const {}))", 1_234_000 + number).repeat(100_000);
-    // What it declares is not in one piece with the bodies.
+    // What it declares and what custom sections hold is not in one piece with the bodies of small functions.
     let name = |at: usize| format!(r#"(export "{at}{}" (func $first))"#, "name".repeat(20_000));
     let names: String = (0..8).map(name).collect();
     let text = format!(
         r#"(module $large (memory 1) (data (i32.const 8) "data")
-            (func $first (export "first") (result i32) (i32.load8_u (i32.const 8)))
             (func $ballast (export "ballast") {ballast})
+            (func $first (export "first") (result i32) (i32.load8_u (i32.const 8)))
             (func $second (export "second") (result i32)
                 (i32.load8_u (i32.const 8)) (@metadata.code.branch_hint "\00") if (i32.store8 (i32.const 9) (i32.const 1)) end
                 (i32.const {number}))
             (func $trap (export "trap") unreachable)
+            (func $more_ballast {ballast})
             {names}
             (@custom "rest" "{}"))"#,
         "rest".repeat(400_000)
@@ -530,7 +531,6 @@ fn a_file_that_is_written_to_while_its_module_is_used_gives_nobody_other_code() 
         }
         assert!(module.wasm().is_err() && module.custom_sections().is_err(), "{what}");
         assert!(module.proposals_used().is_err() && module.serialize().is_err(), "{what}");
-        assert_eq!(module.name(), None);
         // What was read before is still known.
         assert_eq!(call_large(&known, "second").unwrap(), 7, "{what}");
         // A file that is right again is as good as ever, after a while: its times have no fine steps everywhere.
@@ -553,7 +553,7 @@ fn better_code_is_asked_for_again_after_a_while_if_the_file_could_not_be_read() 
     let instance = Instance::new(&mut store, &module, &[]).unwrap();
     let first = instance.get_typed_func::<(), u32>(&mut store, "first").unwrap();
     let mut is_better = || {
-        (0..4_000).for_each(|_| drop(first.call(&mut store, ()).unwrap()));
+        (0..4_000).for_each(|_| assert_eq!(first.call(&mut store, ()).unwrap(), u32::from(b'd')));
         std::thread::sleep(Duration::from_millis(10));
         module.compiled_code().any(|code| code.tier() == "cranelift")
     };

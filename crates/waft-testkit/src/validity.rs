@@ -1,7 +1,7 @@
 //! Whether bodies that are validated in the fast way are valid.
 
 use crate::prng::Prng;
-use waft_core::module::decode;
+use waft_core::module::{ModuleBodies, decode};
 use waft_core::proposal::{Proposal, ProposalSet};
 
 /// What was found of a module's bodies.
@@ -23,10 +23,12 @@ pub struct Found {
 /// the module is wrong outside of them.
 pub fn check(wasm: &[u8], proposals: ProposalSet) -> Result<Found, String> {
     let Ok(decoded) = decode(wasm, proposals) else { return Ok(Found::default()) };
-    let (mut own, mut general) = (decoded.body_validator(wasm), decoded.body_validator(wasm).general());
+    let (mut own, mut general) = (decoded.body_validator(), decoded.body_validator().general());
+    let bodies_of = ModuleBodies::new(&decoded.shape, wasm);
     let mut bodies = Found::default();
     for func in decoded.shape.bodies.keys() {
-        let [found, wanted] = [own.validate(func), general.validate(func)]
+        let body = bodies_of.of(func);
+        let [found, wanted] = [own.validate(func, body), general.validate(func, body)]
             .map(|outcome| outcome.err().map(|error| error.to_string()));
         if found != wanted {
             return Err(format!("{func:?}: {found:?}, but {wanted:?}"));

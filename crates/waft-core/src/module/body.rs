@@ -27,25 +27,69 @@ impl BodyRules {
     }
 
     /// A validator of the bodies of the module that has this shape, as [`Decoded::body_validator`](super::Decoded::body_validator).
-    pub fn validator<'a>(&'a self, shape: &'a Shape, bodies: Bodies<'a>) -> BodyValidator<'a> {
-        BodyValidator::new(self, shape, bodies)
+    pub fn validator<'a>(&'a self, shape: &'a Shape) -> BodyValidator<'a> {
+        BodyValidator::new(self, shape)
     }
 }
 
-/// The bodies of a module's functions, by where they are in it.
+/// The body of a function: locals and operators.
+#[derive(Clone, Copy, Debug)]
+pub struct FuncBody<'a> {
+    /// Its bytes.
+    pub bytes: &'a [u8],
+    /// Where they start in the module.
+    pub start: usize,
+}
+
+/// What has the bodies of a module's functions.
+pub trait Bodies {
+    /// How many bytes the body of a function has, which the module defines; none if it cannot be told.
+    fn size(&self, func: DefinedFuncIndex) -> Option<usize>;
+
+    /// The body of a function, if it can be had and is valid.
+    fn body(&self, func: DefinedFuncIndex) -> Option<FuncBody<'_>>;
+}
+
+/// The bodies of a module that is in memory, by where they are in it. Compilers take them to be valid.
 #[derive(Clone, Copy)]
-pub struct Bodies<'a> {
+pub struct ModuleBodies<'a> {
     /// The module.
     pub wasm: &'a [u8],
     /// Where they are.
     pub ranges: &'a IndexVec<DefinedFuncIndex, Range<usize>>,
 }
 
+impl<'a> ModuleBodies<'a> {
+    /// Those of a module that has this shape.
+    pub fn new(shape: &'a Shape, wasm: &'a [u8]) -> Self {
+        Self { wasm, ranges: &shape.bodies }
+    }
+
+    /// The body of a function.
+    ///
+    /// # Panics
+    ///
+    /// If the module does not define the function.
+    pub fn of(&self, func: DefinedFuncIndex) -> FuncBody<'a> {
+        let range = self.ranges[func].clone();
+        FuncBody { start: range.start, bytes: &self.wasm[range] }
+    }
+}
+
+impl Bodies for ModuleBodies<'_> {
+    fn size(&self, func: DefinedFuncIndex) -> Option<usize> {
+        Some(self.ranges[func].len())
+    }
+
+    fn body(&self, func: DefinedFuncIndex) -> Option<FuncBody<'_>> {
+        Some(self.of(func))
+    }
+}
+
 /// Validates bodies of one module one after the other, keeping its allocations between them.
 pub struct BodyValidator<'a> {
     rules: &'a BodyRules,
     shape: &'a Shape,
-    bodies: Bodies<'a>,
     /// What plain bodies are validated by first; nothing if all are validated in one way.
     plain: Option<&'a PlainModule>,
     plain_count: usize,
@@ -54,11 +98,10 @@ pub struct BodyValidator<'a> {
 }
 
 impl<'a> BodyValidator<'a> {
-    pub(super) fn new(rules: &'a BodyRules, shape: &'a Shape, bodies: Bodies<'a>) -> Self {
+    pub(super) fn new(rules: &'a BodyRules, shape: &'a Shape) -> Self {
         Self {
             rules,
             shape,
-            bodies,
             plain: rules.plain.as_ref(),
             plain_count: 0,
             plain_room: PlainAllocations::default(),
@@ -86,9 +129,8 @@ impl<'a> BodyValidator<'a> {
     /// # Panics
     ///
     /// If the module does not define the function.
-    pub fn validate(&mut self, func: DefinedFuncIndex) -> Result<(), DecodeError> {
-        let range = self.bodies.ranges[func].clone();
-        let (bytes, at) = (&self.bodies.wasm[range.clone()], range.start as u64);
+    pub fn validate(&mut self, func: DefinedFuncIndex, body: FuncBody<'_>) -> Result<(), DecodeError> {
+        let (bytes, at) = (body.bytes, body.start as u64);
         let func = self.shape.func(func);
         if self.plain.is_some_and(|module| plain::is_valid(module, func, bytes, &mut self.plain_room)) {
             self.plain_count += 1;

@@ -1,8 +1,8 @@
 //! From bytes to a [`Shape`], driving `wasmparser`.
 
 use super::{
-    BRANCH_HINT_SECTION, Bodies, BodyRules, BodyValidator, BranchHints, ConstExpr, ConstOp, CustomSection,
-    DataMode, DataSegment, ElemItems, ElemMode, ElemSegment, EntityIndex, Export, Func, Import, Shape,
+    BRANCH_HINT_SECTION, BodyRules, BodyValidator, BranchHints, ConstExpr, ConstOp, CustomSection, DataMode,
+    DataSegment, ElemItems, ElemMode, ElemSegment, EntityIndex, Export, Func, Import, ModuleBodies, Shape,
 };
 use crate::index::{
     DataIndex, DefinedFuncIndex, FuncIndex, FuncRefIndex, GlobalIndex, IndexVec, MemoryIndex, TableIndex,
@@ -70,10 +70,9 @@ pub struct Decoded {
 }
 
 impl Decoded {
-    /// A validator of bodies, with allocations of its own: each can be validated by itself, on any thread. `module` is what
-    /// was decoded.
-    pub fn body_validator<'a>(&'a self, module: &'a [u8]) -> BodyValidator<'a> {
-        BodyValidator::new(&self.rules, &self.shape, Bodies { wasm: module, ranges: &self.shape.bodies })
+    /// A validator of bodies, with allocations of its own: each can be validated by itself, on any thread.
+    pub fn body_validator(&self) -> BodyValidator<'_> {
+        BodyValidator::new(&self.rules, &self.shape)
     }
 
     /// The shape, and what it takes to validate bodies later.
@@ -153,8 +152,8 @@ fn decode_but(module: &[u8], proposals: ProposalSet, without: Without) -> Result
 /// As [`decode`], and what is wrong with the first body that is not valid.
 pub fn decode_validated(module: &[u8], proposals: ProposalSet) -> Result<Shape, DecodeError> {
     let decoded = decode(module, proposals)?;
-    let mut validator = decoded.body_validator(module);
-    decoded.shape.bodies.keys().try_for_each(|func| validator.validate(func))?;
+    let (mut validator, bodies) = (decoded.body_validator(), ModuleBodies::new(&decoded.shape, module));
+    decoded.shape.bodies.keys().try_for_each(|func| validator.validate(func, bodies.of(func)))?;
     Ok(decoded.shape)
 }
 
@@ -795,10 +794,11 @@ mod tests {
                         let (shape, rules) = without.into_parts();
                         assert_eq!(alloc::format!("{shape:?}"), alloc::format!("{:?}", with.shape));
                         // Bodies are as valid by these rules.
-                        let bodies = Bodies { wasm: bytes, ranges: &ranges };
+                        let bodies = ModuleBodies { wasm: bytes, ranges: &ranges };
                         let verdicts = [&rules, &with.rules].map(|rules| {
-                            let mut validator = rules.validator(&shape, bodies);
-                            ranges.keys().map(|func| validator.validate(func).is_ok()).collect::<Vec<_>>()
+                            let mut validator = rules.validator(&shape);
+                            let mut is_valid = |func| validator.validate(func, bodies.of(func)).is_ok();
+                            ranges.keys().map(&mut is_valid).collect::<Vec<_>>()
                         });
                         assert_eq!(verdicts[0], verdicts[1]);
                     }

@@ -12,7 +12,7 @@ mod hints;
 mod plain;
 mod segment;
 
-pub use body::{Bodies, BodyRules, BodyValidator};
+pub use body::{Bodies, BodyRules, BodyValidator, FuncBody, ModuleBodies};
 pub use const_expr::{ConstExpr, ConstOp};
 pub use decode::{
     DecodeError, Decoded, decode, decode_bodies, decode_trusted, decode_validated, decode_without_bodies,
@@ -223,9 +223,9 @@ impl Shape {
     pub fn defined_global(&self, global: GlobalIndex) -> Option<DefinedGlobalIndex> {
         global.index().checked_sub(self.imported_globals).map(DefinedGlobalIndex::new)
     }
-    /// The contents of the first custom section of this name, in `module`, the bytes that the shape was decoded from.
-    pub fn custom<'a>(&self, module: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    /// Where the contents of the first custom section of this name are in the module.
+    pub fn custom(&self, name: &str) -> Option<Range<usize>> {
         let section = self.customs.iter().find(|section| section.name == name)?;
-        module.get(section.range.clone())
+        Some(section.range.clone())
     }
 }

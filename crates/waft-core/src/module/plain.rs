@@ -712,7 +712,7 @@ impl<'a> Body<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::module::decode;
+    use crate::module::{ModuleBodies, decode};
 
     /// A module with one memory, a table of functions and one of host values, a mutable `i32` and a constant `i64`, a tag of `i32`, and a function
     /// of type 0, `(i32) -> i32`, with these operators. Type 1 is `(i64, i64) -> ()`, which is that of the other function.
@@ -745,7 +745,9 @@ mod tests {
         let func = decoded.shape.bodies.keys().next().unwrap();
         let body = &module[decoded.shape.bodies[func].clone()];
         let fast = is_valid(&plain, decoded.shape.func(func), body, &mut PlainAllocations::default());
-        (fast, decoded.body_validator(&module).general().validate(func).is_ok())
+        let body = ModuleBodies::new(&decoded.shape, &module).of(func);
+        let general = decoded.body_validator().general().validate(func, body);
+        (fast, general.is_ok())
     }
 
     #[test]
@@ -966,6 +968,7 @@ mod tests {
         let bytes = b"\0asm\x01\0\0\0\x01\x09\x02\x60\0\0\x60\x01\x7f\x01\x7f\x03\x02\x01\0\x0d\x03\x01\0\x01\x0a\x08\x01\x06\0\x41\0\x08\0\x0b";
         let decoded = decode(bytes, ProposalSet::all()).unwrap();
         let func = decoded.shape.bodies.keys().next().unwrap();
-        assert!(decoded.body_validator(bytes).validate(func).is_err());
+        let body = ModuleBodies::new(&decoded.shape, bytes).of(func);
+        assert!(decoded.body_validator().validate(func, body).is_err());
     }
 }

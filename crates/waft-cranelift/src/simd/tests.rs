@@ -4,7 +4,7 @@
 use crate::Cranelift;
 use waft_core::index::DefinedFuncIndex;
 use waft_core::layout::VmLayout;
-use waft_core::module::{decode, decode_validated};
+use waft_core::module::{ModuleBodies, decode, decode_validated};
 use waft_core::proposal::ProposalSet;
 use waft_core::tier::{CompileRequest, Linkage, Tier, Tunables};
 
@@ -105,7 +105,8 @@ fn with_tuned_request<T>(
     let module = module(results, code);
     let shape = decode(&module, ProposalSet::on_by_default()).unwrap().shape;
     let (layout, func) = (VmLayout::new(&shape), DefinedFuncIndex::from_u32(0));
-    work(&CompileRequest::new(&shape, &layout, tunables, Linkage::Direct, func, &module))
+    let bodies = ModuleBodies::new(&shape, &module);
+    work(&CompileRequest::new(&shape, &layout, tunables, Linkage::Direct, func, &bodies))
 }
 
 /// The operator with operands that come from `origin` where they are vectors.

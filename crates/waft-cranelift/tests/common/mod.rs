@@ -1,7 +1,7 @@
 //! Compiling all functions of a module, as the engine does.
 
 use waft_core::layout::VmLayout;
-use waft_core::module::{Shape, decode_validated};
+use waft_core::module::{ModuleBodies, Shape, decode_validated};
 use waft_core::proposal::ProposalSet;
 use waft_core::tier::{CompileError, CompileRequest, Linkage, Tunables};
 
@@ -14,8 +14,9 @@ pub(crate) fn for_each_func<T>(
     let shape = validated(module);
     let layout = VmLayout::new(&shape);
     let tunables = Tunables::default();
+    let bodies = ModuleBodies::new(&shape, module);
     let compile = |func| {
-        let request = CompileRequest::new(&shape, &layout, &tunables, linkage, func, module);
+        let request = CompileRequest::new(&shape, &layout, &tunables, linkage, func, &bodies);
         then(&request).unwrap_or_else(|error| panic!("{error}"))
     };
     shape.bodies.keys().map(compile).collect()

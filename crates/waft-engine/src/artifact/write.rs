@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use std::convert::Infallible;
 use std::io::{self, BufWriter, Write};
 use std::sync::Arc;
-use waft_core::module::Bodies;
+use waft_core::module::{FuncBody, ModuleBodies};
 use xxhash_rust::xxh3::Xxh3;
 
 /// An artifact that is laid out and not written: what it consists of stays where it is.
@@ -26,6 +26,7 @@ pub(crate) struct ArtifactWriter<'a> {
     relocs: Vec<u8>,
     targets: Vec<u8>,
     bodies: Vec<u8>,
+    body_index: Cow<'a, [u8]>,
     len: u64,
 }
 
@@ -63,13 +64,15 @@ impl<'a> ArtifactWriter<'a> {
     pub(crate) fn precompiled(module: &'a ModuleInner) -> Result<Self> {
         let wasm = match module.wasm() {
             WasmBytes::WithoutCode(section) => Cow::Borrowed(section.bytes()),
-            wasm => Cow::Owned(without_code(wasm.whole()?.bytes())?),
+            wasm => Cow::Owned(without_code(wasm.whole()?)?),
         };
         let code = match module.code() {
             ModuleCode::Whole(code) => (Text::Whole(Cow::Borrowed(code.text())), code.tables().clone()),
             ModuleCode::Lazy(_) => {
-                let bodies = Bodies { wasm: module.wasm().code()?, ranges: module.bodies()? };
-                let validate = |func| module.validate_body(func);
+                let wasm = module.wasm().whole()?;
+                let ranges = module.body_ranges(wasm)?;
+                let bodies = ModuleBodies { wasm, ranges: &ranges };
+                let validate = |func, body: FuncBody<'_>| module.validate_body(func, body);
                 let funcs =
                     compile::functions(module.engine(), module.shape(), module.layout(), bodies, validate)?;
                 let code = compile::link(module.shape(), &funcs)?;
@@ -91,7 +94,7 @@ impl<'a> ArtifactWriter<'a> {
         let tables = code.tables().clone();
         let mut artifact = Self::new(module, identity, Cow::default(), (Text::Linked(code), tables));
         (artifact.states, artifact.relocs, artifact.targets) = (states, relocs, targets);
-        artifact.bodies = bodies;
+        (artifact.bodies, artifact.body_index) = (bodies, module.body_index());
         artifact.laid_out()
     }
 
@@ -114,6 +117,7 @@ impl<'a> ArtifactWriter<'a> {
             relocs: Vec::new(),
             targets: Vec::new(),
             bodies: Vec::new(),
+            body_index: Cow::default(),
             len: 0,
         }
     }
@@ -157,6 +161,7 @@ impl<'a> ArtifactWriter<'a> {
             &self.relocs,
             &self.targets,
             &self.bodies,
+            &self.body_index,
         ]
     }
 

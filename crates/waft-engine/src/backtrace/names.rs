@@ -7,13 +7,15 @@ use std::sync::OnceLock;
 use waft_core::index::FuncIndex;
 use wasmparser::{BinaryReader, Name, NameSectionReader, Naming};
 
+/// The custom section that has them.
+const NAMES: &str = "name";
+
 /// The names of a module's functions, by their indices.
 pub(crate) type FuncNames = OnceLock<HashMap<u32, String>>;
 
 fn names(module: &ModuleInner) -> Option<NameSectionReader<'_>> {
     // If the module's file has changed, so have the names in it.
-    let wasm = module.wasm().whole().ok()?;
-    let section = module.shape().custom(wasm.bytes(), "name")?;
+    let section = module.custom(NAMES).ok()??;
     Some(NameSectionReader::new(BinaryReader::new(section, 0)))
 }
 
@@ -65,7 +67,7 @@ impl ModuleInner {
     /// A function as people are shown it. The names are read at once, at the first call; where they cannot be, at a later one.
     pub(crate) fn func_label(&self, index: u32) -> FuncLabel<'_> {
         let names = || self.func_names().get_or_init(|| func_names(self).collect());
-        let names = self.wasm().whole().ok().map(|_| names());
+        let names = self.custom(NAMES).ok().map(|_| names());
         let func = names.and_then(|names| names.get(&index)).map(String::as_str);
         FuncLabel { module: module_name(self), func, index }
     }

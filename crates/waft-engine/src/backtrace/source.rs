@@ -16,16 +16,15 @@ pub(super) struct SourceMap<'a>(Option<Context<Reader<'a>>>);
 impl<'a> SourceMap<'a> {
     /// Prepares the module's DWARF; units are parsed as they are needed.
     pub(super) fn new(module: &'a ModuleInner) -> Self {
-        // If the module's file has changed, what it says of lines is of another module.
-        let Ok(wasm) = module.wasm().whole() else { return Self(None) };
-        let load = |id: gimli::SectionId| -> Result<Reader<'a>, gimli::Error> {
-            let bytes = module.shape().custom(wasm.bytes(), id.name()).unwrap_or_default();
-            Ok(EndianSlice::new(bytes, LittleEndian))
-        };
-        if module.shape().custom(wasm.bytes(), gimli::SectionId::DebugInfo.name()).is_none() {
+        if module.shape().custom(gimli::SectionId::DebugInfo.name()).is_none() {
             return Self(None);
         }
-        // Broken DWARF gives no lines; the backtrace is still worth showing.
+        let load = |id: gimli::SectionId| -> anyhow::Result<Reader<'a>> {
+            let bytes = module.custom(id.name())?.unwrap_or_default();
+            Ok(EndianSlice::new(bytes, LittleEndian))
+        };
+        // Broken DWARF gives no lines; the backtrace is still worth showing. If the module's file has changed, what it says of lines
+        // is of another module.
         Self(Dwarf::load(load).ok().and_then(|dwarf| Context::from_dwarf(dwarf).ok()))
     }
 

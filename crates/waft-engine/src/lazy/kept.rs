@@ -262,7 +262,7 @@ impl LazyCode {
             let kept = &mut funcs[func.index()];
             // Of a body that cannot be read any more, no code may be left at a loop.
             if !kept.is_settled && kept.tables.is_some() && kept.body.is_none() {
-                kept.body = module.body_bytes_of(func).ok().map(blake3::hash);
+                kept.body = module.body(func).ok().map(|body| blake3::hash(body.bytes));
             }
         }
         for func in &hot {

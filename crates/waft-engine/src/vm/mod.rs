@@ -37,6 +37,7 @@ mod stub;
 mod table;
 pub(crate) mod thunk;
 mod tier_up;
+mod written_once;
 
 pub(crate) use activation::RawBacktrace;
 pub(crate) use build::build_id;
@@ -62,3 +63,4 @@ pub(crate) use shared_memory::{Expected, SharedMemoryObject};
 pub(crate) use store::{StoreId, StoreOpaque};
 pub(crate) use store_box::StoreBox;
 pub(crate) use tier_up::Instances;
+pub(crate) use written_once::WrittenOnce;

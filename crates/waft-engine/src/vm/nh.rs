@@ -11,7 +11,7 @@
 //! * **N1** Code for AVX2 runs where the processor has it.
 
 /// Bytes of a block, which has a hash.
-pub(crate) const BLOCK_BYTES: usize = 1024;
+pub(crate) const BLOCK_BYTES: usize = 4096;
 /// Pairs of words of 32 bits in a block.
 const PAIRS: usize = BLOCK_BYTES / 8;
 /// How often a block is hashed, each time with the key a pair further on.
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn hashes_are_those_of_the_paper_by_any_instructions() {
-        for (seed, len) in [0, 1, 8, 31, 32, 1023, 1024, 1025, 5000].into_iter().enumerate() {
+        for (seed, len) in [0, 1, 8, 31, 32, BLOCK_BYTES - 1, BLOCK_BYTES, BLOCK_BYTES + 1, 20_000].into_iter().enumerate() {
             let (seed, message) = (seed as u64, bytes(99 + seed as u64, len));
             let expected = by_the_letter(&bytes(seed, KEY_BYTES), &message);
             assert_eq!(expected.len(), len.div_ceil(BLOCK_BYTES) * HASH_BYTES);
@@ -159,7 +159,7 @@ mod tests {
             assert_eq!(portable, expected, "{len} bytes, without AVX2");
         }
         // All sums overflow.
-        let (ones, zero) = (vec![0xff; 2048], NhKey::new(&[0; KEY_BYTES]));
+        let (ones, zero) = (vec![0xff; 2 * BLOCK_BYTES], NhKey::new(&[0; KEY_BYTES]));
         assert_eq!(zero.hash(&ones), by_the_letter(&[0; KEY_BYTES], &ones));
     }
 

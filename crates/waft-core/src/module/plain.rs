@@ -8,6 +8,8 @@
 //! * **P2** Nothing is refused here. A body with anything that is not known here, or wrong, is left to `wasmparser`, whose
 //!   errors are the ones that users see.
 
+mod steps;
+
 use super::Shape;
 use crate::index::{FuncIndex, GlobalIndex, IndexVec, MemoryIndex, TableIndex, TagIndex, TypeIndex};
 use crate::limits::TRY_DEPTH_MAX;
@@ -18,8 +20,11 @@ use crate::types::{HeapType, IndexType, ValType};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-/// Operands of one body at a time: an index of eight bits needs no check.
+/// Operands of one body at a time.
 const OPERANDS_MAX: usize = 256;
+/// Below them as many of no type as one looks at together; and a power of two in all, so that an index needs no check.
+const BELOW: usize = 8;
+const OPERANDS_ROOM: usize = 512;
 /// Locals of one body, as `wasmparser` has it.
 const LOCALS_MAX: u32 = 50_000;
 /// The empty type of a block.
@@ -46,6 +51,17 @@ pub(super) struct PlainModule {
 struct Sig {
     params: Box<[u8]>,
     results: Box<[u8]>,
+    /// The parameters, if they are few, as the topmost operands must be: the last in the lowest byte, and all bits of theirs set.
+    top: Option<(u64, u64)>,
+}
+
+impl Sig {
+    fn new(params: Box<[u8]>, results: Box<[u8]>) -> Self {
+        let all = |bytes: &mut dyn Iterator<Item = u8>| bytes.fold(0, |all, byte| all << 8 | u64::from(byte));
+        let top = (params.len() < 8)
+            .then(|| (all(&mut params.iter().copied()), all(&mut params.iter().map(|_| u8::MAX))));
+        Self { params, results, top }
+    }
 }
 
 impl PlainModule {
@@ -70,7 +86,7 @@ impl PlainModule {
         };
         let sig = |ty: &crate::types::SubType| {
             let sig = ty.composite.as_func()?;
-            Some(Sig { params: types(sig.params())?, results: types(sig.results())? })
+            Some(Sig::new(types(sig.params())?, types(sig.results())?))
         };
         Some(Self {
             sigs: shape.types.values().map(sig).collect(),
@@ -175,7 +191,7 @@ pub(super) fn is_valid(
         code: body,
         at: 0,
         locals: core::mem::take(&mut room.locals),
-        operands: [NONE; OPERANDS_MAX],
+        operands: [NONE; OPERANDS_ROOM],
         len: 0,
         floor: 0,
         blocks: core::mem::take(&mut room.blocks),
@@ -194,8 +210,8 @@ struct Body<'a> {
     code: &'a [u8],
     at: usize,
     locals: Vec<u8>,
-    /// The types of the operands, of which there are `len`.
-    operands: [u8; OPERANDS_MAX],
+    /// The types of the operands, of which there are `len`, after [`BELOW`].
+    operands: [u8; OPERANDS_ROOM],
     len: usize,
     /// How many of them are below the innermost block's own.
     floor: usize,
@@ -221,7 +237,10 @@ impl<'a> Body<'a> {
             results: &sig.results,
         });
         while !self.blocks.is_empty() {
-            self.operator()?;
+            self.steps()?;
+            if !self.blocks.is_empty() {
+                self.operator()?;
+            }
         }
         (self.at == self.code.len()).then_some(())
     }
@@ -551,14 +570,14 @@ impl<'a> Body<'a> {
         if self.len == OPERANDS_MAX {
             return None;
         }
-        self.operands[self.len % OPERANDS_MAX] = ty;
+        self.operands[(BELOW + self.len) % OPERANDS_ROOM] = ty;
         self.len += 1;
         Some(())
     }
 
     #[inline(always)]
     fn pop(&mut self, ty: u8) -> Option<()> {
-        if self.len > self.floor && self.operands[(self.len - 1) % OPERANDS_MAX] == ty {
+        if self.len > self.floor && self.operands[(BELOW + self.len - 1) % OPERANDS_ROOM] == ty {
             self.len -= 1;
             return Some(());
         }
@@ -577,7 +596,7 @@ impl<'a> Body<'a> {
             return self.pop_missing().map(|()| ANY);
         }
         self.len -= 1;
-        Some(self.operands[self.len % OPERANDS_MAX])
+        Some(self.operands[(BELOW + self.len) % OPERANDS_ROOM])
     }
 
     fn pop_all(&mut self, types: &[u8]) -> Option<()> {

@@ -731,11 +731,16 @@ impl<'a> Body<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::module::{ModuleBodies, decode};
+    use crate::module::{FuncBody, ModuleBodies, decode};
 
     /// A module with one memory, a table of functions and one of host values, a mutable `i32` and a constant `i64`, a tag of `i32`, and a function
     /// of type 0, `(i32) -> i32`, with these operators. Type 1 is `(i64, i64) -> ()`, which is that of the other function.
     fn module(operators: &[u8]) -> Vec<u8> {
+        module_with(|_| true, operators)
+    }
+
+    /// The same, with some of its sections.
+    fn module_with(has: impl Fn(u8) -> bool, operators: &[u8]) -> Vec<u8> {
         let mut bytes = b"\0asm\x01\0\0\0".to_vec();
         let body = [&[0], operators, &[op::END]].concat();
         let sections: [(u8, &[u8]); 8] = [
@@ -748,7 +753,7 @@ mod tests {
             (9, &[1, 0, op::I32_CONST, 0, op::END, 1, 0]),
             (10, &[&[2, body.len() as u8][..], &body, &[2, 0, op::END]].concat()),
         ];
-        for (id, contents) in sections {
+        for (id, contents) in sections.into_iter().filter(|(id, _)| has(*id)) {
             bytes.extend([id, contents.len() as u8]);
             bytes.extend_from_slice(contents);
         }
@@ -980,6 +985,141 @@ mod tests {
         for row in rows {
             assert_eq!(validate(row), (false, false), "{row:x?}");
         }
+    }
+
+    /// Operators, and how some functions begin and end.
+    const OPERATORS: &[&[u8]] = &[
+        &[op::LOCAL_GET, 0],
+        &[op::LOCAL_GET, 0],
+        &[op::LOCAL_GET, 0],
+        &[op::LOCAL_GET, 1],
+        &[op::LOCAL_SET, 0],
+        &[op::LOCAL_SET, 1],
+        &[op::LOCAL_TEE, 0],
+        &[op::LOCAL_TEE, 0x81, 0],
+        &[op::LOCAL_GET, 2],
+        &[op::I32_CONST, 5],
+        &[op::I32_CONST, 0xff, 0xff, 0xff, 0xff, 0x07],
+        &[op::I32_CONST, 0xff, 0xff, 0xff, 0xff, 0x0f],
+        &[op::I64_CONST, 0xff, 0xff, 0xff, 0xff, 0x0f],
+        &[op::I64_CONST, 0],
+        &[op::F64_CONST, 0, 0, 0, 0, 0, 0, 0, 0],
+        &[op::I32_ADD],
+        &[op::I32_EQZ],
+        &[op::I64_ADD],
+        &[op::I64_EXTEND_I32_U],
+        &[op::I32_LOAD, 2, 0x80, 1],
+        &[op::I32_LOAD, 3, 0],
+        &[op::I32_LOAD, 0, 0xff, 0xff, 0xff, 0xff, 0x1f],
+        &[op::I64_STORE, 3, 0xff, 0xff, 0xff, 0xff, 0x0f],
+        &[op::I32_STORE, 0, 0],
+        &[op::DROP],
+        &[op::DROP],
+        &[op::SELECT],
+        &[op::REF_NULL, FUNCREF],
+        &[op::GLOBAL_GET, 0],
+        &[op::GLOBAL_GET, 0x81, 0],
+        &[op::GLOBAL_SET, 0],
+        &[op::GLOBAL_SET, 1],
+        &[op::GLOBAL_SET, 2],
+        &[op::CALL, 0],
+        &[op::CALL, 1],
+        &[op::CALL, 0x82, 0x80, 0x80, 0x80, 0],
+        &[op::CALL, 3],
+        &[op::BLOCK, EMPTY],
+        &[op::BLOCK, I32],
+        &[op::BLOCK, I64],
+        &[op::BLOCK, 0],
+        &[op::LOOP, EMPTY],
+        &[op::LOOP, 0],
+        &[op::IF, EMPTY],
+        &[op::IF, I32],
+        &[op::IF, 0],
+        &[op::IF, 1],
+        &[op::IF, 3],
+        &[op::ELSE],
+        &[op::ELSE],
+        &[op::END],
+        &[op::END],
+        &[op::END],
+        &[op::BR, 0],
+        &[op::BR, 1],
+        &[op::BR_IF, 0],
+        &[op::BR_IF, 1],
+        &[op::BR_IF, 2],
+        &[op::RETURN],
+        &[op::UNREACHABLE],
+        &[op::TRY_TABLE, EMPTY, 0],
+        &[op::TRY_TABLE, I32, 0],
+        &[op::NOP],
+    ];
+    const BEGINNINGS: &[&[u8]] = &[
+        &[],
+        &[op::LOCAL_GET, 0],
+        &[op::LOCAL_GET, 0, op::LOCAL_GET, 0],
+        &[op::LOCAL_GET, 0, op::IF, I32, op::I32_CONST, 1],
+        &[op::LOCAL_GET, 0, op::LOCAL_GET, 0, op::IF, EMPTY],
+        &[op::LOCAL_GET, 0, op::IF, I32, op::I32_CONST, 1, op::ELSE],
+        &[op::I64_CONST, 0, op::LOCAL_GET, 0],
+        &[op::BLOCK, I32, op::LOCAL_GET, 0],
+        &[op::BLOCK, I64, op::I64_CONST, 0],
+        &[op::LOCAL_GET, 0, op::LOOP, EMPTY],
+        &[op::BLOCK, I32, op::UNREACHABLE],
+        &[op::LOCAL_GET, 0, op::BLOCK, EMPTY, op::BR, 0],
+        &[op::I64_CONST, 0, op::I64_CONST, 0, op::LOCAL_GET, 0],
+    ];
+    const ENDS: &[&[u8]] = &[
+        &[],
+        &[op::END],
+        &[op::END, op::END],
+        &[op::DROP, op::LOCAL_GET, 0],
+        &[op::END, op::DROP, op::LOCAL_GET, 0],
+        &[op::DROP],
+        &[op::LOCAL_GET, 0],
+        &[op::END, op::LOCAL_GET, 0],
+        &[op::DROP, op::END, op::LOCAL_GET, 0],
+    ];
+
+    #[test]
+    fn whatever_is_told_valid_is_so() {
+        // Source: SplitMix64, Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014.
+        let mut state = 7_u64;
+        let mut below = |end: usize| {
+            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mixed = (state ^ state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+            ((mixed ^ mixed >> 31) % end as u64) as usize
+        };
+        let [mut plain_count, mut valid_count] = [0, 0];
+        for has_memory in [true, false] {
+            const MEMORIES: u8 = 5;
+            let module = &module_with(|section| has_memory || section != MEMORIES, &[]);
+            let proposals = ProposalSet::on_by_default();
+            let decoded = decode(module, proposals).unwrap();
+            let plain = PlainModule::new(&decoded.shape, proposals).unwrap();
+            let mut general = decoded.body_validator().general();
+            let func = decoded.shape.bodies.keys().next().unwrap();
+            let mut room = PlainAllocations::default();
+            for _ in 0..600_000 {
+                let one = |list: &[&'static [u8]], at| list[at];
+                let mut body = alloc::vec![1, 1, I64];
+                body.extend(one(BEGINNINGS, below(BEGINNINGS.len())));
+                for _ in 0..below(5) {
+                    body.extend(one(OPERATORS, below(OPERATORS.len())));
+                }
+                body.extend(one(ENDS, below(ENDS.len())));
+                // The last operators are not met in steps, so these are others half of the time.
+                body.extend(core::iter::repeat_n(op::NOP, 8 * below(2)));
+                body.push(op::END);
+                let is_plain = is_valid(&plain, decoded.shape.func(func), &body, &mut room);
+                let is_valid = general.validate(func, FuncBody { bytes: &body, start: 0 }).is_ok();
+                assert!(is_valid || !is_plain, "{body:x?}");
+                plain_count += usize::from(is_plain);
+                valid_count += usize::from(is_valid);
+            }
+        }
+        assert!(valid_count > 40_000, "{valid_count} of them are valid");
+        assert!(plain_count * 100 > valid_count * 95, "{plain_count} of {valid_count} are plain");
     }
 
     #[test]

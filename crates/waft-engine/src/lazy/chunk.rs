@@ -18,6 +18,8 @@ pub(crate) struct FuncCode {
     pub(super) relocs: Box<[Reloc]>,
     /// What is known about it, by offsets from its start.
     pub(super) tables: CodeTables,
+    /// As [`CompiledFunc::leaves`].
+    pub(super) leaves: bool,
 }
 
 impl FuncCode {
@@ -26,7 +28,7 @@ impl FuncCode {
         tables.add(0, compiled);
         let len = compiled.code.len() as u32;
         let relocs = compiled.relocs.clone().into();
-        Self { start, len, made, relocs, tables: tables.finish_packed() }
+        Self { start, len, made, relocs, tables: tables.finish_packed(), leaves: compiled.leaves }
     }
 }
 

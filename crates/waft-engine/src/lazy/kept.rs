@@ -254,15 +254,13 @@ impl LazyCode {
                     chunk.memory.code(func.start, func.len).context("code has no place in its chunk")?;
                 let tables = func.tables.part(0);
                 let relocs = Cow::Borrowed(&func.relocs[..]);
-                funcs[at] = KeptFunc { code, is_settled: settled, relocs, tables, body: None };
+                // What is settled since stands in its place soon.
+                let leaves = func.leaves && !module.is_settled(made.func);
+                // Of a body that cannot be read any more, no code may be left at a loop.
+                let body = leaves.then(|| module.body(made.func).ok()).flatten();
+                let body = body.map(|body| blake3::hash(body.bytes));
+                funcs[at] = KeptFunc { code, is_settled: settled, relocs, tables, body };
                 states[at] = (if settled { FuncState::Settled } else { FuncState::First }) as u8;
-            }
-        }
-        for func in (0..count).map(DefinedFuncIndex::new) {
-            let kept = &mut funcs[func.index()];
-            // Of a body that cannot be read any more, no code may be left at a loop.
-            if !kept.is_settled && kept.tables.is_some() && kept.body.is_none() {
-                kept.body = module.body(func).ok().map(|body| blake3::hash(body.bytes));
             }
         }
         for func in &hot {

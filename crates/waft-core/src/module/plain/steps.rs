@@ -242,7 +242,8 @@ impl<'a> Body<'a> {
                 }
                 op::ELSE | op::END => {
                     let Some(block) = blocks.last_mut() else { break };
-                    if !operands.are(block.results) && !(block.unreachable && operands.are(&[])) {
+                    let is_done = operands.are(block.results) || block.unreachable && operands.are(&[]);
+                    if !is_done {
                         break;
                     }
                     if opcode == op::ELSE {

@@ -733,7 +733,7 @@ mod tests {
     use super::*;
     use crate::module::{FuncBody, ModuleBodies, decode};
 
-    /// A module with one memory, a table of functions and one of host values, a mutable `i32` and a constant `i64`, a tag of `i32`, and a function
+    /// A module with one memory, a table of functions and one of host values, a mutable `i32`, a constant `i64` and a constant reference that is never null, a tag of `i32`, and a function
     /// of type 0, `(i32) -> i32`, with these operators. Type 1 is `(i64, i64) -> ()`, which is that of the other function.
     fn module(operators: &[u8]) -> Vec<u8> {
         module_with(|_| true, operators)
@@ -749,7 +749,28 @@ mod tests {
             (4, &[2, FUNCREF, 0, 1, EXTERNREF, 0, 1]),
             (5, &[1, 0, 1]),
             (13, &[1, 0, 2]),
-            (6, &[2, I32, 1, op::I32_CONST, 0, op::END, I64, 0, op::I64_CONST, 0, op::END]),
+            (
+                6,
+                &[
+                    3,
+                    I32,
+                    1,
+                    op::I32_CONST,
+                    0,
+                    op::END,
+                    I64,
+                    0,
+                    op::I64_CONST,
+                    0,
+                    op::END,
+                    0x64,
+                    FUNCREF,
+                    0,
+                    0xd2,
+                    0,
+                    op::END,
+                ],
+            ),
             (9, &[1, 0, op::I32_CONST, 0, op::END, 1, 0]),
             (10, &[&[2, body.len() as u8][..], &body, &[2, 0, op::END]].concat()),
         ];
@@ -760,8 +781,15 @@ mod tests {
         bytes
     }
 
-    /// Whether the function is valid by the rules here, and by all rules.
+    /// Whether the function is valid by the rules here, and by all rules: with its operators at the end, and before others, where they are
+    /// met in steps.
     fn validate(operators: &[u8]) -> (bool, bool) {
+        let outcome = validate_as_it_is(operators);
+        assert_eq!(validate_as_it_is(&[operators, &[op::NOP; 8]].concat()), outcome, "{operators:x?}");
+        outcome
+    }
+
+    fn validate_as_it_is(operators: &[u8]) -> (bool, bool) {
         let module = module(operators);
         let proposals = ProposalSet::on_by_default();
         let decoded = decode(&module, proposals).unwrap();
@@ -865,6 +893,9 @@ mod tests {
                 0,
             ],
             &[op::REF_NULL, FUNCREF, op::REF_IS_NULL],
+            // More operands than are looked at together.
+            &[&[op::BLOCK, I32][..], &[op::LOCAL_GET, 0].repeat(7), &[op::NOP], &[op::DROP; 6], &[op::END]]
+                .concat(),
         ];
         for row in rows {
             assert_eq!(validate(row), (true, true), "{row:x?}");
@@ -981,6 +1012,14 @@ mod tests {
             &[op::BLOCK, I32, op::TRY_TABLE, EMPTY, 1, 1, 0, 0, op::END, op::UNREACHABLE, op::END],
             &[op::LOCAL_GET, 0, op::THROW_REF],
             &[op::LOCAL_GET, 0, op::END, op::LOCAL_GET, 0],
+            &[
+                &[op::BLOCK, I32][..],
+                &[op::LOCAL_GET, 0].repeat(7),
+                &[op::NOP],
+                &[op::DROP; 5],
+                &[op::END, op::DROP],
+            ]
+            .concat(),
         ];
         for row in rows {
             assert_eq!(validate(row), (false, false), "{row:x?}");
@@ -1019,6 +1058,7 @@ mod tests {
         &[op::REF_NULL, FUNCREF],
         &[op::GLOBAL_GET, 0],
         &[op::GLOBAL_GET, 0x81, 0],
+        &[op::GLOBAL_GET, 2],
         &[op::GLOBAL_SET, 0],
         &[op::GLOBAL_SET, 1],
         &[op::GLOBAL_SET, 2],

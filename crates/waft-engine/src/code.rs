@@ -111,7 +111,7 @@ impl<'c> LinkFunc<'c> for &'c CompiledFunc {
 
 /// Functions that have their places in one piece of code.
 pub(crate) struct LinkedCode<'c> {
-    /// The code of each, as it was compiled, and where it starts.
+    /// The code of each that has some, as it was compiled, and where it starts.
     funcs: Vec<(&'c [u8], u32)>,
     /// What calls are made of: places in the code, by function, and the distances that stand there.
     calls: Vec<(u32, i32)>,
@@ -153,7 +153,8 @@ impl<'c> LinkedCode<'c> {
                 calls.push((at as u32, i32::try_from(distance)?));
             }
         }
-        let funcs = funcs.iter().zip(starts).map(|(func, start)| (func.code(), start as u32)).collect();
+        let funcs = funcs.iter().map(LinkFunc::code).zip(starts.into_iter().map(|start| start as u32));
+        let funcs = funcs.filter(|(code, _)| !code.is_empty()).collect();
         Ok(Self { funcs, calls, len, tables: Arc::new(tables.finish()) })
     }
 

@@ -409,6 +409,11 @@ impl TablesBuilder {
         self.add_inlined(start, &func.inlined_code, &func.inlined_calls);
     }
 
+    /// Adds a function that has no code, and would start at `start`.
+    pub(crate) fn add_nothing(&mut self, start: u32) {
+        push_pair(&mut self.funcs, start, 0);
+    }
+
     /// Adds a function whose code is to start at `start`, of which other tables know.
     pub(crate) fn copy(&mut self, start: u32, part: &TablesPart<'_>) {
         let TablesPart { tables, place, traps, groups, handlers, stack_maps } = part;

@@ -15,7 +15,7 @@ use crate::tier_up::{TierUp, Waited};
 use anyhow::{Context as _, Result, ensure};
 use std::borrow::Cow;
 use waft_core::index::{DefinedFuncIndex, FuncIndex, TypedIndex};
-use waft_core::tier::{CompiledFunc, Entry, FUNC_ALIGN_MAX, Reloc, Tier};
+use waft_core::tier::{Entry, FUNC_ALIGN_MAX, Reloc, Tier};
 
 /// Bytes of an entry in the table of relocations: `u32` offset in the code, `u32` index of the target, `i32` addend.
 const RELOC_BYTES: usize = 12;
@@ -180,40 +180,40 @@ impl KeptCode {
         let relocs = between(bytes.len() / RELOC_BYTES, |at| field(at, 0), &(start..start + len));
         let relocs = relocs.filter_map(reloc).collect();
         let is_settled = self.state(func) == FuncState::Settled;
-        let tables = Some(tables.part(func.index())?);
+        let tables = tables.part(func.index())?;
         let body = self.body_hash(func);
         Some(KeptFunc { code, is_settled, relocs: Cow::Owned(relocs), tables, body })
     }
 }
 
-/// A function that is to be kept, and where it is now; nothing, if there is no code of it.
-#[derive(Default)]
+/// A function that is to be kept, and where it is now.
 struct KeptFunc<'c> {
     code: &'c [u8],
     is_settled: bool,
     relocs: Cow<'c, [Reloc]>,
-    tables: Option<TablesPart<'c>>,
+    tables: TablesPart<'c>,
     /// The hash of the body that it was compiled from, if it may be left at a loop.
     body: Option<blake3::Hash>,
 }
 
-impl<'c> LinkFunc<'c> for KeptFunc<'c> {
+/// Nothing, where there is no code of a function: most are never called.
+impl<'c> LinkFunc<'c> for Option<Box<KeptFunc<'c>>> {
     fn code(&self) -> &'c [u8] {
-        self.code
+        self.as_ref().map_or(&[], |func| func.code)
     }
     fn align(&self) -> usize {
-        if self.is_settled { FUNC_ALIGN_MAX as usize } else { FUNC_ALIGN }
+        if self.as_ref().is_some_and(|func| func.is_settled) { FUNC_ALIGN_MAX as usize } else { FUNC_ALIGN }
     }
     fn relocs(&self) -> &[Reloc] {
-        &self.relocs
+        self.as_ref().map_or(&[], |func| &func.relocs)
     }
     fn table_entries(&self) -> (usize, usize) {
-        self.tables.as_ref().map_or((0, 0), TablesPart::entries)
+        self.as_ref().map_or((0, 0), |func| func.tables.entries())
     }
     fn add_to(&self, tables: &mut TablesBuilder, start: u32) {
-        match &self.tables {
-            Some(part) => tables.copy(start, part),
-            None => tables.add(start, &CompiledFunc::default()),
+        match self {
+            Some(func) => tables.copy(start, &func.tables),
+            None => tables.add_nothing(start),
         }
     }
 }
@@ -226,14 +226,15 @@ impl LazyCode {
     /// If it is too large for one piece.
     pub(crate) fn snapshot(&self, module: &ModuleInner) -> Result<Snapshot<'_>> {
         let count = module.shape().defined_funcs();
-        let mut funcs: Vec<_> = (0..count).map(|_| KeptFunc::default()).collect();
+        let mut funcs: Vec<Option<Box<KeptFunc<'_>>>> = (0..count).map(|_| None).collect();
         let mut states = vec![FuncState::Missing as u8; count];
         if let Some(kept) = &self.kept {
             for (at, known) in states.iter_mut().enumerate() {
                 let func = DefinedFuncIndex::new(at);
                 let state = kept.state(func);
                 if state != FuncState::Missing {
-                    funcs[at] = kept.func(func).context("code that was kept has no place")?;
+                    let func = kept.func(func).context("code that was kept has no place")?;
+                    funcs[at] = Some(Box::new(func));
                     *known = state as u8;
                 }
             }
@@ -252,14 +253,14 @@ impl LazyCode {
                 let at = made.func.index();
                 let code =
                     chunk.memory.code(func.start, func.len).context("code has no place in its chunk")?;
-                let tables = func.tables.part(0);
+                let tables = func.tables.part(0).context("a function has no place in its tables")?;
                 let relocs = Cow::Borrowed(&func.relocs[..]);
                 // What is settled since stands in its place soon.
                 let leaves = func.leaves && !module.is_settled(made.func);
                 // Of a body that cannot be read any more, no code may be left at a loop.
                 let body = leaves.then(|| module.body(made.func).ok()).flatten();
                 let body = body.map(|body| blake3::hash(body.bytes));
-                funcs[at] = KeptFunc { code, is_settled: settled, relocs, tables, body };
+                funcs[at] = Some(Box::new(KeptFunc { code, is_settled: settled, relocs, tables, body }));
                 states[at] = (if settled { FuncState::Settled } else { FuncState::First }) as u8;
             }
         }
@@ -283,6 +284,7 @@ impl LazyCode {
         let code = LinkedCode::link(module.shape(), &funcs)?;
         let (mut relocs, mut bodies) = (Vec::new(), Vec::new());
         for (at, func) in funcs.iter().enumerate() {
+            let Some(func) = func else { continue };
             if let Some(hash) = &func.body {
                 bodies.extend((at as u32).to_le_bytes());
                 bodies.extend(hash.as_bytes());

@@ -444,11 +444,16 @@ fn initialise(store: &mut StoreOpaque, instance: StorePtr<InstanceRecord>) -> Re
         let part = store.at(instance).memory(memory);
         store.memory_will_be_filled(part, span);
     }
+    // Modules have up to 100,000 segments, each of them at a constant.
+    let wasm = module.wasm().declarations();
     for (data, segment) in shape.datas.iter() {
         if let DataMode::Active { memory, offset } = &segment.mode {
             let part = store.at(instance).memory(*memory);
-            let offset = shape.memories[*memory].index.index(store.evaluate(instance, offset)?.0);
-            let fits = store.memory_init(instance, part, data, offset, 0, segment.range.len() as u64);
+            let offset = match *offset.ops() {
+                [ConstOp::I32(offset)] => offset.cast_unsigned().into(),
+                _ => shape.memories[*memory].index.index(store.evaluate(instance, offset)?.0),
+            };
+            let fits = store.memory_write(part, offset, &wasm[segment.range.clone()]);
             ensure!(fits, TrapCode::MemoryOutOfBounds);
             store.data_drop(instance, data);
         }

@@ -296,13 +296,22 @@ impl StoreOpaque {
         let record = self.at(instance);
         let module = record.module().clone();
         let segment = record.data_of(&module, data);
-        let Some(from) = range(src, len, segment.len()) else { return false };
+        range(src, len, segment.len()).is_some_and(|from| self.memory_write(part, dst, &segment[from]))
+    }
+
+    /// Copies bytes to `dst`, if they fit there.
+    pub(crate) fn memory_write(
+        &mut self,
+        part: PartOf<DefinedMemoryIndex>,
+        dst: u64,
+        from: &[u8],
+    ) -> bool {
         if let Some(shared) = self.at(part.owner).memories[part.index].as_shared() {
-            return shared.write(dst, &segment[from]);
+            return shared.write(dst, from);
         }
         let bytes = self.memory_bytes_mut(part);
-        let Some(to) = range(dst, len, bytes.len()) else { return false };
-        bytes[to].copy_from_slice(&segment[from]);
+        let Some(to) = range(dst, from.len() as u64, bytes.len()) else { return false };
+        bytes[to].copy_from_slice(from);
         true
     }
 

@@ -130,9 +130,12 @@ impl<'c> LinkedCode<'c> {
         let mut len = 0;
         let (mut calls, mut traps, mut positions) = (0, 0, 0);
         for func in funcs {
-            let start = usize::next_multiple_of(len, FUNC_ALIGN.max(func.align()));
+            let code = func.code().len();
+            // What has no code takes no room, so that the last place in the piece is the end of a function.
+            let align = if code == 0 { 1 } else { FUNC_ALIGN.max(func.align()) };
+            let start = usize::next_multiple_of(len, align);
             starts.push(start);
-            len = start + func.code().len();
+            len = start + code;
             let entries = func.table_entries();
             (traps, positions) = (traps + entries.0, positions + entries.1);
             calls += func.relocs().len();

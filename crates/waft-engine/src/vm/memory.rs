@@ -300,12 +300,7 @@ impl StoreOpaque {
     }
 
     /// Copies bytes to `dst`, if they fit there.
-    pub(crate) fn memory_write(
-        &mut self,
-        part: PartOf<DefinedMemoryIndex>,
-        dst: u64,
-        from: &[u8],
-    ) -> bool {
+    pub(crate) fn memory_write(&mut self, part: PartOf<DefinedMemoryIndex>, dst: u64, from: &[u8]) -> bool {
         if let Some(shared) = self.at(part.owner).memories[part.index].as_shared() {
             return shared.write(dst, from);
         }

@@ -217,7 +217,7 @@ impl Artifact {
 
     /// The module of an entry of the cache, which is of these bytes. Its code is trusted from here on.
     pub(crate) fn into_module_of(self, engine: &Engine, wasm: WasmBytes) -> Result<ModuleInner> {
-        let decoded = decode_without_bodies(wasm.declarations(), engine.config().proposals);
+        let decoded = decode_without_bodies(wasm.kept(), engine.config().proposals);
         let (shape, rules) = decoded.context("the module is not the one that was compiled")?.into_parts();
         let bodies = FoundBodies::new(rules, self.section(Part::BodyIndex).clone());
         Ok(self.load(engine, wasm, shape)?.with_found_bodies(bodies))

@@ -80,6 +80,7 @@ impl FoundBodies {
         };
         loop {
             let (size, start) = number(at)?;
+            ensure!(size > 0, "there is no body {at} bytes into the module");
             at = start + size;
             if first == func.index() {
                 return Ok(start..at);
@@ -169,7 +170,7 @@ mod tests {
     use super::*;
     use crate::cache::{CacheKey, ModuleHasher};
     use crate::tier_up::Random;
-    use crate::{Cache, CacheConfig, Config, Engine, Instance, Module, Store};
+    use crate::{Cache, CacheConfig, Config, Engine, Instance, Module, Store, TierChoice};
     use std::path::PathBuf;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering};
@@ -230,8 +231,18 @@ mod tests {
 
     /// A module that was found, and where; it is left there once more when it goes, before the directory does.
     struct Found {
-        module: Module,
+        module: Option<Module>,
         _folder: Folder,
+    }
+
+    impl Drop for Found {
+        fn drop(&mut self) {
+            // Who compiles in the background may be the last to have it.
+            let last = self.module.take().map(|module| Arc::downgrade(module.inner()));
+            while last.as_ref().is_some_and(|module| module.strong_count() > 0) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
     }
 
     /// Finds `found` though the cache has the code of `compiled`, of which `what` was called: as if both had one hash.
@@ -242,7 +253,7 @@ mod tests {
             let cache = Cache::new(CacheConfig::new().with_directory(&folder.0).clone()).unwrap();
             let engine = Engine::new(config.clone().cache(Some(cache.clone()))).unwrap();
             let wasm = WasmBytes::Whole(bytes.into());
-            let compile = || crate::compile::module(&engine, wasm.to_section()?).map(Module::registered);
+            let compile = || crate::compile::module(&engine, wasm.with_bodies()?).map(Module::registered);
             (cache.get_or_compile(&engine, &wasm, &hasher, compile).unwrap(), cache)
         };
         let (module, _) = find(compiled);
@@ -250,7 +261,7 @@ mod tests {
         module.keep();
         let (module, cache) = find(found);
         assert_eq!((cache.cache_hits(), module.compiled_functions()), (1, 1));
-        Found { module, _folder: folder }
+        Found { module: Some(module), _folder: folder }
     }
 
     /// Bodies of these lengths, each after its size; and where they are.
@@ -307,6 +318,25 @@ mod tests {
     }
 
     #[test]
+    fn whatever_is_found_has_an_index() {
+        let text = format!("(module {})", format!("(func {})", "nop ".repeat(1_000)).repeat(200));
+        let folder = Folder::new();
+        for hits in 0..2 {
+            let cache = Cache::new(CacheConfig::new().with_directory(&folder.0).clone()).unwrap();
+            let engine =
+                Engine::new(Config::new().tier(TierChoice::Optimized).cache(Some(cache.clone()))).unwrap();
+            let module = Module::new(&engine, &text).unwrap();
+            assert_eq!(cache.cache_hits(), hits);
+            assert_eq!(
+                module.compiled_code().filter_map(|code| code.body_size()).sum::<usize>(),
+                200 * 1_002
+            );
+            let index = module.inner().found_bodies().map(|found| found.index().len() / INDEX_ENTRY_BYTES);
+            assert_eq!(index, (hits > 0).then_some(4));
+        }
+    }
+
+    #[test]
     fn an_index_that_is_wrong_leads_nowhere_else_than_into_the_module() {
         let (module, _) = code(&[20; 50]);
         let len = module.len() as u64;
@@ -350,12 +380,12 @@ mod tests {
         for (bad, config) in rows.into_iter().flat_map(|bad| {
             [Config::new(), Config::new().lazy_compilation(true).clone()].map(|config| (bad, config))
         }) {
-            let Found { module: found, _folder } =
-                find_another(&config, (module("valid"), &good), module(bad));
-            good(&found);
+            let found = find_another(&config, (module("valid"), &good), module(bad));
+            let found = found.module.as_ref().expect("it is there until it is dropped");
+            good(found);
             let is_valid = bad == "valid";
             // Nor where another function is, into which it would be put.
-            let outcomes = ["bad", "caller"].map(|name| call(&found, name).map(drop));
+            let outcomes = ["bad", "caller"].map(|name| call(found, name).map(drop));
             for outcome in outcomes.into_iter().chain([found.serialize().map(drop)]) {
                 assert_eq!(outcome.is_ok(), is_valid, "{bad}: {outcome:?}");
                 let refusal = outcome.err().map(|error| format!("{error:?}"));
@@ -387,14 +417,15 @@ mod tests {
         };
         for local in ["i64", "f64"] {
             let compiled: (_, Use<'_>) = (module("i64"), &|module| turns(module, 1));
-            let Found { module: found, _folder } = find_another(&Config::new(), compiled, module(local));
+            let found = find_another(&Config::new(), compiled, module(local));
+            let found = found.module.as_ref().expect("it is there until it is dropped");
             let outcome = || {
                 let refused = found.inner().code().tier_up().unwrap().refusals().pop().map(|(_, why)| why);
                 let at_loop = |code: &crate::FuncCodeInfo| code.loop_offset().is_some();
                 refused.or_else(|| found.compiled_code().any(|code| at_loop(&code)).then(String::new))
             };
             // So often that it asks, and not so often that it is compiled for its start.
-            turns(&found, 10_000_000);
+            turns(found, 10_000_000);
             let mut outcomes = (0..1000).map(|_| {
                 std::thread::sleep(Duration::from_millis(10));
                 outcome()

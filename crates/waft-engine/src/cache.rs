@@ -429,7 +429,7 @@ const WITH_HASH: &str = " with the hash ";
 
 /// All that an entry's code depends on, and which module it is of. What is not equal to the byte is another entry's.
 fn identity(engine: &Engine, hasher: &ModuleHasher, wasm: &WasmBytes) -> Result<String, Unusable> {
-    let (kind, hash) = (kind(engine, hasher.len())?, hasher.finish(wasm.declarations()));
+    let (kind, hash) = (kind(engine, hasher.len())?, hasher.finish(wasm.kept()));
     Ok(format!("{kind}{WITH_HASH}{hash}"))
 }
 

@@ -1,6 +1,5 @@
 //! From bytes to compiled code: decode, validate and compile every body in parallel, link.
 
-use crate::artifact::Section;
 use crate::code::{LinkedCode, ModuleCode};
 use crate::engine::Engine;
 use crate::lazy::LazyCode;
@@ -17,19 +16,19 @@ use waft_core::layout::VmLayout;
 use waft_core::module::{Bodies, FuncBody, ModuleBodies, Shape, decode};
 use waft_core::tier::{CompileRequest, CompiledFunc, Entry, Linkage, Tier};
 
-/// Compiles a module, or makes it ready to be compiled as it is called.
-pub(crate) fn module(engine: &Engine, wasm: Section) -> Result<ModuleInner> {
+/// Compiles a module that has its bodies, or makes it ready to be compiled as it is called.
+pub(crate) fn module(engine: &Engine, wasm: WasmBytes) -> Result<ModuleInner> {
     let begun = Instant::now();
-    let shape = validate(engine, wasm.bytes())?;
+    let shape = validate(engine, wasm.kept())?;
     let code = if engine.is_lazy() {
         ModuleCode::Lazy(Arc::new(LazyCode::new(engine, &shape, None, begun.elapsed())?))
     } else {
         let layout = VmLayout::new(&shape);
-        let bodies = ModuleBodies::new(&shape, wasm.bytes());
+        let bodies = ModuleBodies::new(&shape, wasm.kept());
         let funcs = functions(engine, &shape, &layout, bodies, |_, _| Ok(()))?;
         ModuleCode::Whole(link(&shape, &funcs)?.publish()?)
     };
-    ModuleInner::new(engine, shape, WasmBytes::Whole(wasm), code)
+    ModuleInner::new(engine, shape, wasm, code)
 }
 
 /// Puts all functions of a module into one piece.

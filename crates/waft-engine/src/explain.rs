@@ -97,7 +97,7 @@ impl FuncCodeInfo {
     pub fn code_size(&self) -> usize {
         self.code_size
     }
-    /// Bytes of the function's body, if the module has its bodies.
+    /// Bytes of the function's body, if the module has its bodies, and they can be read.
     pub fn body_size(&self) -> Option<usize> {
         self.body_size
     }
@@ -147,10 +147,11 @@ impl Module {
             (0..).map_while(|at| Some((DefinedFuncIndex::new(at), code.tables().func(at)?.1)))
         });
         let whole = whole.filter_map(move |(func, len)| {
-            let code = FuncCodeInfo { code_size: len as usize, ..info(func) };
-            let Some(kept) = kept else { return Some(code) };
-            let tier = kept.state(func).tier(engine)?.name();
-            Some(FuncCodeInfo { tier, reason: CompileReason::Found, ..code })
+            let (tier, reason) = match kept {
+                Some(kept) => (kept.state(func).tier(engine)?.name(), CompileReason::Found),
+                None => (engine.tier().name(), CompileReason::Module),
+            };
+            Some(FuncCodeInfo { tier, reason, code_size: len as usize, ..info(func) })
         });
         let made = lazy.into_iter().flat_map(move |lazy| {
             lazy.made().map(move |(made, code_size)| {

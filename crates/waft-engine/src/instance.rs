@@ -445,7 +445,7 @@ fn initialise(store: &mut StoreOpaque, instance: StorePtr<InstanceRecord>) -> Re
         store.memory_will_be_filled(part, span);
     }
     // Modules have up to 100,000 segments, each of them at a constant.
-    let wasm = module.wasm().declarations();
+    let wasm = module.wasm().kept();
     for (data, segment) in shape.datas.iter() {
         if let DataMode::Active { memory, offset } = &segment.mode {
             let part = store.at(instance).memory(*memory);

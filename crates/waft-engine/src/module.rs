@@ -12,7 +12,7 @@ use crate::tier_up::TierUp;
 use crate::type_registry::ModuleTypes;
 use crate::types::{ExportType, ExternType, ImportType};
 use crate::vm::{read_file, thunk};
-use crate::wasm_bytes::{ModuleFile, WasmBytes};
+use crate::wasm_bytes::WasmBytes;
 use anyhow::{Context as _, Result};
 use std::collections::HashMap;
 use std::fs::File;
@@ -242,7 +242,7 @@ impl ModuleInner {
     }
     /// The bytes of a data segment.
     pub(crate) fn data(&self, data: DataIndex) -> &[u8] {
-        &self.wasm.declarations()[self.shape.datas[data].range.clone()]
+        &self.wasm.kept()[self.shape.datas[data].range.clone()]
     }
 }
 
@@ -318,20 +318,15 @@ impl Module {
         let named = |module: Result<Self>| module.with_context(|| format!("module {}", path.display()));
         let (cache, threads) = (&engine.config().cache, engine.threads());
         let key = engine.cache_key();
-        if let (Some(cache), Some(key)) = (cache, &key) {
-            let on_file = ModuleFile::open(&file, threads, key, |len| cache.may_have(engine, len));
-            if let Some(on_file) = on_file.with_context(failed)? {
-                let on_file = Arc::new(on_file);
-                let wasm = WasmBytes::OnFile(on_file.clone());
-                return named(Self::cached_or_compiled(engine, &wasm, Some(on_file.hasher())));
-            }
+        let may_have = |len| cache.as_ref().is_some_and(|cache| cache.may_have(engine, len));
+        let on_file = WasmBytes::of_file(&file, threads, key.as_ref(), may_have).with_context(failed)?;
+        if let Some((wasm, hasher)) = on_file {
+            return named(Self::cached_or_compiled(engine, &wasm, hasher.as_deref()));
         }
-        let hasher = |len| key.clone().map(|key| ModuleHasher::new(key, len));
-        let (contents, hasher) = read_file(&file, threads, hasher).with_context(failed)?;
+        let contents = read_file(&file, threads).with_context(failed)?;
         // A copy of a large module would be felt.
         named(if contents.bytes().starts_with(&BINARY_MAGIC) {
-            let of_all = |key| ModuleHasher::of(key, contents.bytes(), threads);
-            let hasher = hasher.or_else(|| key.map(of_all));
+            let hasher = key.map(|key| ModuleHasher::of(key, contents.bytes(), threads));
             Self::cached_or_compiled(engine, &WasmBytes::Whole(contents), hasher.as_ref())
         } else {
             Self::from_either(engine, contents.bytes(), || key)
@@ -384,7 +379,7 @@ impl Module {
 
     /// Looks for a module in the engine's cache by its hash, if there is one.
     fn cached_or_compiled(engine: &Engine, wasm: &WasmBytes, hasher: Option<&ModuleHasher>) -> Result<Self> {
-        let compile = || compile::module(engine, wasm.to_section()?).map(Self::registered);
+        let compile = || compile::module(engine, wasm.with_bodies()?).map(Self::registered);
         match (&engine.config().cache, hasher) {
             (Some(cache), Some(hasher)) => cache.get_or_compile(engine, wasm, hasher, compile),
             _ => compile(),

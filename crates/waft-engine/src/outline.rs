@@ -9,7 +9,7 @@ use wasmparser::BinaryReader;
 
 /// Where bodies, data and what custom sections hold are in a module; all else it declares. Branch hints are among that: a tier that
 /// compiles a body of a module that was found is to see them as the one that did not find it.
-#[derive(PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Outline {
     /// Bytes of the module.
     len: usize,
@@ -110,16 +110,32 @@ impl Outline {
         ends.map(move |range| &module[std::mem::replace(&mut at, range.end)..range.start])
     }
 
-    /// Whether the piece of this number is of no use to those who make instances: part of a body or of a custom section.
-    pub(crate) fn is_unneeded(&self, number: usize) -> bool {
-        let (start, end) = (number * PIECE_BYTES, ((number + 1) * PIECE_BYTES).min(self.len));
-        let is_around = |range: &Range<usize>| range.start <= start && end <= range.end;
-        self.parts.iter().any(|(part, range)| *part != Part::Datas && is_around(range))
+    /// Whether the piece of this number is of no use to those who make instances: part of a custom section, or of a body, if they do
+    /// not need bodies.
+    pub(crate) fn is_unneeded(&self, number: usize, with_bodies: bool) -> bool {
+        match self.part_around(number) {
+            Some(Part::Custom) => true,
+            Some(Part::Bodies) => !with_bodies,
+            Some(Part::Datas) | None => false,
+        }
     }
 
-    /// Whether any piece is unneeded.
-    pub(crate) fn has_unneeded(&self) -> bool {
-        (0..self.len.div_ceil(PIECE_BYTES)).any(|number| self.is_unneeded(number))
+    /// Whether the piece of this number counts where modules are told apart: all but what custom sections hold, which changes nothing
+    /// that is compiled.
+    pub(crate) fn counts(&self, number: usize) -> bool {
+        self.part_around(number) != Some(Part::Custom)
+    }
+
+    /// The part that has all of the piece of this number, if one has.
+    fn part_around(&self, number: usize) -> Option<Part> {
+        let (start, end) = (number * PIECE_BYTES, ((number + 1) * PIECE_BYTES).min(self.len));
+        let is_around = |range: &Range<usize>| range.start <= start && end <= range.end;
+        self.parts.iter().find(|(_, range)| is_around(range)).map(|(part, _)| *part)
+    }
+
+    /// How many pieces the module has.
+    pub(crate) fn pieces(&self) -> usize {
+        self.len.div_ceil(PIECE_BYTES)
     }
 }
 
@@ -153,13 +169,17 @@ mod tests {
         let outline = Outline::read(module.len(), read).unwrap();
         assert_eq!(outline, Outline::of(module));
         let outline = outline?;
-        let pieces = 0..module.len().div_ceil(PIECE_BYTES);
-        let unneeded: Vec<usize> = pieces.filter(|number| outline.is_unneeded(*number)).collect();
+        let pieces = || 0..outline.pieces();
+        let unneeded: Vec<usize> = pieces().filter(|number| outline.is_unneeded(*number, false)).collect();
+        // Bodies are all that it makes a difference for, and custom sections all that does not count.
+        for number in pieces() {
+            assert_eq!(outline.is_unneeded(number, true), !outline.counts(number));
+            assert!(outline.counts(number) || outline.is_unneeded(number, false));
+        }
         for number in &unneeded {
             let end = module.len().min((number + 1) * PIECE_BYTES);
             assert!(seen[number * PIECE_BYTES..end].iter().all(|seen| !seen), "piece {number}");
         }
-        assert_eq!(outline.has_unneeded(), !unneeded.is_empty());
         let declared: usize = outline.declarations(module).map(<[u8]>::len).sum();
         let in_parts: usize = outline.parts.iter().map(|(_, range)| range.len()).sum();
         assert_eq!(declared + in_parts, module.len());

@@ -48,7 +48,7 @@ const AGAIN: i32 = 2;
 const PATIENCE: i32 = 8;
 /// So long a process lives before it begins with a function that another has waited for in vain.
 const LATE: Duration = Duration::from_millis(500);
-/// So long nothing is asked for after a module's file could not be read; each time twice as long, up to a limit.
+/// So long nothing is asked for of a function whose body could not be read; each time twice as long, up to a limit.
 const PAUSE: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(60);
 /// A function that is so far ahead at a place of calls is the one that they call mostly.
@@ -130,8 +130,8 @@ struct Promotions {
     at_loops: HashMap<DefinedFuncIndex, Entry>,
     /// How many threads wait for some of them.
     waiting: usize,
-    /// Until when nothing more is asked for, and how long that is in all: the module's file cannot be read.
-    pause: Option<(Instant, Duration)>,
+    /// Until when nothing more is asked for of functions whose bodies could not be read, and how long that is in all.
+    pauses: HashMap<DefinedFuncIndex, (Instant, Duration)>,
     /// What came of waiting for functions that had been hot before.
     waited: Waited,
 }
@@ -144,9 +144,9 @@ impl Promotions {
         }
     }
 
-    /// Whether nothing is asked for now.
-    fn is_paused(&self) -> bool {
-        self.pause.is_some_and(|(end, _)| Instant::now() < end)
+    /// Whether nothing is asked for of a function now.
+    fn is_paused(&self, func: DefinedFuncIndex) -> bool {
+        self.pauses.get(&func).is_some_and(|(end, _)| Instant::now() < *end)
     }
 }
 
@@ -227,7 +227,7 @@ impl TierUp {
         let mut promotions = self.promotions();
         promotions.of.insert((func, entry), promotion);
         promotions.settle(func, entry);
-        promotions.pause = None;
+        promotions.pauses.remove(&func);
         if promotions.waiting > 0 {
             self.promoted.notify_all();
         }
@@ -238,11 +238,8 @@ impl TierUp {
         let mut promotions = self.promotions();
         promotions.of.remove(&(func, entry));
         promotions.settle(func, entry);
-        // Of those that were asked for at one time, one makes it longer.
-        if !promotions.is_paused() {
-            let long = promotions.pause.map_or(PAUSE, |(_, long)| PAUSE_MAX.min(long * 2));
-            promotions.pause = Some((Instant::now() + long, long));
-        }
+        let long = promotions.pauses.get(&func).map_or(PAUSE, |(_, long)| PAUSE_MAX.min(*long * 2));
+        promotions.pauses.insert(func, (Instant::now() + long, long));
         self.ask_again(optimizer, func, entry);
         if promotions.waiting > 0 {
             self.promoted.notify_all();
@@ -251,8 +248,10 @@ impl TierUp {
 
     /// Has a function ask for better code when it has used up another budget of calls.
     fn ask_again(&self, optimizer: &Optimizer, func: DefinedFuncIndex, entry: Entry) {
-        if entry == Entry::Start {
-            self.counters.calls(func).store(optimizer.budget().0, Ordering::Relaxed);
+        let (calls, (budget, _)) = (self.counters.calls(func), optimizer.budget());
+        // What it has left of a budget may say that it is called often.
+        if entry == Entry::Start && calls.load(Ordering::Relaxed) > budget {
+            calls.store(budget, Ordering::Relaxed);
         }
     }
 
@@ -390,7 +389,7 @@ impl ModuleInner {
             if promotions.of.contains_key(&(func, entry)) {
                 return;
             }
-            if promotions.is_paused() {
+            if promotions.is_paused(func) {
                 return tier_up.ask_again(optimizer, func, entry);
             }
             if entry != Entry::Start {
@@ -479,7 +478,7 @@ impl ModuleInner {
         }
     }
 
-    /// Waits for better code of functions that were hot in an earlier process. Whether something became of all of them. If the next
+    /// Waits for better code of functions that were hot in an earlier process. Whether there is nothing left to wait for. If the next
     /// process would not find it, nobody waits.
     pub(crate) fn wait_for_hot(&self, limit: Duration) -> bool {
         let Some((_, tier_up, _)) = self.tier_up() else { return true };
@@ -488,11 +487,11 @@ impl ModuleInner {
             return true;
         }
         if !Cache::is_writable_for(self) {
-            return tier_up.wait_for(&hot, Duration::ZERO) == Waited::InTime;
+            return tier_up.wait_for(&hot, Duration::ZERO) != Waited::InVain;
         }
         let waited = tier_up.wait_for(&hot, limit);
         tier_up.promotions().waited = waited;
-        waited == Waited::InTime
+        waited != Waited::InVain
     }
 
     /// Does a job of the optimizer's.

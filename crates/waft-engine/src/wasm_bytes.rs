@@ -1,8 +1,8 @@
 //! The bytes of a module, as far as they are in memory.
 //!
-//! A module whose code was found in the cache needs few of them: what it declares, and its data. Its bodies are needed when a
-//! function is compiled that no earlier process compiled, its names when a backtrace is shown. So of a large file that is all
-//! that is kept. The rest is read when it is asked for, a piece at a time, and must be what it was: see [`ModuleFile`].
+//! What custom sections hold is needed when a backtrace is shown, as names, or never. A module whose code was found in the cache needs
+//! even less: what it declares, and its data; its bodies when a function is compiled that no earlier process compiled. So of a large
+//! file that is all that is kept. The rest is read when it is asked for, a piece at a time, and must be what it was: see [`ModuleFile`].
 
 use crate::artifact::Section;
 use crate::cache::{CacheKey, ModuleHasher};
@@ -29,18 +29,58 @@ pub(crate) enum WasmBytes {
 }
 
 impl WasmBytes {
-    /// What the module declares, and its data, where they are in it. In place of bodies and of what custom sections hold there
-    /// may be something else.
-    pub(crate) fn declarations(&self) -> &[u8] {
+    /// Those of a large file that is a binary module, and its hash, if there is a key; none of others. What custom sections hold stays
+    /// there, and so do bodies, if `is_found` says that some module of so many bytes may be in the cache.
+    ///
+    /// # Errors
+    ///
+    /// What the system has against it, and if the file becomes shorter meanwhile.
+    pub(crate) fn of_file(
+        file: &File,
+        threads: usize,
+        key: Option<&Arc<CacheKey>>,
+        is_found: impl FnOnce(usize) -> bool,
+    ) -> io::Result<Option<(Self, Option<Arc<ModuleHasher>>)>> {
+        let Some(len) = large_file_bytes(file)? else { return Ok(None) };
+        let outline = Outline::read(len, |head, at| file.read_exact_at(head, at as u64))?;
+        let Some(outline) = outline else { return Ok(None) };
+        let hasher = key.map(|key| Arc::new(ModuleHasher::new(key.clone(), len)));
+        let has_bodies = hasher.is_none() || !is_found(len);
+        let piece_use = |number| match outline.is_unneeded(number, has_bodies) {
+            _ if !outline.counts(number) => PieceUse::Left,
+            true => PieceUse::Passed,
+            false => PieceUse::Kept,
+        };
+        let look = |number, piece: &[u8]| {
+            hasher.iter().for_each(|hasher| hasher.add(number, piece));
+            Ok(())
+        };
+        let kept = read_pieces(file, len, threads, piece_use, look)?;
+        // What was hashed counts, and that is where it was looked for.
+        if Outline::of(kept.bytes()).as_ref() != Some(&outline) {
+            return Err(io::Error::other("it was written to while it was read"));
+        }
+        let wasm = if (0..outline.pieces()).any(|number| outline.is_unneeded(number, has_bodies)) {
+            let (file, hasher) = (file.try_clone()?, hasher.clone());
+            Self::OnFile(Arc::new(ModuleFile::new(file, threads, hasher, outline, (kept, has_bodies))?))
+        } else {
+            Self::Whole(kept)
+        };
+        Ok(Some((wasm, hasher)))
+    }
+
+    /// What the module declares, its data, and its bodies unless its code was looked for and found: where they are in it. In place of
+    /// what is not there may be something else.
+    pub(crate) fn kept(&self) -> &[u8] {
         match self {
             Self::Whole(section) | Self::WithoutCode(section) => section.bytes(),
-            Self::OnFile(file) => file.declarations.bytes(),
+            Self::OnFile(file) => file.kept.bytes(),
         }
     }
 
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
-        self.declarations().len()
+        self.kept().len()
     }
 
     /// Some of them, wherever they are in the module.
@@ -65,25 +105,29 @@ impl WasmBytes {
         self.get(0..self.len())
     }
 
-    /// All of them, as what a module is compiled from.
+    /// The same, and its bodies with what is kept.
     ///
     /// # Errors
     ///
     /// As [`WasmBytes::get`].
-    pub(crate) fn to_section(&self) -> Result<Section> {
+    pub(crate) fn with_bodies(&self) -> Result<Self> {
         match self {
-            Self::Whole(section) | Self::WithoutCode(section) => Ok(section.clone()),
-            Self::OnFile(file) => file.read_whole().context(CANNOT_READ),
+            Self::OnFile(file) if !file.has_bodies => {
+                Ok(Self::OnFile(Arc::new(file.with_bodies().context(CANNOT_READ)?)))
+            }
+            other => Ok(other.clone()),
         }
     }
 }
 
 const CANNOT_READ: &str = "cannot read more of the module's file";
 
-/// The file of a module, which stays open. All of it was read once and hashed; of that, [`WasmBytes::declarations`] were kept.
+/// The file of a module, which stays open. What was needed for certain was read at once, and kept; all that counts was hashed, if it
+/// may be in a cache.
 ///
 /// What is read of it later is compared with the hashes. So a file that was written to in the meantime is an error where it is
-/// needed, and never another module's code. One that was replaced, as by renaming another one to its name, is still there.
+/// needed, and never another module's code. What custom sections hold has no hashes: it is what the file has when it is asked for.
+/// A file that was replaced, as by renaming another one to its name, is still there.
 ///
 /// # Invariants
 ///
@@ -91,15 +135,18 @@ const CANNOT_READ: &str = "cannot read more of the module's file";
 pub(crate) struct ModuleFile {
     file: File,
     threads: usize,
-    hasher: ModuleHasher,
+    hasher: Option<Arc<ModuleHasher>>,
     outline: Outline,
-    declarations: Section,
-    /// What was needed since, with the declarations that are in one piece with it.
+    kept: Section,
+    /// Whether bodies are among that.
+    has_bodies: bool,
+    /// What was needed since, with what is in one piece with it.
     rest: WrittenOnce<Option<Failure>>,
 }
 
-/// That nothing more could be read of a file, and why.
+/// That a piece of a file could not be read, and why.
 struct Failure {
+    number: usize,
     state: FileState,
     at: Instant,
     why: String,
@@ -123,45 +170,26 @@ impl FileState {
 }
 
 impl ModuleFile {
-    /// Reads a large file that is a binary module and has much that may stay there, if it is wanted to be so for so many bytes;
-    /// none of others.
-    ///
-    /// # Errors
-    ///
-    /// What the system has against it, and if the file becomes shorter meanwhile.
-    pub(crate) fn open(
-        file: &File,
+    fn new(
+        file: File,
         threads: usize,
-        key: &Arc<CacheKey>,
-        is_wanted: impl FnOnce(usize) -> bool,
-    ) -> io::Result<Option<Self>> {
-        let Some(len) = large_file_bytes(file)?.filter(|len| is_wanted(*len)) else { return Ok(None) };
-        let outline = Outline::read(len, |head, at| file.read_exact_at(head, at as u64))?;
-        let Some(outline) = outline.filter(Outline::has_unneeded) else { return Ok(None) };
-        let hasher = ModuleHasher::new(key.clone(), len);
-        let keep = |number| if outline.is_unneeded(number) { PieceUse::Passed } else { PieceUse::Kept };
-        let look = |number, piece: &[u8]| {
-            hasher.add(number, piece);
-            Ok(())
-        };
-        let declarations = read_pieces(file, len, threads, keep, look)?;
-        // What was hashed counts, and that is where it was looked for.
-        if Outline::of(declarations.bytes()).as_ref() != Some(&outline) {
-            return Err(io::Error::other("it was written to while it was read"));
-        }
-        let (file, rest) = (file.try_clone()?, WrittenOnce::new(len, None)?);
-        Ok(Some(Self { file, threads, hasher, outline, declarations, rest }))
-    }
-
-    pub(crate) fn hasher(&self) -> &ModuleHasher {
-        &self.hasher
+        hasher: Option<Arc<ModuleHasher>>,
+        outline: Outline,
+        (kept, has_bodies): (Section, bool),
+    ) -> io::Result<Self> {
+        let rest = WrittenOnce::new(kept.bytes().len(), None)?;
+        Ok(Self { file, threads, hasher, outline, kept, has_bodies, rest })
     }
 
     /// These bytes, unless it has not as many.
     fn get(&self, range: Range<usize>) -> Result<Option<&[u8]>> {
-        let write = |failure: &mut _, number, piece: &mut [u8]| match self.declared(number) {
-            Some(declared) => {
-                piece.copy_from_slice(declared);
+        let mut numbers = range.start / PIECE_BYTES..range.end.div_ceil(PIECE_BYTES);
+        if numbers.all(|number| self.is_kept(number)) {
+            return Ok(self.kept.bytes().get(range));
+        }
+        let write = |failure: &mut _, number, piece: &mut [u8]| match self.known(number) {
+            Some(known) => {
+                piece.copy_from_slice(known);
                 Ok(())
             }
             None => self.read_unless_failed(failure, number, piece),
@@ -169,13 +197,17 @@ impl ModuleFile {
         self.rest.get(range, write).context(CANNOT_READ)
     }
 
-    /// The piece of this number, if it is among what is kept for certain.
+    fn is_kept(&self, number: usize) -> bool {
+        !self.outline.is_unneeded(number, self.has_bodies)
+    }
+
+    /// The piece of this number, if it is among what is kept.
     ///
     /// Whoever could find other bytes with the hash of these would have a module of parts that do not fit, if they were read anew.
-    fn declared(&self, number: usize) -> Option<&[u8]> {
+    fn known(&self, number: usize) -> Option<&[u8]> {
         let start = number * PIECE_BYTES;
-        let range = start..self.hasher.len().min(start + PIECE_BYTES);
-        (!self.outline.is_unneeded(number)).then(|| &self.declarations.bytes()[range])
+        self.is_kept(number)
+            .then(|| &self.kept.bytes()[start..self.kept.bytes().len().min(start + PIECE_BYTES)])
     }
 
     fn read_unless_failed(
@@ -186,36 +218,46 @@ impl ModuleFile {
     ) -> Result<()> {
         let state = FileState::of(&self.file)?;
         if let Some(failure) = failure
-            && failure.state == state
+            && (failure.number, &failure.state) == (number, &state)
             && failure.at.elapsed() < FAILURE
         {
             return Err(Error::msg(failure.why.clone()));
         }
         let read = self.read(state.bytes, number, piece);
-        let failed = |error: &io::Error| Failure { state, at: Instant::now(), why: error.to_string() };
+        let failed =
+            |error: &io::Error| Failure { number, state, at: Instant::now(), why: error.to_string() };
         *failure = read.as_ref().err().map(failed);
         Ok(read?)
     }
 
     /// Reads the piece of this number from the file, which has so many bytes now.
     fn read(&self, bytes: u64, number: usize, piece: &mut [u8]) -> io::Result<()> {
-        if bytes != self.hasher.len() as u64 {
+        if bytes != self.kept.bytes().len() as u64 {
             return Err(io::Error::other("it has not as many bytes as when it was opened"));
         }
         self.file.read_exact_at(piece, (number * PIECE_BYTES) as u64)?;
         self.check(number, piece)
     }
 
-    /// Refuses a piece that is not what it was.
+    /// Refuses a piece that is not what it was, as far as that matters.
     fn check(&self, number: usize, piece: &[u8]) -> io::Result<()> {
-        let is_same = self.hasher.is_same(number, piece);
-        is_same.then_some(()).ok_or_else(|| io::Error::other("it was written to since it was opened"))
+        let is_same = |hasher: &Arc<ModuleHasher>| hasher.is_same(number, piece);
+        if self.outline.counts(number) && !self.hasher.as_ref().is_some_and(is_same) {
+            return Err(io::Error::other("it was written to since it was opened"));
+        }
+        Ok(())
     }
 
-    /// All of it, in memory of its own.
-    fn read_whole(&self) -> io::Result<Section> {
-        let piece_use = |number| self.declared(number).map_or(PieceUse::Kept, PieceUse::Known);
+    /// The same file, with its bodies among what is kept.
+    fn with_bodies(&self) -> io::Result<Self> {
+        let piece_use = |number| match self.known(number) {
+            Some(known) => PieceUse::Known(known),
+            None if self.outline.counts(number) => PieceUse::Kept,
+            None => PieceUse::Left,
+        };
         let check = |number, piece: &[u8]| self.check(number, piece);
-        read_pieces(&self.file, self.hasher.len(), self.threads, piece_use, check)
+        let kept = read_pieces(&self.file, self.kept.bytes().len(), self.threads, piece_use, check)?;
+        let (file, hasher) = (self.file.try_clone()?, self.hasher.clone());
+        Self::new(file, self.threads, hasher, self.outline.clone(), (kept, true))
     }
 }

@@ -85,13 +85,19 @@ fn files_that_are_found_and_not_found_are_right() {
         assert_eq!((number_of(&module), test.counts()), (3, (hits, 1)));
         assert!(module.wasm().unwrap() == long);
     }
-    // One byte of the section differs, near its end.
+    // One byte of the section differs, near its end: the same code is right.
     let mut other = long.clone();
     let at = other.len() - 5;
     other[at] = b'z';
     fs::write(&path, &other).unwrap();
     assert!(Module::from_file(&engine, &path).unwrap().wasm().unwrap() == other);
-    assert_eq!(test.counts(), (2, 2));
+    assert_eq!(test.counts(), (3, 1));
+    // One of a body.
+    let at = other.windows(4).position(|bytes| bytes == [0, 0x41, 3, 0x0b]).unwrap();
+    other[at + 2] = 4;
+    fs::write(&path, &other).unwrap();
+    assert_eq!(number_of(&Module::from_file(&engine, &path).unwrap()), 4);
+    assert_eq!(test.counts(), (3, 2));
     let invalid = test.folder.0.join("invalid.wasm");
     fs::write(&invalid, b"\0asm\x01\0\0\0\xff").unwrap();
     let error = format!("{:?}", Module::from_file(&engine, &invalid).unwrap_err());
@@ -303,27 +309,31 @@ fn an_entry_of_another_version_setup_or_build_is_not_used() {
 }
 
 #[test]
-fn modules_are_told_apart_by_every_byte() {
+fn modules_are_told_apart_by_every_byte_but_those_of_custom_sections() {
     let test = TestCache::new("bytes");
     let engine = test.engine();
-    // A large one, with a section that means nothing: what differs is the byte at one place of that.
-    let wasm = |at: usize| {
-        let mut wasm = wat::parse_str(module_of(9)).unwrap();
+    let leb = |number: usize| {
+        [0, 7, 14, 21].map(|shift| (number >> shift & 0x7f) as u8 | if shift < 21 { 0x80 } else { 0 })
+    };
+    // A large one, of data or with a section that means nothing: what differs is the byte at one place of that.
+    let wasm = |(id, head): (u8, &[u8]), at: usize| {
         let mut ballast = vec![0; 3 << 20];
         ballast[at] = 1;
-        let contents = [&[4][..], b"rest", &ballast].concat();
-        wasm.push(0);
-        wasm.extend([0x80 | contents.len() as u8, 0x80 | (contents.len() >> 7) as u8]);
-        wasm.extend([0x80 | (contents.len() >> 14) as u8, (contents.len() >> 21) as u8]);
-        wasm.extend(contents);
-        wasm
+        let contents = [head, &ballast].concat();
+        [&wat::parse_str(module_of(9)).unwrap(), &[id][..], &leb(contents.len()), &contents].concat()
     };
+    let [data, custom] = [(11, [&[1, 1][..], &leb(3 << 20)].concat()), (0, b"\x04rest".to_vec())];
     let places = [0, 1, 1 << 20, (2 << 20) - 1, (3 << 20) - 1];
-    for hits in [0, places.len() as u64] {
-        for at in places {
-            assert_eq!(number_of(&Module::new(&engine, wasm(at)).unwrap()), 9);
+    let mut counts = (0, 0);
+    for (round, (id, head), places) in
+        [(0, &data, &places[..]), (1, &data, &places), (0, &custom, &places[2..])]
+    {
+        for (number, at) in places.iter().enumerate() {
+            assert_eq!(number_of(&Module::new(&engine, wasm((*id, head), *at)).unwrap()), 9);
+            let is_known = round == 1 || *id == 0 && number > 0;
+            counts = if is_known { (counts.0 + 1, counts.1) } else { (counts.0, counts.1 + 1) };
+            assert_eq!(test.counts(), counts, "section {id}, place {at}");
         }
-        assert_eq!(test.counts(), (hits, places.len() as u64));
     }
     test.is_silent();
 }
@@ -445,6 +455,8 @@ fn large_module(number: u32) -> Vec<u8> {
                 (i32.const {number}))
             (func $trap (export "trap") unreachable)
             (func $more_ballast {ballast})
+            (func $far (export "far") (result i32) (i32.const 5))
+            (func $last_ballast {ballast})
             {names}
             (@custom "rest" "{}"))"#,
         "rest".repeat(400_000)
@@ -457,7 +469,9 @@ fn call_large(module: &Module, name: &str) -> Result<u32> {
     let mut store = Store::new(module.engine(), ());
     let instance = Instance::new(&mut store, module, &[])?;
     match name {
-        "first" | "second" => instance.get_typed_func::<(), u32>(&mut store, name)?.call(&mut store, ()),
+        "first" | "second" | "far" => {
+            instance.get_typed_func::<(), u32>(&mut store, name)?.call(&mut store, ())
+        }
         _ => instance.get_typed_func::<(), ()>(&mut store, name)?.call(&mut store, ()).map(|()| 0),
     }
 }
@@ -546,6 +560,36 @@ fn a_file_that_is_written_to_while_its_module_is_used_gives_nobody_other_code() 
 }
 
 #[test]
+fn what_custom_sections_of_a_large_file_hold_is_read_when_it_is_asked_for() {
+    let test = TestCache::new("on-file-custom");
+    let path = test.folder.0.join("large.wasm");
+    let rest = |module: &Module| {
+        let mut sections = module.custom_sections().unwrap();
+        sections.find(|(name, _)| *name == "rest").unwrap().1.to_vec()
+    };
+    let with_cache = test.engine_with(&mut Config::new());
+    for engine in [Engine::default(), with_cache.clone(), with_cache] {
+        fs::write(&path, large_module(7)).unwrap();
+        let [module, changed, replaced] = [(); 3].map(|()| Module::from_file(&engine, &path).unwrap());
+        assert_eq!(rest(&module), "rest".repeat(400_000).as_bytes());
+        assert!(module.wasm().unwrap() == large_module(7));
+        assert_eq!(module.name(), Some("large"));
+        let mut other = large_module(7);
+        let at = other.windows(4).rposition(|bytes| bytes == b"rest").unwrap() - 200_000;
+        other[at..at + 4].copy_from_slice(b"best");
+        fs::write(&path, &other).unwrap();
+        // In place, which others than custom sections do not notice.
+        assert_eq!(call_large(&changed, "second").unwrap(), 7);
+        assert!(rest(&changed) != "rest".repeat(400_000).as_bytes());
+        fs::write(&path, large_module(7)).unwrap();
+        fs::remove_file(&path).unwrap();
+        assert_eq!(rest(&replaced), "rest".repeat(400_000).as_bytes());
+        assert_eq!(call_large(&replaced, "second").unwrap(), 7);
+    }
+    test.is_silent();
+}
+
+#[test]
 fn better_code_is_asked_for_again_after_a_while_if_the_file_could_not_be_read() {
     let (test, path, engine) = large_file("on-file-postponed");
     let module = Module::from_file(&engine, &path).unwrap();
@@ -563,6 +607,20 @@ fn better_code_is_asked_for_again_after_a_while_if_the_file_could_not_be_read() 
     fs::write(&path, large_module(7)).unwrap();
     assert!((0..1_000).any(|_| is_better()));
     test.is_silent();
+}
+
+#[test]
+fn what_is_wrong_with_a_file_in_one_place_matters_there_alone() {
+    let (_test, path, engine) = large_file("on-file-one-place");
+    let module = Module::from_file(&engine, &path).unwrap();
+    let mut bytes = large_module(7);
+    let second = bytes.windows(3).rposition(|bytes| bytes == [0x41, 7, 0x0b]).unwrap();
+    bytes[second + 1] = 8;
+    fs::write(&path, bytes).unwrap();
+    for _ in 0..2 {
+        assert!(call_large(&module, "second").is_err());
+        assert_eq!(call_large(&module, "far").unwrap(), 5);
+    }
 }
 
 #[test]

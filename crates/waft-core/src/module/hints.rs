@@ -10,7 +10,6 @@ use alloc::vec::Vec;
 use core::ops::Range;
 use wasmparser::{BinaryReader, BranchHintSectionReader};
 
-/// The name of the section.
 /// The name of the custom section.
 pub const BRANCH_HINT_SECTION: &str = "metadata.code.branch_hint";
 

@@ -638,7 +638,7 @@ impl<'a> Body<'a> {
     /// What a branch to the block that is named carries.
     fn label(&mut self) -> Option<&'a [u8]> {
         let depth = self.number()? as usize;
-        let at = self.blocks.len().checked_sub(depth + 1)?;
+        let at = self.blocks.len().checked_sub(depth)?.checked_sub(1)?;
         Some(self.blocks[at].label())
     }
 

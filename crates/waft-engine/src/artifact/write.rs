@@ -85,7 +85,9 @@ impl<'a> ArtifactWriter<'a> {
     /// An entry of the cache, of a module that has this code.
     pub(crate) fn cached(module: &'a ModuleInner, code: &'a CompiledCode, identity: String) -> Self {
         let code = (Text::Whole(Cow::Borrowed(code.text())), code.tables().clone());
-        Self::new(module, identity, Cow::default(), code).laid_out()
+        let mut artifact = Self::new(module, identity, Cow::default(), code);
+        artifact.body_index = module.body_index();
+        artifact.laid_out()
     }
 
     /// The same of a module that has the code of some functions.

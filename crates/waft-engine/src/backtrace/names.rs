@@ -66,8 +66,8 @@ pub(super) fn demangle(name: &str) -> String {
 impl ModuleInner {
     /// A function as people are shown it. The names are read at once, at the first call; where they cannot be, at a later one.
     pub(crate) fn func_label(&self, index: u32) -> FuncLabel<'_> {
-        let names = || self.func_names().get_or_init(|| func_names(self).collect());
-        let names = self.custom(NAMES).ok().map(|_| names());
+        let read = || Some(self.func_names().get_or_init(|| func_names(self).collect()));
+        let names = self.func_names().get().or_else(|| self.custom(NAMES).ok().and_then(|_| read()));
         let func = names.and_then(|names| names.get(&index)).map(String::as_str);
         FuncLabel { module: module_name(self), func, index }
     }

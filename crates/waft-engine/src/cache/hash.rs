@@ -21,7 +21,12 @@ impl ModuleHasher {
     /// One that has all of a module.
     pub(crate) fn of(key: Arc<CacheKey>, wasm: &[u8], threads: usize) -> Self {
         let hasher = Self::new(key, wasm.len());
-        for_each_piece(threads, wasm, |number, piece| hasher.add(number, piece));
+        let outline = Outline::of(wasm);
+        for_each_piece(threads, wasm, |number, piece| {
+            if outline.as_ref().is_none_or(|outline| outline.counts(number)) {
+                hasher.add(number, piece);
+            }
+        });
         hasher
     }
 
@@ -46,22 +51,23 @@ impl ModuleHasher {
         blake3::keyed_hash(&self.key.modules, &self.key.pieces.hash(piece))
     }
 
-    /// A name for the bytes that no others have.
+    /// A name for the module, which no others have but those that differ in what custom sections hold.
     ///
-    /// It is the BLAKE3 hash of what the module declares and of the hashes of all pieces. So nobody can make two modules of one
-    /// name that declare different things; and two that differ in bodies, data or custom sections, nobody who does not know the key.
+    /// It is the BLAKE3 hash of what the module declares and of the hashes of all pieces that count. So nobody can make two modules of
+    /// one name that declare different things; and two that differ in bodies or data, nobody who does not know the key.
     /// In `declarations` all bytes must be there but the parts of the [`Outline`].
     ///
     /// Source: O'Connor, Aumasson, Neves and Wilcox-O'Hearn, "BLAKE3: one function, fast everywhere", 2020.
     ///
     /// # Panics
     ///
-    /// If a piece is missing.
+    /// If a piece is missing that counts.
     pub(crate) fn finish(&self, declarations: &[u8]) -> blake3::Hash {
         let mut all = blake3::Hasher::new_keyed(&self.key.modules);
         // Before each list how long it is, so that all of it can be read in one way.
         all.update(&(self.len as u64).to_le_bytes());
-        match Outline::of(declarations) {
+        let outline = Outline::of(declarations);
+        match &outline {
             Some(outline) => {
                 // How long this is follows from what it says.
                 all.update(b"declares");
@@ -73,8 +79,10 @@ impl ModuleHasher {
                 all.update(b"has all").update(declarations);
             }
         }
-        for hash in &self.pieces {
-            all.update(hash.get().expect("all pieces were added").as_bytes());
+        let counts = |number| outline.as_ref().is_none_or(|outline| outline.counts(number));
+        // Which ones count follows from what it declares.
+        for (_, hash) in self.pieces.iter().enumerate().filter(|(number, _)| counts(*number)) {
+            all.update(hash.get().expect("all pieces that count were added").as_bytes());
         }
         all.finalize()
     }
@@ -105,8 +113,14 @@ mod tests {
             assert_ne!(hash_of(1, &module), hash_of(0, &module), "another key");
             let len = module.len();
             for at in [0, 1, 9, 14, 15, PIECE_BYTES - 1, PIECE_BYTES, len.saturating_sub(1)] {
+                let counts = Outline::of(&module).is_none_or(|outline| outline.counts(at / PIECE_BYTES));
                 let Some(byte) = module.get_mut(at) else { continue };
                 *byte ^= 1;
+                if !counts {
+                    assert_eq!(hashes[&hash_of(0, &module)], (number, None), "{at} of {number}");
+                    module[at] ^= 1;
+                    continue;
+                }
                 let other = hashes.insert(hash_of(0, &module), (number, Some(at)));
                 assert!(
                     other.is_none_or(|other| other == (number, Some(at))),

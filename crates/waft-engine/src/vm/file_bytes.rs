@@ -6,7 +6,6 @@
 
 use super::mmap::Reservation;
 use crate::artifact::Section;
-use crate::cache::ModuleHasher;
 use crate::pieces::{PIECE_BYTES, for_each_piece_mut};
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _};
@@ -45,6 +44,8 @@ pub(crate) enum PieceUse<'b> {
     Kept,
     /// It is read, looked at and forgotten: there are zeros in its place, which take no memory.
     Passed,
+    /// It is not read. There are zeros as well.
+    Left,
     /// It is not read, and kept: these are its bytes.
     Known(&'b [u8]),
 }
@@ -77,6 +78,7 @@ impl FileBytes {
                 PieceUse::Known(bytes) => return place.copy_from_slice(bytes),
                 PieceUse::Kept => place,
                 PieceUse::Passed => passed.bytes(place.len()),
+                PieceUse::Left => return,
             };
             let read = file.read_exact_at(piece, (number * PIECE_BYTES) as u64);
             if let Err(failed) = read.and_then(|()| look(number, piece)) {
@@ -124,40 +126,28 @@ pub(crate) fn read_pieces<'b>(
     Ok(Section::owned(FileBytes::read(file, len, threads, piece_use, look)?))
 }
 
-/// Reads a file from its start, or what is left to come through a pipe. A large one is hashed meanwhile, if there is a hasher
-/// for so many bytes.
+/// Reads a file from its start, or what is left to come through a pipe.
 ///
 /// # Errors
 ///
 /// What the system has against it, and if the file becomes shorter meanwhile.
-pub(crate) fn read_file(
-    mut file: &File,
-    threads: usize,
-    hasher: impl FnOnce(usize) -> Option<ModuleHasher>,
-) -> io::Result<(Section, Option<ModuleHasher>)> {
+pub(crate) fn read_file(mut file: &File, threads: usize) -> io::Result<Section> {
     if let Some(len) = large_file_bytes(file)? {
-        let hasher = hasher(len);
-        let look = |number, piece: &[u8]| {
-            hasher.iter().for_each(|hasher| hasher.add(number, piece));
-            Ok(())
-        };
-        let bytes = read_pieces(file, len, threads, |_| PieceUse::Kept, look)?;
-        return Ok((bytes, hasher));
+        return read_pieces(file, len, threads, |_| PieceUse::Kept, |_, _| Ok(()));
     }
     if file.metadata()?.is_file() {
         file.rewind()?;
     }
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;
-    Ok((bytes.into(), None))
+    Ok(bytes.into())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cache::CacheKey;
     use std::fs;
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
 
     #[test]
     fn files_are_read_whole() {
@@ -168,29 +158,22 @@ mod tests {
             let mut file = File::open(&path).unwrap();
             // Whatever was read of it before.
             let _ = file.read(&mut [0; 3]).unwrap();
-            let key = Arc::new(CacheKey::new(&[1; 32]));
-            let hasher = |len| Some(ModuleHasher::new(key.clone(), len));
-            let (read, hasher) = read_file(&file, 2, hasher).unwrap();
-            assert!(read.bytes() == bytes, "{len} bytes");
-            let hash = hasher.map(|hasher| hasher.finish(&bytes));
-            let expected = || ModuleHasher::of(key.clone(), &bytes, 1).finish(&bytes);
-            assert_eq!(hash, (len >= LARGE).then(expected));
-            assert!(read_file(&file, 1, |_| None).unwrap().1.is_none());
+            assert!(read_file(&file, 2).unwrap().bytes() == bytes, "{len} bytes");
         }
         fs::remove_file(&path).unwrap();
     }
 
     #[test]
-    fn pieces_are_kept_passed_or_known() {
+    fn pieces_are_kept_passed_left_or_known() {
         let path = std::env::temp_dir().join(format!("waft-{}-pieces", std::process::id()));
         let bytes: Vec<u8> = (0..9 * PIECE_BYTES + 5).map(|at| 1 + (at / 7 % 255) as u8).collect();
         fs::write(&path, &bytes).unwrap();
         let file = File::open(&path).unwrap();
         let known = vec![7; PIECE_BYTES];
-        let uses = [PieceUse::Kept, PieceUse::Passed, PieceUse::Known(&known)];
-        // Each piece of 10 in each of three ways, in rows of several lengths.
-        for (period, shift) in (1..5).flat_map(|period| (0..3).map(move |shift| (period, shift))) {
-            let piece_use = |number: usize| match uses[(number / period + shift) % 3] {
+        let uses = [PieceUse::Kept, PieceUse::Passed, PieceUse::Left, PieceUse::Known(&known)];
+        // Each piece of 10 in each of four ways, in rows of several lengths.
+        for (period, shift) in (1..5).flat_map(|period| (0..4).map(move |shift| (period, shift))) {
+            let piece_use = |number: usize| match uses[(number / period + shift) % 4] {
                 PieceUse::Known(known) => {
                     PieceUse::Known(&known[..PIECE_BYTES.min(bytes.len() - number * PIECE_BYTES)])
                 }
@@ -209,7 +192,9 @@ mod tests {
                 match piece_use(number) {
                     PieceUse::Kept => assert!(piece == whole, "piece {number}"),
                     PieceUse::Known(_) => assert!(piece.iter().all(|byte| *byte == 7), "piece {number}"),
-                    PieceUse::Passed => assert!(piece.iter().all(|byte| *byte == 0), "piece {number}"),
+                    PieceUse::Passed | PieceUse::Left => {
+                        assert!(piece.iter().all(|byte| *byte == 0), "piece {number}")
+                    }
                 }
             }
             let mut looks = looks.into_inner().unwrap();

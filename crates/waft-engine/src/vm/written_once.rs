@@ -50,17 +50,20 @@ impl<W> WrittenOnce<W> {
         if range.is_empty() {
             return Ok(Some(&[]));
         }
-        let numbers = || range.start / PIECE_BYTES..range.end.div_ceil(PIECE_BYTES);
-        if !numbers().all(|number| self.is_there[number].load(Ordering::Acquire)) {
-            // Whole whenever it is unlocked: a flag is set when its piece is written.
+        for number in range.start / PIECE_BYTES..range.end.div_ceil(PIECE_BYTES) {
+            let is_there = &self.is_there[number];
+            if is_there.load(Ordering::Acquire) {
+                continue;
+            }
+            // Whole whenever it is unlocked: a flag is set when its piece is written. Others may write theirs between two of ours.
             let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-            for number in numbers().filter(|number| !self.is_there[*number].load(Ordering::Relaxed)) {
+            if !is_there.load(Ordering::Relaxed) {
                 let start = number * PIECE_BYTES;
                 let len = PIECE_BYTES.min(self.len - start);
                 // SAFETY: committed, in bounds, and by W2 nobody else's: the flag is not set, and the lock is held.
                 let piece = unsafe { std::slice::from_raw_parts_mut(self.memory.base().add(start), len) };
                 write(&mut writer, number, piece)?;
-                self.is_there[number].store(true, Ordering::Release);
+                is_there.store(true, Ordering::Release);
             }
         }
         // SAFETY: committed and in bounds; all pieces of it are there, so by W1 nobody writes to it.

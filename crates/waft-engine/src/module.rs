@@ -292,10 +292,10 @@ impl Module {
 
     /// Compiles a module from a file in either format.
     ///
-    /// A large file of a module whose code is in the engine's cache stays open, and what nobody needed yet stays there: bodies of
-    /// functions that have code, names, debugging information. If it is written to in place while the module is used, a function
-    /// that would have to be compiled traps, and names are missing; no other code runs. A file that was replaced by another one is still there,
-    /// and what is needed at all times is [`Module::new`]'s.
+    /// A large file stays open, and what nobody needed yet stays there: names, debugging information, what other custom sections hold;
+    /// of a module whose code is in the engine's cache, also the bodies of functions that have code. If it is written to in place
+    /// while the module is used, a function that would have to be compiled from there traps, and names are what the file says then; no
+    /// other code runs. A file that was replaced by another one is still there. With [`Module::new`], all is in memory.
     ///
     /// # Errors
     ///
@@ -565,7 +565,7 @@ impl Module {
         self.0.shape.start.map(|func| func.index() as u32)
     }
 
-    /// Its custom sections in order, each with its contents.
+    /// Its custom sections in order, each with its contents. Those of a large file are read now: see [`Module::from_file`].
     ///
     /// # Errors
     ///

@@ -12,6 +12,7 @@ use crate::wasm_bytes::WasmBytes;
 use anyhow::{Context as _, Result, ensure};
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::OnceLock;
 use waft_core::index::{DefinedFuncIndex, IndexVec, TypedIndex as _};
 use waft_core::module::{BodyRules, FuncBody, Shape, decode_bodies};
 use wasmparser::BinaryReader;
@@ -42,12 +43,16 @@ fn body_index(shape: &Shape) -> Vec<u8> {
 pub(crate) struct FoundBodies {
     rules: BodyRules,
     index: Section,
+    /// Where the bodies are from each entry of the index to the next, once one of them was looked for; those before the first entry
+    /// come first.
+    stretches: Box<[OnceLock<Box<[Range<usize>]>>]>,
 }
 
 impl FoundBodies {
     /// Of a module with this [`body_index`], or an empty one.
     pub(crate) fn new(rules: BodyRules, index: Section) -> Self {
-        Self { rules, index }
+        let entries = index.bytes().len() / INDEX_ENTRY_BYTES;
+        Self { rules, index, stretches: (0..=entries).map(|_| OnceLock::new()).collect() }
     }
 
     pub(crate) fn index(&self) -> &[u8] {
@@ -58,35 +63,31 @@ impl FoundBodies {
     ///
     /// # Errors
     ///
-    /// If it cannot be read, which may be otherwise later, or the module ends before.
+    /// If it cannot be read, which may be otherwise later, or there is none.
     pub(crate) fn range(
         &self,
         shape: &Shape,
         wasm: &WasmBytes,
         func: DefinedFuncIndex,
     ) -> Result<Range<usize>> {
-        let number = |at: usize| -> Result<(usize, usize)> {
-            let mut reader = BinaryReader::new(wasm.get(at..wasm.len().min(at + SIZE_BYTES_MAX))?, at as u64);
-            Ok((reader.read_var_u32()? as usize, at + reader.current_position()))
-        };
         let (entries, _) = self.index().as_chunks::<INDEX_ENTRY_BYTES>();
         let fields = |entry: &[u8; INDEX_ENTRY_BYTES]| {
             [0, 4].map(|at| u32::from_le_bytes([0, 1, 2, 3].map(|byte| entry[at + byte])) as usize)
         };
         let after = entries.partition_point(|entry| fields(entry)[0] <= func.index());
-        let (mut first, mut at) = match after.checked_sub(1) {
-            Some(entry) => fields(&entries[entry]).into(),
-            None => (0, number(shape.code_section_start)?.1),
+        let [first, at] = match after.checked_sub(1) {
+            Some(entry) => fields(&entries[entry]),
+            None => [0, size_at(wasm, shape.code_section_start)?.1],
         };
-        loop {
-            let (size, start) = number(at)?;
-            ensure!(size > 0, "there is no body {at} bytes into the module");
-            at = start + size;
-            if first == func.index() {
-                return Ok(start..at);
+        let stretch = match self.stretches[after].get() {
+            Some(known) => known,
+            None => {
+                let end = entries.get(after).map_or(usize::MAX, |entry| fields(entry)[0]);
+                let found = bodies_from(wasm, at, end.min(shape.defined_funcs()).saturating_sub(first))?;
+                self.stretches[after].get_or_init(|| found)
             }
-            first += 1;
-        }
+        };
+        stretch.get(func.index() - first).cloned().context("the function has no body")
     }
 
     /// Validates one of them.
@@ -97,6 +98,24 @@ impl FoundBodies {
     pub(crate) fn validate(&self, shape: &Shape, func: DefinedFuncIndex, body: FuncBody<'_>) -> Result<()> {
         Ok(self.rules.validator(shape).validate(func, body)?)
     }
+}
+
+/// Where so many bodies are, of which the first has its size at `at`.
+fn bodies_from(wasm: &WasmBytes, mut at: usize, count: usize) -> Result<Box<[Range<usize>]>> {
+    let mut bodies = Vec::new();
+    for _ in 0..count {
+        let (size, start) = size_at(wasm, at)?;
+        ensure!(size > 0, "there is no body {at} bytes into the module");
+        at = start + size;
+        bodies.push(start..at);
+    }
+    Ok(bodies.into())
+}
+
+/// The number that stands somewhere in the module, and where it ends.
+fn size_at(wasm: &WasmBytes, at: usize) -> Result<(usize, usize)> {
+    let mut reader = BinaryReader::new(wasm.get(at..wasm.len().min(at + SIZE_BYTES_MAX))?, at as u64);
+    Ok((reader.read_var_u32()? as usize, at + reader.current_position()))
 }
 
 impl ModuleInner {
@@ -306,12 +325,14 @@ mod tests {
             let wasm = WasmBytes::Whole(module.into());
             let (shape, rules) = without.into_parts();
             let mut bodies = FoundBodies::new(rules, index.into());
-            for _ in 0..2 {
+            for round in 0..2 {
                 for (func, expected) in expected.iter().enumerate() {
                     let range = bodies.range(&shape, &wasm, DefinedFuncIndex::new(func)).unwrap();
                     assert_eq!(range, *expected, "body {func} of {}", lens.len());
                 }
-                bodies.index = Vec::new().into();
+                if round == 0 {
+                    bodies = FoundBodies::new(bodies.rules, Vec::new().into());
+                }
             }
             assert!(bodies.range(&shape, &wasm, DefinedFuncIndex::new(lens.len())).is_err());
         }
@@ -354,7 +375,8 @@ mod tests {
                 .collect();
             entries.sort_unstable();
             let words = entries.iter().flatten().map(|word| *word as u32);
-            bodies.index = words.flat_map(u32::to_le_bytes).collect::<Vec<u8>>().into();
+            let index: Vec<u8> = words.flat_map(u32::to_le_bytes).collect();
+            bodies = FoundBodies::new(bodies.rules, index.into());
             for func in (0..50).map(DefinedFuncIndex::new) {
                 match bodies.range(&shape, &wasm, func).and_then(|range| wasm.get(range)) {
                     Ok(_) => inside += 1,

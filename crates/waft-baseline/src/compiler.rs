@@ -184,7 +184,6 @@ impl<'a> Compiler<'a> {
             inlined_code: Vec::new(),
             stack_maps: take(&mut this.stack_maps),
             handlers: take(&mut this.handlers),
-            leaves: this.leaves(),
         });
         workshop.asm = this.asm;
         workshop.scan = this.scan;

@@ -107,11 +107,6 @@ impl Compiler<'_> {
         self.counts.push(Count { away, back, loop_at, wasm: self.at, cost_at, operands, param });
     }
 
-    /// Whether the function may be left at a loop.
-    pub(crate) fn leaves(&self) -> bool {
-        self.counts.iter().any(|count| count.loop_at != NO_LOOP)
-    }
-
     /// Emits what the places that ask branch to.
     pub(crate) fn emit_counts(&mut self) {
         if self.counts.is_empty() {
@@ -169,7 +164,7 @@ impl Compiler<'_> {
         self.asm.load(Width::W64, RAX, Mem::at(RDI, VmLayout::LIBCALLS as i32));
         self.asm.call_rm(Rm::Mem(Mem::at(RAX, Libcall::TierUp.table_offset() as i32)));
         // Only at a loop can there be code to go on with.
-        let leaves = self.leaves();
+        let leaves = self.counts.iter().any(|count| count.loop_at != NO_LOOP);
         let mut leave = Label::NEW;
         if leaves {
             self.asm.test(Width::W64, RAX, RAX);

@@ -214,8 +214,6 @@ pub struct CompiledFunc {
     pub stack_maps: Vec<StackMap>,
     /// Calls whose exceptions the function may catch, by ascending offset.
     pub handlers: Vec<ExceptionHandler>,
-    /// Whether it may be left at a loop for other code, which must have been compiled from the same body.
-    pub leaves: bool,
 }
 
 /// Why a tier could not compile a function: a limit of the tier, or a bug in it.

@@ -277,7 +277,6 @@ fn finish(code: &CompiledCode, func: &Function, inlined: Inlined) -> Result<Comp
         inlined_code,
         stack_maps: stack_maps(code),
         handlers: handlers(code)?,
-        leaves: false,
     })
 }
 

@@ -62,7 +62,6 @@ enum Part {
     States,
     Relocs,
     Targets,
-    Bodies,
     BodyIndex,
     Code,
 }
@@ -225,7 +224,7 @@ impl Artifact {
 
     fn load(self, engine: &Engine, wasm: WasmBytes, shape: Shape) -> Result<ModuleInner> {
         let is_whole = self.section(Part::States).bytes().is_empty();
-        let kept = [Part::States, Part::Relocs, Part::Targets, Part::Bodies];
+        let kept = [Part::States, Part::Relocs, Part::Targets];
         let kept = kept.map(|part| self.section(part).clone());
         let tables = CodeTables {
             funcs: self.section(Part::Funcs).clone(),

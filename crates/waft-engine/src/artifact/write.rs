@@ -25,7 +25,6 @@ pub(crate) struct ArtifactWriter<'a> {
     states: Vec<u8>,
     relocs: Vec<u8>,
     targets: Vec<u8>,
-    bodies: Vec<u8>,
     body_index: Cow<'a, [u8]>,
     len: u64,
 }
@@ -92,11 +91,11 @@ impl<'a> ArtifactWriter<'a> {
 
     /// The same of a module that has the code of some functions.
     pub(crate) fn kept(module: &'a ModuleInner, snapshot: Snapshot<'a>, identity: String) -> Self {
-        let Snapshot { code, states, relocs, targets, bodies } = snapshot;
+        let Snapshot { code, states, relocs, targets } = snapshot;
         let tables = code.tables().clone();
         let mut artifact = Self::new(module, identity, Cow::default(), (Text::Linked(code), tables));
         (artifact.states, artifact.relocs, artifact.targets) = (states, relocs, targets);
-        (artifact.bodies, artifact.body_index) = (bodies, module.body_index());
+        artifact.body_index = module.body_index();
         artifact.laid_out()
     }
 
@@ -118,7 +117,6 @@ impl<'a> ArtifactWriter<'a> {
             states: Vec::new(),
             relocs: Vec::new(),
             targets: Vec::new(),
-            bodies: Vec::new(),
             body_index: Cow::default(),
             len: 0,
         }
@@ -162,7 +160,6 @@ impl<'a> ArtifactWriter<'a> {
             &self.states,
             &self.relocs,
             &self.targets,
-            &self.bodies,
             &self.body_index,
         ]
     }

@@ -479,6 +479,16 @@ impl TablesBuilder {
 }
 
 impl CodeTables {
+    /// Whether they say the same.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.sections().iter().zip(other.sections()).all(|(one, other)| one.bytes() == other.bytes())
+    }
+
+    fn sections(&self) -> [&Section; TABLES] {
+        let Self { funcs, traps, positions, handlers, stack_maps, inlined } = self;
+        [funcs, traps, positions, handlers, stack_maps, inlined]
+    }
+
     fn of([funcs, traps, positions, handlers, stack_maps, inlined]: [Section; TABLES]) -> Self {
         Self { funcs, traps, positions, handlers, stack_maps, inlined }
     }

@@ -18,8 +18,6 @@ pub(crate) struct FuncCode {
     pub(super) relocs: Box<[Reloc]>,
     /// What is known about it, by offsets from its start.
     pub(super) tables: CodeTables,
-    /// As [`CompiledFunc::leaves`].
-    pub(super) leaves: bool,
 }
 
 impl FuncCode {
@@ -28,7 +26,7 @@ impl FuncCode {
         tables.add(0, compiled);
         let len = compiled.code.len() as u32;
         let relocs = compiled.relocs.clone().into();
-        Self { start, len, made, relocs, tables: tables.finish_packed(), leaves: compiled.leaves }
+        Self { start, len, made, relocs, tables: tables.finish_packed() }
     }
 }
 

@@ -15,7 +15,7 @@ use crate::tier_up::{TierUp, Waited};
 use anyhow::{Context as _, Result, ensure};
 use std::borrow::Cow;
 use waft_core::index::{DefinedFuncIndex, FuncIndex, TypedIndex};
-use waft_core::tier::{Entry, FUNC_ALIGN_MAX, Reloc, Tier};
+use waft_core::tier::{CompiledFunc, Entry, FUNC_ALIGN_MAX, Reloc, Tier};
 
 /// Bytes of an entry in the table of relocations: `u32` offset in the code, `u32` index of the target, `i32` addend.
 const RELOC_BYTES: usize = 12;
@@ -23,9 +23,6 @@ const RELOC_BYTES: usize = 12;
 /// Bytes of an entry in the table of what is called at places of calls: `u32` number of the place, `u32` target, as `waft_core::budget`
 /// numbers them.
 const TARGET_BYTES: usize = 8;
-
-/// Bytes of an entry in the table of bodies: `u32` index of the function, the BLAKE3 hash of the body that its code was compiled from.
-const BODY_BYTES: usize = 4 + blake3::OUT_LEN;
 
 /// What there is of a function.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -63,8 +60,6 @@ pub(crate) struct KeptCode {
     relocs: Section,
     /// What is called mostly at places of calls.
     targets: Section,
-    /// The bodies of code that may be left at a loop for other code, which must know the locals and operands of just that body.
-    bodies: Section,
 }
 
 /// Code to be kept.
@@ -73,7 +68,6 @@ pub(crate) struct Snapshot<'c> {
     pub(crate) states: Vec<u8>,
     pub(crate) relocs: Vec<u8>,
     pub(crate) targets: Vec<u8>,
-    pub(crate) bodies: Vec<u8>,
 }
 
 impl KeptCode {
@@ -84,17 +78,16 @@ impl KeptCode {
     /// If it is not of so many.
     pub(crate) fn new(
         code: CompiledCode,
-        [states, relocs, targets, bodies]: [Section; 4],
+        [states, relocs, targets]: [Section; 3],
         funcs: usize,
     ) -> Result<Self> {
         ensure!(
             states.bytes().len() == funcs
                 && relocs.bytes().len().is_multiple_of(RELOC_BYTES)
-                && targets.bytes().len().is_multiple_of(TARGET_BYTES)
-                && bodies.bytes().len().is_multiple_of(BODY_BYTES),
+                && targets.bytes().len().is_multiple_of(TARGET_BYTES),
             "what was kept is not of the {funcs} functions that the module has"
         );
-        Ok(Self { code, states, relocs, targets, bodies })
+        Ok(Self { code, states, relocs, targets })
     }
 
     /// The code and its tables.
@@ -122,21 +115,17 @@ impl KeptCode {
         })
     }
 
-    /// The hash of the body from which the code of a function was compiled that may be left at a loop.
-    fn body_hash(&self, func: DefinedFuncIndex) -> Option<blake3::Hash> {
-        let (entries, _) = self.bodies.bytes().as_chunks::<BODY_BYTES>();
-        let split = |entry: &[u8; BODY_BYTES]| {
-            let (func, hash) = entry.split_first_chunk()?;
-            Some((u32::from_le_bytes(*func), blake3::Hash::from_slice(hash).ok()?))
-        };
-        let key = |entry: &[u8; BODY_BYTES]| split(entry).map(|(func, _)| func as usize);
-        let at = entries.binary_search_by_key(&Some(func.index()), key).ok()?;
-        split(&entries[at]).map(|(_, hash)| hash)
-    }
-
-    /// Whether the code that there is of a function, if there is some, was compiled from this very body.
-    pub(crate) fn is_of(&self, func: DefinedFuncIndex, body: &[u8]) -> bool {
-        self.state(func) == FuncState::Missing || self.body_hash(func) == Some(blake3::hash(body))
+    /// Whether the code that there is of a function is what was compiled of it just now, with all that is known of it.
+    pub(crate) fn is(&self, func: DefinedFuncIndex, compiled: &CompiledFunc) -> bool {
+        let Some(kept) = self.func(func) else { return false };
+        let (mut theirs, mut ours) = (TablesBuilder::default(), TablesBuilder::default());
+        theirs.copy(0, &kept.tables);
+        ours.add(0, compiled);
+        // A place that is to be linked has another content in each.
+        kept.relocs.is_empty()
+            && compiled.relocs.is_empty()
+            && kept.code == compiled.code
+            && theirs.finish_packed().is_same(&ours.finish_packed())
     }
 
     /// Where each function is that has code.
@@ -181,8 +170,7 @@ impl KeptCode {
         let relocs = relocs.filter_map(reloc).collect();
         let is_settled = self.state(func) == FuncState::Settled;
         let tables = tables.part(func.index())?;
-        let body = self.body_hash(func);
-        Some(KeptFunc { code, is_settled, relocs: Cow::Owned(relocs), tables, body })
+        Some(KeptFunc { code, is_settled, relocs: Cow::Owned(relocs), tables })
     }
 }
 
@@ -192,8 +180,6 @@ struct KeptFunc<'c> {
     is_settled: bool,
     relocs: Cow<'c, [Reloc]>,
     tables: TablesPart<'c>,
-    /// The hash of the body that it was compiled from, if it may be left at a loop.
-    body: Option<blake3::Hash>,
 }
 
 /// Nothing, where there is no code of a function: most are never called.
@@ -255,12 +241,7 @@ impl LazyCode {
                     chunk.memory.code(func.start, func.len).context("code has no place in its chunk")?;
                 let tables = func.tables.part(0).context("a function has no place in its tables")?;
                 let relocs = Cow::Borrowed(&func.relocs[..]);
-                // What is settled since stands in its place soon.
-                let leaves = func.leaves && !module.is_settled(made.func);
-                // Of a body that cannot be read any more, no code may be left at a loop.
-                let body = leaves.then(|| module.body(made.func).ok()).flatten();
-                let body = body.map(|body| blake3::hash(body.bytes));
-                funcs[at] = Some(Box::new(KeptFunc { code, is_settled: settled, relocs, tables, body }));
+                funcs[at] = Some(Box::new(KeptFunc { code, is_settled: settled, relocs, tables }));
                 states[at] = (if settled { FuncState::Settled } else { FuncState::First }) as u8;
             }
         }
@@ -282,13 +263,9 @@ impl LazyCode {
             }
         }
         let code = LinkedCode::link(module.shape(), &funcs)?;
-        let (mut relocs, mut bodies) = (Vec::new(), Vec::new());
+        let mut relocs = Vec::new();
         for (at, func) in funcs.iter().enumerate() {
             let Some(func) = func else { continue };
-            if let Some(hash) = &func.body {
-                bodies.extend((at as u32).to_le_bytes());
-                bodies.extend(hash.as_bytes());
-            }
             let (start, _) = code.tables().func(at).context("a function has no place")?;
             for Reloc { offset, target, addend } in &*func.relocs {
                 relocs.extend((start + offset).to_le_bytes());
@@ -298,6 +275,6 @@ impl LazyCode {
         }
         let targets = self.tier_up().into_iter().flat_map(TierUp::targets);
         let targets = targets.flat_map(|(site, target)| [site, target]).flat_map(u32::to_le_bytes).collect();
-        Ok(Snapshot { code, states, relocs, targets, bodies })
+        Ok(Snapshot { code, states, relocs, targets })
     }
 }

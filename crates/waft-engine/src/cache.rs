@@ -6,7 +6,8 @@
 //! # Invariants
 //!
 //! * An entry is used only if it has the identity that is asked for, to the last byte. A part of it is a hash of the module, so no
-//!   module gets the code of another: by whoever made them, as long as he does not know the directory's key; and of one that declares
+//!   module gets the code of another, but for one that differs in what custom sections hold alone: by whoever made them, as long as he
+//!   does not know the directory's key; and of one that declares
 //!   something else, whatever he knows (`cache/hash.rs`). Names of files decide where to look and nothing else.
 //! * An entry is used only if its checksum is right, and only if no other user can have written it.
 //! * A file has all its content before it has its name, and is never written to afterwards. So processes that read,

@@ -24,7 +24,7 @@ use waft_core::index::{
     DataIndex, DefinedFuncIndex, GlobalIndex, IndexVec, TableIndex, TypeIndex, TypedIndex,
 };
 use waft_core::layout::VmLayout;
-use waft_core::module::{EntityIndex, Shape};
+use waft_core::module::{CustomSection, EntityIndex, Shape};
 use waft_core::proposal;
 use waft_core::types::{GlobalTy, TableTy};
 
@@ -314,7 +314,7 @@ impl Module {
     pub fn from_file(engine: &Engine, path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let failed = || format!("cannot read {}", path.display());
-        let file = File::open(path).with_context(failed)?;
+        let file = Arc::new(File::open(path).with_context(failed)?);
         let named = |module: Result<Self>| module.with_context(|| format!("module {}", path.display()));
         let (cache, threads) = (&engine.config().cache, engine.threads());
         let key = engine.cache_key();
@@ -569,7 +569,7 @@ impl Module {
     ///
     /// # Errors
     ///
-    /// As [`Module::wasm`].
+    /// If they are in a file that cannot be read any more.
     ///
     /// ```
     /// # use waft::*;
@@ -580,16 +580,18 @@ impl Module {
     /// # Ok::<(), Error>(())
     /// ```
     pub fn custom_sections(&self) -> Result<impl ExactSizeIterator<Item = (&str, &[u8])> + '_> {
-        let bytes = self.wasm()?;
-        let customs = self.0.shape.customs.iter();
-        Ok(customs.map(move |section| (section.name.as_str(), &bytes[section.range.clone()])))
+        let contents = |section: &CustomSection| self.0.wasm.get(section.range.clone());
+        let customs = &self.0.shape.customs;
+        let contents = customs.iter().map(contents).collect::<Result<Vec<_>>>()?;
+        Ok(customs.iter().map(|section| section.name.as_str()).zip(contents))
     }
 
-    /// The module in the binary format; of a precompiled module, without its code.
+    /// The module in the binary format; of a precompiled module, without its code. What custom sections of a large file hold is what they
+    /// hold now.
     ///
     /// # Errors
     ///
-    /// If it is in a file that has changed: see [`Module::from_file`].
+    /// If it is in a file that has changed otherwise: see [`Module::from_file`].
     pub fn wasm(&self) -> Result<&[u8]> {
         self.0.wasm.whole()
     }
@@ -654,7 +656,8 @@ impl Module {
         if let WasmBytes::WithoutCode(_) = self.0.wasm {
             return Ok(None);
         }
-        let used = proposal::proposals_used(self.wasm()?).into_iter().map(proposal::Proposal::name);
+        let wasm = self.0.wasm.with_bodies()?;
+        let used = proposal::proposals_used(wasm.kept()).into_iter().map(proposal::Proposal::name);
         Ok(Some(used.collect()))
     }
 }

@@ -238,8 +238,11 @@ impl TierUp {
         let mut promotions = self.promotions();
         promotions.of.remove(&(func, entry));
         promotions.settle(func, entry);
-        let long = promotions.pauses.get(&func).map_or(PAUSE, |(_, long)| PAUSE_MAX.min(*long * 2));
-        promotions.pauses.insert(func, (Instant::now() + long, long));
+        // Of code for its start and for a loop, asked for at one time, one makes it longer.
+        if !promotions.is_paused(func) {
+            let long = promotions.pauses.get(&func).map_or(PAUSE, |(_, long)| PAUSE_MAX.min(*long * 2));
+            promotions.pauses.insert(func, (Instant::now() + long, long));
+        }
         self.ask_again(optimizer, func, entry);
         if promotions.waiting > 0 {
             self.promoted.notify_all();
@@ -445,8 +448,8 @@ impl ModuleInner {
         if let Entry::Loop(_) = entry
             && let Some(kept) = lazy.kept().filter(|kept| kept.state(func) != FuncState::Missing)
         {
-            // What is left must be code of the very body from which that is compiled which goes on (`cache/hash.rs`). Tiers give the same
-            // answer for the same request.
+            // What is left must be code of the very body from which that is compiled which goes on. It is, if the first tier would make
+            // the same of it now; which depends on nothing that changes from process to process, or nothing would ever be left.
             let first = compile::called(self, func).map_err(Error::msg)?;
             ensure!(kept.is(func, &first), "the code that runs was compiled from another body");
         }

@@ -14,7 +14,7 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 /// The bytes that a shape was decoded from.
@@ -36,7 +36,7 @@ impl WasmBytes {
     ///
     /// What the system has against it, and if the file becomes shorter meanwhile.
     pub(crate) fn of_file(
-        file: &File,
+        file: &Arc<File>,
         threads: usize,
         key: Option<&Arc<CacheKey>>,
         is_found: impl FnOnce(usize) -> bool,
@@ -60,13 +60,9 @@ impl WasmBytes {
         if Outline::of(kept.bytes()).as_ref() != Some(&outline) {
             return Err(io::Error::other("it was written to while it was read"));
         }
-        let wasm = if (0..outline.pieces()).any(|number| outline.is_unneeded(number, has_bodies)) {
-            let (file, hasher) = (file.try_clone()?, hasher.clone());
-            Self::OnFile(Arc::new(ModuleFile::new(file, threads, hasher, outline, (kept, has_bodies))?))
-        } else {
-            Self::Whole(kept)
-        };
-        Ok(Some((wasm, hasher)))
+        let (file, rest) = (file.clone(), OnceLock::new());
+        let module = ModuleFile { file, threads, hasher: hasher.clone(), outline, kept, has_bodies, rest };
+        Ok(Some((module.into(), hasher)))
     }
 
     /// What the module declares, its data, and its bodies unless its code was looked for and found: where they are in it. In place of
@@ -96,13 +92,25 @@ impl WasmBytes {
         found.with_context(|| format!("the module ends before byte {}", range.end))
     }
 
-    /// All of them.
+    /// All of them, which are in memory from here on.
     ///
     /// # Errors
     ///
     /// As [`WasmBytes::get`].
     pub(crate) fn whole(&self) -> Result<&[u8]> {
         self.get(0..self.len())
+    }
+
+    /// The same, in memory for as long as they are needed.
+    ///
+    /// # Errors
+    ///
+    /// As [`WasmBytes::get`].
+    pub(crate) fn read(&self) -> Result<Section> {
+        match self {
+            Self::Whole(section) | Self::WithoutCode(section) => Ok(section.clone()),
+            Self::OnFile(file) => file.read_all(PieceUse::Kept).context(CANNOT_READ),
+        }
     }
 
     /// The same, and its bodies with what is kept.
@@ -112,15 +120,14 @@ impl WasmBytes {
     /// As [`WasmBytes::get`].
     pub(crate) fn with_bodies(&self) -> Result<Self> {
         match self {
-            Self::OnFile(file) if !file.has_bodies => {
-                Ok(Self::OnFile(Arc::new(file.with_bodies().context(CANNOT_READ)?)))
-            }
+            Self::OnFile(file) if !file.has_bodies => Ok(file.with_bodies().context(CANNOT_READ)?.into()),
             other => Ok(other.clone()),
         }
     }
 }
 
 const CANNOT_READ: &str = "cannot read more of the module's file";
+const OTHER_LENGTH: &str = "it has not as many bytes as when it was opened";
 
 /// The file of a module, which stays open. What was needed for certain was read at once, and kept; all that counts was hashed, if it
 /// may be in a cache.
@@ -131,9 +138,10 @@ const CANNOT_READ: &str = "cannot read more of the module's file";
 ///
 /// # Invariants
 ///
-/// * A byte is read once and for all: what is in memory is not read again, though its hash would be the same.
+/// * A byte is read once and for all: what is in memory is not read again, though its hash would be the same. What is read as a whole
+///   ([`WasmBytes::read`], [`WasmBytes::with_bodies`]) is used as a whole, beside this.
 pub(crate) struct ModuleFile {
-    file: File,
+    file: Arc<File>,
     threads: usize,
     hasher: Option<Arc<ModuleHasher>>,
     outline: Outline,
@@ -141,7 +149,18 @@ pub(crate) struct ModuleFile {
     /// Whether bodies are among that.
     has_bodies: bool,
     /// What was needed since, with what is in one piece with it.
-    rest: WrittenOnce<Option<Failure>>,
+    rest: OnceLock<WrittenOnce<Option<Failure>>>,
+}
+
+impl From<ModuleFile> for WasmBytes {
+    /// The file, unless nothing is there that is not kept.
+    fn from(module: ModuleFile) -> Self {
+        if (0..module.outline.pieces()).all(|number| module.is_kept(number)) {
+            Self::Whole(module.kept)
+        } else {
+            Self::OnFile(Arc::new(module))
+        }
+    }
 }
 
 /// That a piece of a file could not be read, and why.
@@ -170,17 +189,6 @@ impl FileState {
 }
 
 impl ModuleFile {
-    fn new(
-        file: File,
-        threads: usize,
-        hasher: Option<Arc<ModuleHasher>>,
-        outline: Outline,
-        (kept, has_bodies): (Section, bool),
-    ) -> io::Result<Self> {
-        let rest = WrittenOnce::new(kept.bytes().len(), None)?;
-        Ok(Self { file, threads, hasher, outline, kept, has_bodies, rest })
-    }
-
     /// These bytes, unless it has not as many.
     fn get(&self, range: Range<usize>) -> Result<Option<&[u8]>> {
         let mut numbers = range.start / PIECE_BYTES..range.end.div_ceil(PIECE_BYTES);
@@ -194,7 +202,15 @@ impl ModuleFile {
             }
             None => self.read_unless_failed(failure, number, piece),
         };
-        self.rest.get(range, write).context(CANNOT_READ)
+        self.rest().and_then(|rest| rest.get(range, write)).context(CANNOT_READ)
+    }
+
+    fn rest(&self) -> Result<&WrittenOnce<Option<Failure>>> {
+        if let Some(rest) = self.rest.get() {
+            return Ok(rest);
+        }
+        let rest = WrittenOnce::new(self.kept.bytes().len(), None)?;
+        Ok(self.rest.get_or_init(|| rest))
     }
 
     fn is_kept(&self, number: usize) -> bool {
@@ -233,7 +249,7 @@ impl ModuleFile {
     /// Reads the piece of this number from the file, which has so many bytes now.
     fn read(&self, bytes: u64, number: usize, piece: &mut [u8]) -> io::Result<()> {
         if bytes != self.kept.bytes().len() as u64 {
-            return Err(io::Error::other("it has not as many bytes as when it was opened"));
+            return Err(io::Error::other(OTHER_LENGTH));
         }
         self.file.read_exact_at(piece, (number * PIECE_BYTES) as u64)?;
         self.check(number, piece)
@@ -250,14 +266,31 @@ impl ModuleFile {
 
     /// The same file, with its bodies among what is kept.
     fn with_bodies(&self) -> io::Result<Self> {
+        let kept = self.read_all(PieceUse::Left)?;
+        let (file, hasher, outline) = (self.file.clone(), self.hasher.clone(), self.outline.clone());
+        Ok(Self {
+            file,
+            threads: self.threads,
+            hasher,
+            outline,
+            kept,
+            has_bodies: true,
+            rest: OnceLock::new(),
+        })
+    }
+
+    /// All of it; what custom sections hold as `customs` says.
+    fn read_all(&self, customs: PieceUse<'_>) -> io::Result<Section> {
         let piece_use = |number| match self.known(number) {
             Some(known) => PieceUse::Known(known),
             None if self.outline.counts(number) => PieceUse::Kept,
-            None => PieceUse::Left,
+            None => customs,
         };
         let check = |number, piece: &[u8]| self.check(number, piece);
-        let kept = read_pieces(&self.file, self.kept.bytes().len(), self.threads, piece_use, check)?;
-        let (file, hasher) = (self.file.try_clone()?, self.hasher.clone());
-        Self::new(file, self.threads, hasher, self.outline.clone(), (kept, true))
+        let len = self.kept.bytes().len();
+        if FileState::of(&self.file)?.bytes != len as u64 {
+            return Err(io::Error::other(OTHER_LENGTH));
+        }
+        read_pieces(&self.file, len, self.threads, piece_use, check)
     }
 }

@@ -543,7 +543,9 @@ fn a_file_that_is_written_to_while_its_module_is_used_gives_nobody_other_code() 
             let error = format!("{:?}", call_large(&module, name).unwrap_err());
             assert!(error.contains("cannot read more of the module's file"), "{what}, {name}: {error}");
         }
-        assert!(module.wasm().is_err() && module.custom_sections().is_err(), "{what}");
+        assert!(module.wasm().is_err(), "{what}");
+        // What custom sections hold is what the file says now, if it says anything.
+        assert_eq!(module.custom_sections().is_err(), ["truncated", "emptied"].contains(&what), "{what}");
         assert!(module.proposals_used().is_err() && module.serialize().is_err(), "{what}");
         // What was read before is still known.
         assert_eq!(call_large(&known, "second").unwrap(), 7, "{what}");

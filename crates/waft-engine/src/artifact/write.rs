@@ -61,14 +61,15 @@ impl<'a> ArtifactWriter<'a> {
     ///
     /// If the module's own bytes cannot be read, or what is not compiled yet cannot be.
     pub(crate) fn precompiled(module: &'a ModuleInner) -> Result<Self> {
+        let whole = module.wasm().read()?;
         let wasm = match module.wasm() {
             WasmBytes::WithoutCode(section) => Cow::Borrowed(section.bytes()),
-            wasm => Cow::Owned(without_code(wasm.whole()?)?),
+            _ => Cow::Owned(without_code(whole.bytes())?),
         };
         let code = match module.code() {
             ModuleCode::Whole(code) => (Text::Whole(Cow::Borrowed(code.text())), code.tables().clone()),
             ModuleCode::Lazy(_) => {
-                let wasm = module.wasm().whole()?;
+                let wasm = whole.bytes();
                 let ranges = module.body_ranges(wasm)?;
                 let bodies = ModuleBodies { wasm, ranges: &ranges };
                 let validate = |func, body: FuncBody<'_>| module.validate_body(func, body);

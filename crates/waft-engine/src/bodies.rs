@@ -6,6 +6,7 @@
 //! where to look.
 
 use crate::artifact::Section;
+use crate::code::{pair, push_pair, search};
 use crate::module::ModuleInner;
 use crate::pieces::PIECE_BYTES;
 use crate::wasm_bytes::WasmBytes;
@@ -32,8 +33,7 @@ fn body_index(shape: &Shape) -> Vec<u8> {
         let at: Option<usize> = before.replace(body.end);
         let next = at.map(|at| at / PIECE_BYTES);
         if let Some(at) = at.filter(|_| next != piece) {
-            index.extend(func.as_u32().to_le_bytes());
-            index.extend((at as u32).to_le_bytes());
+            push_pair(&mut index, func.as_u32(), at as u32);
         }
         piece = next;
     }
@@ -73,19 +73,19 @@ impl FoundBodies {
         wasm: &WasmBytes,
         func: DefinedFuncIndex,
     ) -> Result<Range<usize>> {
-        let (entries, _) = self.index().as_chunks::<INDEX_ENTRY_BYTES>();
-        let fields = |entry: &[u8; INDEX_ENTRY_BYTES]| {
-            [0, 4].map(|at| u32::from_le_bytes([0, 1, 2, 3].map(|byte| entry[at + byte])) as usize)
-        };
-        let after = entries.partition_point(|entry| fields(entry)[0] <= func.index());
-        let [first, at] = match after.checked_sub(1) {
-            Some(entry) => fields(&entries[entry]),
-            None => [0, size_at(wasm, shape.code_section_start)?.1],
-        };
+        let entry = |at| pair(self.index(), at).map(|(func, place)| (func as usize, place as usize));
+        let entries = self.index().len() / INDEX_ENTRY_BYTES;
+        let before = search(entries, |at| Some(pair(self.index(), at)?.0), func.as_u32());
+        let (first, after) =
+            (before.and_then(entry).map_or(0, |(first, _)| first), before.map_or(0, |at| at + 1));
         let stretch = match self.stretches[after].get() {
             Some(known) => known,
             None => {
-                let end = entries.get(after).map_or(usize::MAX, |entry| fields(entry)[0]);
+                let at = match before.and_then(entry) {
+                    Some((_, at)) => at,
+                    None => size_at(wasm, shape.code_section_start)?.1,
+                };
+                let end = entry(after).map_or(usize::MAX, |(next, _)| next);
                 let found = bodies_from(wasm, at, end.min(shape.defined_funcs()).saturating_sub(first))?;
                 self.stretches[after].get_or_init(|| found)
             }

@@ -25,7 +25,9 @@ use waft_core::trap::TrapCode;
 
 mod tables;
 
-pub(crate) use tables::{CodeOrigin, CodeTables, TablesBuilder, TablesPart, between, search};
+pub(crate) use tables::{
+    CodeOrigin, CodeTables, TablesBuilder, TablesPart, between, pair, push_pair, search,
+};
 
 /// Functions start at multiples of this: a processor fetches so many bytes at once.
 pub(crate) const FUNC_ALIGN: usize = 32;

@@ -295,7 +295,8 @@ fn number(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_le_bytes(*bytes))
 }
 
-fn pair(bytes: &[u8], at: usize) -> Option<(u32, u32)> {
+/// The pair of this number in a table of pairs.
+pub(crate) fn pair(bytes: &[u8], at: usize) -> Option<(u32, u32)> {
     Some((number(bytes, at * 2)?, number(bytes, at * 2 + 1)?))
 }
 
@@ -524,7 +525,8 @@ fn encode_stack_maps(maps: &[(u32, Range<usize>)], slots: &[u8]) -> Vec<u8> {
     head
 }
 
-fn push_pair(table: &mut Vec<u8>, first: u32, second: u32) {
+/// Appends a pair to a table of pairs.
+pub(crate) fn push_pair(table: &mut Vec<u8>, first: u32, second: u32) {
     table.extend(first.to_le_bytes());
     table.extend(second.to_le_bytes());
 }

@@ -6,7 +6,7 @@
 use super::LazyCode;
 use crate::artifact::Section;
 use crate::code::{
-    CodeTables, CompiledCode, FUNC_ALIGN, LinkFunc, LinkedCode, TablesBuilder, TablesPart, between,
+    CodeTables, CompiledCode, FUNC_ALIGN, LinkFunc, LinkedCode, TablesBuilder, TablesPart, between, pair,
 };
 use crate::engine::Engine;
 use crate::explain::CompileReason;
@@ -108,11 +108,7 @@ impl KeptCode {
 
     /// What is called mostly at places of calls, by their numbers.
     pub(crate) fn targets(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
-        let (entries, _) = self.targets.bytes().as_chunks::<TARGET_BYTES>();
-        entries.iter().map(|entry| {
-            let [site, target] = [0, 1].map(|word| [0, 1, 2, 3].map(|byte| entry[word * 4 + byte]));
-            (u32::from_le_bytes(site), u32::from_le_bytes(target))
-        })
+        (0..).map_while(|at| pair(self.targets.bytes(), at))
     }
 
     /// Whether the code that there is of a function is what was compiled of it just now, with all that is known of it.

@@ -108,6 +108,23 @@ impl Operands<'_> {
         self.top & FULL == 0
     }
 
+    /// Takes and gives what a step does, if what it takes is there. Whether it is.
+    #[inline(always)]
+    fn take(&mut self, step: &Step) -> bool {
+        let fits = (self.top as u16 ^ step.operands) & step.mask == 0;
+        if fits {
+            self.top = self.top >> step.shift & !u64::from(step.clear) | u64::from(step.push);
+        }
+        fits
+    }
+
+    /// As [`Body::end_of_reach`], in the innermost of these blocks.
+    #[inline(always)]
+    fn end_reach(&mut self, blocks: &mut [Block<'_>]) {
+        (self.top, self.below) = (0, self.floor);
+        blocks.last_mut().expect("the function's own is there").unreachable = true;
+    }
+
     #[inline(always)]
     fn push(&mut self, ty: u8) {
         self.top = self.top << 8 | u64::from(ty);
@@ -172,18 +189,15 @@ impl<'a> Body<'a> {
                     let step = &STEPS[usize::from(opcode)];
                     let Some((offset, number)) = number(code, 2) else { break };
                     let is_access = next <= step.align && module.has_memory && offset <= u32::MAX.into();
-                    if !is_access || (operands.top as u16 ^ step.operands) & step.mask != 0 {
+                    if !is_access || !operands.take(step) {
                         break;
                     }
-                    operands.top = operands.top >> step.shift & !u64::from(step.clear) | u64::from(step.push);
                     bytes += 1 + number;
                 }
                 op::I32_EQZ..=op::I64_EXTEND32_S => {
-                    let step = &STEPS[usize::from(opcode)];
-                    if (operands.top as u16 ^ step.operands) & step.mask != 0 {
+                    if !operands.take(&STEPS[usize::from(opcode)]) {
                         break;
                     }
-                    operands.top = operands.top >> step.shift & !u64::from(step.clear) | u64::from(step.push);
                 }
                 op::DROP if operands.top != 0 => operands.top >>= 8,
                 op::SELECT => {
@@ -287,8 +301,7 @@ impl<'a> Body<'a> {
                         if !ends_with(operands.top, carried) {
                             break;
                         }
-                        (operands.top, operands.below) = (0, operands.floor);
-                        blocks.last_mut().expect("there is one with the label").unreachable = true;
+                        operands.end_reach(blocks);
                     }
                 }
                 op::RETURN | op::UNREACHABLE => {
@@ -296,8 +309,7 @@ impl<'a> Body<'a> {
                     if opcode == op::RETURN && !ends_with(operands.top, function.results) {
                         break;
                     }
-                    (operands.top, operands.below) = (0, operands.floor);
-                    blocks.last_mut().expect("there is the function's").unreachable = true;
+                    operands.end_reach(blocks);
                 }
                 _ => break,
             }

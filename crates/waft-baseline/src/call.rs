@@ -176,12 +176,11 @@ impl Compiler<'_> {
             let operand = self.stack[first + at];
             match places.next(*ty) {
                 Place::Stack(offset) => {
-                    self.asm.reserve();
                     self.store_operand(Mem::at(RSP, offset as i32), &operand);
                 }
                 Place::Int(n) => {
                     if let Some(src) = self.gpr_now(&operand) {
-                        gprs.push(ARG_GPRS[n as usize].0, src.0, operand.ty.width());
+                        gprs.push(ARG_GPRS[n as usize].0, src.0, operand.ty().width());
                     }
                 }
                 Place::Float(n) => {
@@ -216,7 +215,7 @@ impl Compiler<'_> {
     }
 
     fn xmm_of(&self, operand: &Operand) -> Option<Xmm> {
-        match operand.loc {
+        match operand.loc() {
             Loc::Xmm(reg) => Some(reg),
             Loc::Local(local) => self.local_reg(local).map(Xmm),
             _ => None,
@@ -290,8 +289,8 @@ impl Compiler<'_> {
         slots.extend(self.local_refs.iter().map(|local| self.locals[*local as usize].home));
         for at in &self.refs {
             let operand = &self.stack[*at as usize];
-            if operand.loc == Loc::Slot || operand.is_owned() {
-                slots.push(self.slot(operand).disp);
+            if operand.loc() == Loc::Slot || operand.is_owned() {
+                slots.push(self.slot(operand).disp());
             }
         }
         if !slots.is_empty() {
@@ -318,10 +317,9 @@ impl Compiler<'_> {
                     self.push_xmm(ty_here, Xmm(n));
                 }
                 Place::Area(offset) => {
-                    self.asm.reserve();
                     let from = Mem::at(RSP, offset as i32);
                     self.push(ty_here, Loc::Slot);
-                    let to = self.slot_at(self.slots_end());
+                    let to = self.slot_at(self.slots_end);
                     if ty_here.is_float() {
                         self.load_float(ty_here, XMM15, from);
                         self.store_float(ty_here, to, XMM15);
@@ -394,7 +392,6 @@ impl Compiler<'_> {
         let shift = in_bytes as i32 - out_bytes as i32;
         // Downwards: they move up, perhaps over themselves.
         for at in (0..out_bytes as i32 / 16).rev() {
-            self.asm.reserve();
             self.asm.load_vector(XMM15, Mem::at(RSP, at * 16));
             self.asm.store_vector(Mem::at(R10, 16 + shift + at * 16), XMM15);
         }
@@ -443,7 +440,7 @@ impl Compiler<'_> {
             match arg {
                 LibcallArg::Operand(operand) => {
                     if let Some(src) = self.gpr_now(operand) {
-                        moves.push(dst.0, src.0, operand.ty.width());
+                        moves.push(dst.0, src.0, operand.ty().width());
                     }
                 }
                 LibcallArg::Reg(src) => moves.push(dst.0, src.0, Width::W64),
@@ -505,9 +502,9 @@ impl Compiler<'_> {
         for at in self.settled..self.stack.len() {
             let operand = self.stack[at];
             let slot = self.slot(&operand);
-            match operand.loc {
-                Loc::Gpr(reg) => self.asm.load(operand.ty.width(), reg, slot),
-                Loc::Xmm(reg) => self.load_float(operand.ty, reg, slot),
+            match operand.loc() {
+                Loc::Gpr(reg) => self.asm.load(operand.ty().width(), reg, slot),
+                Loc::Xmm(reg) => self.load_float(operand.ty(), reg, slot),
                 _ => {}
             }
         }

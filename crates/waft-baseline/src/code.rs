@@ -3,31 +3,50 @@
 //! They are valid, so no encoding is checked; whatever they are, nothing past their end is read: there they are zeros.
 
 use std::cell::Cell;
+use waft_core::index::MemoryIndex;
 use waft_core::opcode::{self, Immediates};
-use wasmparser::{BinaryReader, BlockType, MemArg, MemArgTarget, ValType};
+use wasmparser::{BinaryReader, BlockType, MemArgTarget, ValType};
+
+/// Where an access to a memory goes, beside its index.
+#[derive(Clone, Copy)]
+pub(crate) struct MemArg {
+    pub(crate) memory: MemoryIndex,
+    pub(crate) offset: u64,
+}
+
+impl From<&wasmparser::MemArg> for MemArg {
+    fn from(memarg: &wasmparser::MemArg) -> Self {
+        match memarg.target {
+            MemArgTarget::Memory(memory) => {
+                Self { memory: MemoryIndex::from_u32(memory), offset: memarg.offset }
+            }
+            ref other => unreachable!("validation refuses accesses to {other:?}"),
+        }
+    }
+}
 
 /// The bytes, and where the next one is.
 #[derive(Clone, Default)]
 pub(crate) struct Code<'a> {
     bytes: &'a [u8],
-    at: Cell<usize>,
+    at: Cell<u32>,
 }
 
 impl<'a> Code<'a> {
     pub(crate) fn new(bytes: &'a [u8], at: usize) -> Self {
-        Self { bytes, at: Cell::new(at) }
+        Self { bytes, at: Cell::new(at as u32) }
     }
 
     /// Where the next byte is.
     #[inline]
     pub(crate) fn at(&self) -> usize {
-        self.at.get()
+        self.at.get() as usize
     }
 
     /// Goes on at `at`.
     #[inline]
     pub(crate) fn set_at(&self, at: usize) {
-        self.at.set(at);
+        self.at.set(at as u32);
     }
 
     #[inline]
@@ -43,7 +62,16 @@ impl<'a> Code<'a> {
     /// The next bytes, without going on, if there are so many.
     #[inline]
     pub(crate) fn peek<const N: usize>(&self) -> Option<&'a [u8; N]> {
-        self.bytes.get(self.at()..)?.first_chunk()
+        let at = self.at();
+        self.bytes.get(at..at + N)?.first_chunk()
+    }
+
+    /// The next byte, if there is one.
+    #[inline]
+    pub(crate) fn next(&self) -> Option<u8> {
+        let byte = self.bytes.get(self.at())?;
+        self.skip_bytes(1);
+        Some(*byte)
     }
 
     #[inline]
@@ -117,10 +145,18 @@ impl<'a> Code<'a> {
     /// Where an access goes.
     #[inline]
     pub(crate) fn memarg(&self) -> MemArg {
+        if let Some([0..0x40, offset @ 0..0x80]) = self.peek() {
+            self.skip_bytes(2);
+            return MemArg { memory: MemoryIndex::from_u32(0), offset: (*offset).into() };
+        }
+        self.long_memarg()
+    }
+
+    #[inline(never)]
+    fn long_memarg(&self) -> MemArg {
         let flags = self.number();
         let memory = if flags & 0x40 == 0 { 0 } else { self.number() };
-        let (align, offset) = ((flags & 0x3f) as u8, self.leb().0);
-        MemArg { align, max_align: align, offset, target: MemArgTarget::Memory(memory), ordering: None }
+        MemArg { memory: MemoryIndex::from_u32(memory), offset: self.leb().0 }
     }
 
     /// The type of a block.

@@ -73,6 +73,8 @@ pub(crate) struct Compiler<'a> {
     pub(crate) saved: Vec<Gpr>,
     /// Whether `r14` holds the base of memory 0.
     pub(crate) base_pinned: bool,
+    /// See [`Self::near_offsets`].
+    pub(crate) near: u64,
 
     pub(crate) stack: Vec<Operand>,
     pub(crate) settled: usize,
@@ -90,6 +92,8 @@ pub(crate) struct Compiler<'a> {
 
     /// Bytes of the frame above the slots of operands.
     pub(crate) slots_base: u32,
+    /// Bytes of the slots of all operands.
+    pub(crate) slots_end: u32,
     /// The most bytes that slots took.
     pub(crate) slots_max: u32,
     /// The most bytes that calls pushed.
@@ -142,6 +146,7 @@ impl<'a> Compiler<'a> {
             unsaved: take(&mut workshop.unsaved),
             saved: take(&mut workshop.saved),
             base_pinned: false,
+            near: 0,
             stack: take(&mut workshop.stack),
             settled: 0,
             refs: take(&mut workshop.refs),
@@ -153,6 +158,7 @@ impl<'a> Compiler<'a> {
             reachable: true,
             dead_depth: 0,
             slots_base: 0,
+            slots_end: 0,
             slots_max: 0,
             calls_max: 0,
             context_at: 0,
@@ -229,9 +235,9 @@ impl<'a> Compiler<'a> {
         self.enter_function();
         #[cfg(debug_assertions)]
         let mut operators = operators;
-        while !self.code.is_at_end() {
-            self.at = (offset + self.code.at()) as u32;
-            self.step()?;
+        while let Some(opcode) = self.code.next() {
+            self.at = (offset + self.code.at() - 1) as u32;
+            self.step(opcode)?;
             #[cfg(debug_assertions)]
             self.check_reading(&mut operators);
         }
@@ -247,9 +253,7 @@ impl<'a> Compiler<'a> {
 
     /// Compiles one operator.
     #[inline]
-    fn step(&mut self) -> CompileResult {
-        self.asm.reserve();
-        let opcode = self.code.byte();
+    fn step(&mut self, opcode: u8) -> CompileResult {
         if !self.reachable {
             return self.dead_operator(opcode);
         }

@@ -117,7 +117,7 @@ impl<'a> Compiler<'a> {
 
     pub(crate) fn push_block(&mut self, kind: Kind, ty: BlockTy, params: usize) {
         let height = self.stack.len() - params;
-        let slots_end = if height == 0 { 0 } else { self.stack[height - 1].end };
+        let slots_end = if height == 0 { 0 } else { self.stack[height - 1].end() };
         let label = Label::NEW;
         let tries = self.tries.len() as u32;
         let (height, stub, count) = (height as u32, (0, 0), 0);
@@ -260,7 +260,7 @@ impl<'a> Compiler<'a> {
 
     /// Copies an operand to where one value that a branch carries travels (B2); flags stay.
     fn load_carried(&mut self, operand: &Operand) {
-        if operand.ty.is_float() { self.load_xmm(XMM0, operand) } else { self.load_gpr(RAX, operand) }
+        if operand.ty().is_float() { self.load_xmm(XMM0, operand) } else { self.load_gpr(RAX, operand) }
     }
 
     /// Pushes what travelled.
@@ -282,12 +282,12 @@ impl<'a> Compiler<'a> {
             [] => false,
             [_] => {
                 let top = self.stack.last().expect("validation wants an operand here");
-                top.loc != Loc::Gpr(RAX) && top.loc != Loc::Xmm(XMM0)
+                top.loc() != Loc::Gpr(RAX) && top.loc() != Loc::Xmm(XMM0)
             }
             many => {
                 let end = block.slots_end + many.iter().map(|ty| Ty::from(*ty).slot_bytes()).sum::<u32>();
                 let on_top = &self.stack[self.stack.len() - many.len()..];
-                end != self.slots_end() || on_top.iter().any(|operand| operand.loc != Loc::Slot)
+                end != self.slots_end || on_top.iter().any(|operand| operand.loc() != Loc::Slot)
             }
         }
     }
@@ -308,10 +308,9 @@ impl<'a> Compiler<'a> {
                 let first = self.stack.len() - many.len();
                 // Upwards: no slot is written before it is read, for operands only move down.
                 for (at, ty) in many.iter().enumerate() {
-                    self.asm.reserve();
                     end += Ty::from(*ty).slot_bytes();
                     let operand = self.stack[first + at];
-                    if operand.loc != Loc::Slot || operand.end != end {
+                    if operand.loc() != Loc::Slot || operand.end() != end {
                         let slot = self.slot_at(end);
                         self.store_operand(slot, &operand);
                     }
@@ -408,11 +407,11 @@ impl<'a> Compiler<'a> {
     fn carry_past(&mut self, depth: u32, index: Gpr, address: Gpr) {
         let top = *self.stack.last().expect("validation wants an operand here");
         // A constant of a vector register goes through the scratch register, so that comes first.
-        if top.ty.is_float() {
+        if top.ty().is_float() {
             self.load_xmm(XMM0, &top);
         }
         self.asm.mov(Width::W32, R11, index);
-        if !top.ty.is_float() {
+        if !top.ty().is_float() {
             self.carry(depth);
         }
         self.free_gpr(address);
@@ -434,7 +433,6 @@ impl<'a> Compiler<'a> {
             let depth = depth.map_err(unreadable)?;
             let at = self.block_at(depth);
             if self.blocks[at].stub.1 != start {
-                self.asm.reserve();
                 self.blocks[at].stub = (self.asm.pos(), start);
                 self.carry(depth);
                 self.jump(depth);
@@ -497,7 +495,6 @@ impl<'a> Compiler<'a> {
         }
         let first = self.stack.len() - types.len();
         for (at, ty) in types.iter().enumerate() {
-            self.asm.reserve();
             let operand = self.stack[first + at];
             match places.next(*ty) {
                 Place::Int(n) => self.load_gpr(RESULT_GPRS[n as usize], &operand),
@@ -510,12 +507,12 @@ impl<'a> Compiler<'a> {
     }
 
     fn store_result(&mut self, to: Mem, operand: &Operand) {
-        if operand.ty.is_float() {
+        if operand.ty().is_float() {
             self.load_xmm(XMM15, operand);
-            self.store_float(operand.ty, to, XMM15);
+            self.store_float(operand.ty(), to, XMM15);
         } else {
             self.load_gpr(R11, operand);
-            self.asm.store(operand.ty.width(), to, R11);
+            self.asm.store(operand.ty().width(), to, R11);
         }
     }
 }

@@ -103,7 +103,7 @@ impl Compiler<'_> {
         let (mut away, mut back) = (Label::NEW, Label::NEW);
         self.asm.jcc(Cond::S, &mut away);
         self.asm.bind(&mut back);
-        let operands = self.slots_end();
+        let operands = self.slots_end;
         self.counts.push(Count { away, back, loop_at, wasm: self.at, cost_at, operands, param });
     }
 
@@ -114,7 +114,6 @@ impl Compiler<'_> {
         }
         let mut ask = Label::NEW;
         for at in 0..self.counts.len() {
-            self.asm.reserve();
             let Count { mut away, mut back, loop_at, wasm, operands, param, .. } = self.counts[at];
             self.asm.bind(&mut away);
             self.positions.push(CodePosition { code: self.asm.pos(), wasm });
@@ -140,7 +139,6 @@ impl Compiler<'_> {
                 self.asm.jmp(&mut back);
             }
         }
-        self.asm.reserve();
         self.asm.bind(&mut ask);
         self.ask();
     }
@@ -149,7 +147,6 @@ impl Compiler<'_> {
     fn ask(&mut self) {
         self.positions.push(CodePosition { code: self.asm.pos(), wasm: self.request.body.start as u32 });
         for local in 0..self.registers_end() {
-            self.asm.reserve();
             let (home, ty) = (self.home(local), self.locals[local as usize].ty);
             match self.local_reg(local) {
                 Some(reg) if ty.is_float() => self.store_float(ty, home, Xmm(reg)),
@@ -171,7 +168,6 @@ impl Compiler<'_> {
             self.asm.jcc(Cond::Ne, &mut leave);
         }
         for local in 0..self.registers_end() {
-            self.asm.reserve();
             let (home, ty) = (self.home(local), self.locals[local as usize].ty);
             match self.local_reg(local) {
                 Some(reg) if ty.is_float() => self.load_float(ty, Xmm(reg), home),
@@ -184,7 +180,6 @@ impl Compiler<'_> {
             return;
         }
         // As a tail call to a function of the same type, whose stack arguments are where they were.
-        self.asm.reserve();
         self.asm.bind(&mut leave);
         self.load_context(RDI);
         if Results::of(self.sig.results()) == Results::Area {

@@ -129,6 +129,7 @@ impl Compiler<'_> {
         if self.base_pinned {
             self.saved.push(R14);
         }
+        self.near = self.near_offsets();
     }
 
     fn assign(&mut self, local: u32, reg: u8, unsaved: bool) {
@@ -271,7 +272,6 @@ impl Compiler<'_> {
         self.move_gprs(moves);
         let mut places = ArgPlaces::new(way);
         for (at, ty) in sig.params().iter().enumerate() {
-            self.asm.reserve();
             let Place::Stack(offset) = places.next(*ty) else { continue };
             let Local { ty, reg, home, .. } = self.locals[at];
             let from = Mem::at(RBP, 16 + offset as i32);
@@ -372,7 +372,7 @@ impl Compiler<'_> {
     }
 
     /// `local.get`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn local_get(&mut self, local: u32) {
         let Local { ty, pending, .. } = &mut self.locals[local as usize];
         *pending += 1;
@@ -394,7 +394,7 @@ impl Compiler<'_> {
         match reg {
             Some(reg) if ty.is_float() => self.load_xmm(Xmm(reg), value),
             Some(reg) => self.load_gpr(Gpr(reg), value),
-            None if value.loc == Loc::Local(local) => {}
+            None if value.loc() == Loc::Local(local) => {}
             None => self.store_operand(self.home(local), value),
         }
     }
@@ -405,11 +405,11 @@ impl Compiler<'_> {
         self.detach(local);
         self.set_local(local, &value);
         if self.locals[local as usize].reg.is_none() && value.is_owned() || value.constant().is_some() {
-            self.push(value.ty, value.loc);
+            self.push(value.ty(), value.loc());
         } else {
             self.free(&value);
             self.locals[local as usize].pending += 1;
-            self.push(value.ty, Loc::Local(local));
+            self.push(value.ty(), Loc::Local(local));
         }
     }
 }

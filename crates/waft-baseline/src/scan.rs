@@ -15,12 +15,13 @@ pub(crate) const COUNTED_LOCALS: usize = 1024;
 
 /// Locals whose numbers are one byte.
 const SHORT_LOCALS: usize = 0x80;
-/// The places of [`Scan::counts`] after those of short locals: for what does not count, for accesses and for calls.
+/// The places of [`Counter::counts`] after those of short locals: for what does not count, for accesses and for calls.
 const NOTHING: u8 = 0x80;
 const ACCESSES: u8 = 0x81;
 const CALLS: u8 = 0x82;
 
 /// What was counted.
+#[derive(Default)]
 pub(crate) struct Scan {
     /// Uses of each local, weighed.
     pub(crate) uses: Vec<u32>,
@@ -30,46 +31,30 @@ pub(crate) struct Scan {
     pub(crate) accesses: u32,
     /// Whether any block catches exceptions, or the look ended before the body did.
     pub(crate) catches: bool,
-    /// What is counted by one byte. As many places as a byte has values: none is outside.
-    counts: [u32; 256],
-    /// What a use counts for here.
-    weight: u32,
-    /// For each open block, whether it is a loop; the innermost one's is the lowest bit. What is more than 64 blocks out is
-    /// forgotten, and a loop there counts for the rest of the body.
-    blocks: u64,
-    /// How many loops are open.
-    loops: u32,
 }
 
-impl Default for Scan {
-    fn default() -> Self {
-        Self {
-            uses: Vec::new(),
-            calls: 0,
-            accesses: 0,
-            catches: false,
-            counts: [0; 256],
-            weight: 1,
-            blocks: 0,
-            loops: 0,
+impl Scan {
+    /// Counts in the operators from here on of a body with so many locals.
+    pub(crate) fn count(&mut self, operators: &Code<'_>, locals: usize) {
+        self.uses.clear();
+        self.uses.resize(locals.min(COUNTED_LOCALS), 0);
+        let uses = &mut self.uses;
+        let mut counter = Counter { uses, catches: false, counts: [0; 256], weight: 1, blocks: 0, loops: 0 };
+        counter.body(&operators.clone());
+        let Counter { counts, catches, .. } = counter;
+        let counted = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
+        self.accesses = counted(counts[usize::from(ACCESSES)]);
+        self.calls = counted(counts[usize::from(CALLS)]);
+        self.catches = catches;
+        for (uses, count) in self.uses.iter_mut().zip(&counts[..SHORT_LOCALS]) {
+            *uses = counted(*count);
         }
     }
 }
 
-/// How an operator is counted.
+/// How an operator is counted, packed so that one test tells whether it is a usual one.
 #[derive(Clone, Copy)]
-struct Row {
-    kind: Kind,
-    /// How many numbers follow its opcode, at most two.
-    numbers: u8,
-    /// Bits of them that are set if they have more than a byte each.
-    longer: u16,
-    /// Bits of the first number's first byte that it usually has not.
-    unusual: u8,
-    /// Its place in [`Scan::counts`]: these bits of the number, and these.
-    number_bits: u8,
-    place: u8,
-}
+struct Row(u64);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -79,11 +64,24 @@ enum Kind {
     Open,
     /// It closes a block.
     Close,
-    /// [`Scan::other`] looks at it.
+    /// [`Counter::other`] looks at it.
     Other,
 }
 
 impl Row {
+    /// Bits of its numbers that are set if they have more than a byte each, and above them a bit that is set for all kinds but
+    /// [`Kind::Usual`]: see [`Row::is_usual`].
+    const LONGER: u64 = 0xffff;
+    const SPECIAL: u64 = 1 << 16;
+    /// Its place in [`Counter::counts`]: these bits of the first number, and these.
+    const NUMBER_BITS_AT: u32 = 24;
+    const PLACE_AT: u32 = 32;
+    /// How many bytes it has with numbers of a byte each, at most two of them.
+    const BYTES_AT: u32 = 40;
+    /// Bits of the first number's first byte that it usually has not.
+    const UNUSUAL_AT: u32 = 48;
+    const KIND_AT: u32 = 56;
+
     const fn of(opcode: u8) -> Self {
         let (kind, numbers) = match opcode::IMMEDIATES[opcode as usize] {
             _ if opcode == op::TRY => (Kind::Other, 0),
@@ -93,21 +91,52 @@ impl Row {
             Immediates::Block => (Kind::Open, 1),
             _ => (Kind::Other, 0),
         };
-        let longer = [0, 0x80, 0x8080][numbers as usize];
-        let usual = Self { kind, numbers, longer, unusual: 0, number_bits: 0, place: NOTHING };
-        match opcode {
-            op::END | op::DELEGATE => Self { kind: Kind::Close, ..usual },
+        let kind = match opcode {
+            op::END | op::DELEGATE => Kind::Close,
+            _ => kind,
+        };
+        let (unusual, number_bits, place) = match opcode {
             // A longer number.
-            op::LOCAL_GET | op::LOCAL_SET | op::LOCAL_TEE => {
-                Self { unusual: 0x80, number_bits: 0x7f, place: 0, ..usual }
-            }
+            op::LOCAL_GET | op::LOCAL_SET | op::LOCAL_TEE => (0x80, 0x7f, 0),
             // A third number, which says what memory is accessed.
-            op::I32_LOAD..=op::I64_STORE32 => Self { unusual: 0x40, place: ACCESSES, ..usual },
-            op::CALL | op::CALL_REF | op::CALL_INDIRECT | op::THROW | op::MEMORY_GROW => {
-                Self { place: CALLS, ..usual }
-            }
-            _ => usual,
-        }
+            op::I32_LOAD..=op::I64_STORE32 => (0x40, 0, ACCESSES),
+            op::CALL | op::CALL_REF | op::CALL_INDIRECT | op::THROW | op::MEMORY_GROW => (0, 0, CALLS),
+            _ => (0, 0, NOTHING),
+        };
+        let longer: u64 = [0, 0x80, 0x8080][numbers as usize];
+        let special = if matches!(kind, Kind::Usual) { 0 } else { Self::SPECIAL };
+        Self(
+            longer
+                | unusual
+                | special
+                | number_bits << Self::NUMBER_BITS_AT
+                | (place as u64) << Self::PLACE_AT
+                | (1 + numbers) << Self::BYTES_AT
+                | unusual << Self::UNUSUAL_AT
+                | (kind as u64) << Self::KIND_AT,
+        )
+    }
+
+    /// Whether all is in its usual place, if these are the bytes after the opcode.
+    #[inline]
+    const fn is_usual(self, numbers: u64) -> bool {
+        (numbers & Self::LONGER | Self::SPECIAL) & self.0 == 0
+    }
+    #[inline]
+    const fn bytes(self) -> usize {
+        (self.0 >> Self::BYTES_AT) as u8 as usize
+    }
+    /// Where it is counted, if this is the first number.
+    #[inline]
+    const fn place(self, number: u8) -> u8 {
+        number & (self.0 >> Self::NUMBER_BITS_AT) as u8 | (self.0 >> Self::PLACE_AT) as u8
+    }
+    const fn unusual(self) -> u8 {
+        (self.0 >> Self::UNUSUAL_AT) as u8
+    }
+    const fn kind(self) -> Kind {
+        const KINDS: [Kind; 4] = [Kind::Usual, Kind::Open, Kind::Close, Kind::Other];
+        KINDS[(self.0 >> Self::KIND_AT) as usize % KINDS.len()]
     }
 }
 
@@ -121,75 +150,86 @@ static ROWS: [Row; 256] = {
     rows
 };
 
-impl Scan {
-    /// Counts in the operators from here on of a body with so many locals.
-    pub(crate) fn count(&mut self, operators: &Code<'_>, locals: usize) {
-        self.uses.clear();
-        self.uses.resize(locals.min(COUNTED_LOCALS), 0);
-        self.counts = [0; 256];
-        (self.weight, self.blocks, self.loops) = (1, 0, 0);
-        self.catches = false;
-        let code = operators.clone();
+/// A body being counted.
+struct Counter<'s> {
+    /// Of locals whose numbers are longer.
+    uses: &'s mut [u32],
+    catches: bool,
+    /// What is counted by one byte. As many places as a byte has values: none is outside.
+    counts: [u64; 256],
+    /// What a use counts for here.
+    weight: u32,
+    /// For each open block, whether it is a loop; the innermost one's is the lowest bit. What is more than 64 blocks out is
+    /// forgotten, and a loop there counts for the rest of the body.
+    blocks: u64,
+    /// How many loops are open.
+    loops: u32,
+}
+
+impl Counter<'_> {
+    fn body(&mut self, code: &Code<'_>) {
         loop {
-            self.usual(&code);
+            self.usual(code);
             if code.is_at_end() {
                 break;
             }
-            if !self.other(&code) {
+            if !self.other(code) {
                 self.catches = true;
                 break;
             }
-        }
-        self.accesses = self.counts[usize::from(ACCESSES)];
-        self.calls = self.counts[usize::from(CALLS)];
-        for (uses, count) in self.uses.iter_mut().zip(&self.counts[..SHORT_LOCALS]) {
-            *uses = *count;
         }
     }
 
     /// Counts in operators that are usual, up to one that is not.
     ///
-    /// PERF: which operator comes next is hardly to be foreseen, so only blocks branch on it; a `match` took a fifth longer for
-    /// clang (`examples/speed.rs`).
+    /// PERF: which operator comes next is hardly to be foreseen, so nothing branches on it but whether it is usual; a `match`
+    /// took a fifth longer for clang (`examples/speed.rs`).
     fn usual(&mut self, code: &Code<'_>) {
         let bytes = code.rest();
         let mut at = 0;
         while let Some([opcode, numbers @ ..]) = bytes.get(at..).and_then(|rest| rest.first_chunk::<9>()) {
-            let row = &ROWS[usize::from(*opcode)];
-            let first = numbers[0];
+            let (row, first) = (ROWS[usize::from(*opcode)], numbers[0]);
             let numbers = u64::from_le_bytes(*numbers);
-            let mut len = usize::from(row.numbers);
-            if numbers as u16 & row.longer != 0 {
-                len = length(numbers, len);
+            let mut len = row.bytes();
+            if !row.is_usual(numbers) {
+                match self.less_usual(row, *opcode, numbers) {
+                    Some(longer) => len = longer,
+                    None => break,
+                }
             }
-            if len > 8 || first & row.unusual != 0 {
-                break;
-            }
-            if row.kind != Kind::Usual && !self.nest(row.kind, *opcode, first) {
-                break;
-            }
-            self.count_at(first & row.number_bits | row.place);
-            at += 1 + len;
+            self.count_at(row.place(first));
+            at += len;
         }
         code.skip_bytes(at);
     }
 
-    /// Counts in an operator that opens or closes a block, unless it is unusual.
-    #[inline(never)]
-    fn nest(&mut self, kind: Kind, opcode: u8, ty: u8) -> bool {
-        match kind {
+    /// How many bytes the operator has; what its block does is done. Nothing if it has to be looked at closely.
+    fn less_usual(&mut self, row: Row, opcode: u8, numbers: u64) -> Option<usize> {
+        let first = numbers as u8;
+        if first & row.unusual() != 0 {
+            return None;
+        }
+        let len = match row.bytes() {
+            bytes if numbers & row.0 & Row::LONGER == 0 => bytes,
+            bytes => 1 + length(numbers, bytes - 1),
+        };
+        if len > 9 {
+            return None;
+        }
+        match row.kind() {
+            Kind::Usual => {}
             Kind::Close => self.close(),
             // Not the types of references that say what they refer to.
-            Kind::Open if ty & 0xfe != 0x62 => self.open(opcode == op::LOOP),
-            _ => return false,
+            Kind::Open if first & 0xfe != 0x62 => self.open(opcode == op::LOOP),
+            Kind::Open | Kind::Other => return None,
         }
-        true
+        Some(len)
     }
 
     #[inline]
     fn count_at(&mut self, place: u8) {
-        let count = &mut self.counts[usize::from(place)];
-        *count = count.saturating_add(self.weight);
+        // No body has so many operators that this overflows.
+        self.counts[usize::from(place)] += u64::from(self.weight);
     }
 
     /// Counts in one operator; whether it is known.
@@ -236,7 +276,7 @@ impl Scan {
             op::PREFIX_BULK => return self.bulk(code, code.number()),
             op::PREFIX_SIMD => return self.simd(code, code.number()),
             op::PREFIX_ATOMIC => return self.atomic(code, code.number()),
-            _ => self.count_at(ROWS[usize::from(opcode)].place),
+            _ => self.count_at(ROWS[usize::from(opcode)].place(0)),
         }
         code.skip_immediates(opcode)
     }

@@ -12,7 +12,7 @@
 
 use crate::compiler::Compiler;
 use crate::value::{Loc, Operand, Ty};
-use crate::x64::{Cond, Gpr, Mem, PREFERRED_GPRS, R11, RBP, Rm, VecRm, Width, XMM15, Xmm};
+use crate::x64::{Cond, Gpr, Mem, PREFERRED_GPRS, R11, RBP, RegSet, Rm, VecRm, Width, XMM15, Xmm};
 use waft_core::opcode as op;
 
 /// The most operands that are in registers or are locals.
@@ -22,38 +22,43 @@ const UNSETTLED_MAX: usize = 32;
 const SLOT_BYTES_MAX: u32 = 256 << 20;
 
 impl Compiler<'_> {
-    /// Bytes of the slots of all operands.
-    pub(crate) fn slots_end(&self) -> u32 {
-        self.stack.last().map_or(0, |top| top.end)
-    }
-
     pub(crate) fn slot_at(&self, end: u32) -> Mem {
         Mem::at(RBP, -((self.slots_base + end) as i32))
     }
 
     /// The slot of an operand.
     pub(crate) fn slot(&self, operand: &Operand) -> Mem {
-        self.slot_at(operand.end)
+        self.slot_at(operand.end())
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn push(&mut self, ty: Ty, loc: Loc) {
-        let mut end = self.slots_end() + ty.slot_bytes();
-        if end > self.slots_max {
-            if end > SLOT_BYTES_MAX {
-                self.excess = true;
-                end = SLOT_BYTES_MAX;
-            }
-            self.slots_max = end;
+        let start = self.slots_end;
+        self.slots_end = start + ty.slot_bytes();
+        if self.slots_end > self.slots_max {
+            self.raise_slots();
         }
         if ty == Ty::Ref {
             self.refs.push(self.stack.len() as u32);
         }
-        self.stack.push(Operand { loc, ty, end });
+        self.stack.push(Operand::new(ty, loc, start));
         if self.stack.len() - self.settled > UNSETTLED_MAX {
-            self.settle_at(self.settled, self.request.counts);
-            self.settled += 1;
+            self.settle_lowest();
         }
+    }
+
+    /// Makes room for more slots, as far as there may be.
+    #[cold]
+    fn raise_slots(&mut self) {
+        self.excess |= self.slots_end > SLOT_BYTES_MAX;
+        self.slots_end = self.slots_end.min(SLOT_BYTES_MAX);
+        self.slots_max = self.slots_end;
+    }
+
+    #[cold]
+    fn settle_lowest(&mut self) {
+        self.settle_at(self.settled, self.request.counts);
+        self.settled += 1;
     }
 
     #[inline]
@@ -69,11 +74,15 @@ impl Compiler<'_> {
     #[inline]
     pub(crate) fn pop(&mut self) -> Operand {
         let operand = self.stack.pop().expect("validation balances the operand stack");
-        self.settled = self.settled.min(self.stack.len());
-        if operand.ty == Ty::Ref {
+        self.slots_end = operand.start();
+        // Both are rare.
+        if self.settled > self.stack.len() {
+            self.settled = self.stack.len();
+        }
+        if operand.ty() == Ty::Ref {
             self.refs.pop();
         }
-        if let Loc::Local(local) = operand.loc {
+        if let Loc::Local(local) = operand.loc() {
             self.locals[local as usize].pending -= 1;
         }
         operand
@@ -97,7 +106,7 @@ impl Compiler<'_> {
     /// Gives back the register of an operand that was popped.
     #[inline]
     pub(crate) fn free(&mut self, operand: &Operand) {
-        match operand.loc {
+        match operand.loc() {
             Loc::Gpr(reg) => self.free_gpr(reg),
             Loc::Xmm(reg) => self.free_xmm(reg),
             _ => {}
@@ -110,6 +119,12 @@ impl Compiler<'_> {
         self.free_gprs.0 |= 1 << reg.0 & self.operand_gprs.0;
     }
 
+    /// Gives back registers.
+    #[inline]
+    pub(crate) fn free_gprs(&mut self, regs: RegSet) {
+        self.free_gprs.0 |= regs.0 & self.operand_gprs.0;
+    }
+
     #[inline]
     pub(crate) fn free_xmm(&mut self, reg: Xmm) {
         self.free_xmms.0 |= 1 << reg.0 & self.operand_xmms.0;
@@ -119,7 +134,8 @@ impl Compiler<'_> {
     #[inline]
     pub(crate) fn alloc_gpr(&mut self) -> Gpr {
         let preferred = self.free_gprs.and(PREFERRED_GPRS);
-        match preferred.first().or_else(|| self.free_gprs.first()) {
+        let set = if preferred.is_empty() { self.free_gprs } else { preferred };
+        match set.first() {
             Some(number) => {
                 self.free_gprs.remove(number);
                 Gpr(number)
@@ -131,7 +147,7 @@ impl Compiler<'_> {
     #[cold]
     fn spill_gpr(&mut self) -> Gpr {
         for at in self.settled..self.stack.len() {
-            if let Loc::Gpr(reg) = self.stack[at].loc
+            if let Loc::Gpr(reg) = self.stack[at].loc()
                 && self.operand_gprs.has(reg.0)
             {
                 self.settle_at(at, false);
@@ -156,7 +172,7 @@ impl Compiler<'_> {
     #[cold]
     fn spill_xmm(&mut self) -> Xmm {
         for at in self.settled..self.stack.len() {
-            if let Loc::Xmm(reg) = self.stack[at].loc
+            if let Loc::Xmm(reg) = self.stack[at].loc()
                 && self.operand_xmms.has(reg.0)
             {
                 self.settle_at(at, false);
@@ -172,12 +188,12 @@ impl Compiler<'_> {
     pub(crate) fn take_gpr(&mut self, reg: Gpr) {
         if !self.free_gprs.has(reg.0) {
             for at in self.settled..self.stack.len() {
-                if self.stack[at].loc == Loc::Gpr(reg) {
+                if self.stack[at].loc() == Loc::Gpr(reg) {
                     match self.free_gprs.first() {
                         Some(other) => {
                             self.free_gprs.remove(other);
                             self.asm.mov(Width::W64, Gpr(other), reg);
-                            self.stack[at].loc = Loc::Gpr(Gpr(other));
+                            self.stack[at] = self.stack[at].at(Loc::Gpr(Gpr(other)));
                         }
                         None => self.settle_at(at, false),
                     }
@@ -191,7 +207,7 @@ impl Compiler<'_> {
     /// Puts the operand at `at` into its slot; constants only if `all`.
     pub(crate) fn settle_at(&mut self, at: usize, all: bool) {
         let operand = self.stack[at];
-        match operand.loc {
+        match operand.loc() {
             Loc::Slot => return,
             Loc::Const(_) if !all => return,
             Loc::Local(local) => self.locals[local as usize].pending -= 1,
@@ -200,7 +216,7 @@ impl Compiler<'_> {
         let slot = self.slot(&operand);
         self.store_operand(slot, &operand);
         self.free(&operand);
-        self.stack[at].loc = Loc::Slot;
+        self.stack[at] = operand.at(Loc::Slot);
     }
 
     /// Puts all operands into their slots but constants and the `top` topmost ones; constants too if other code may take over
@@ -235,14 +251,14 @@ impl Compiler<'_> {
             return;
         }
         for at in self.settled..self.stack.len() {
-            if self.stack[at].loc == Loc::Local(local) {
+            if self.stack[at].loc() == Loc::Local(local) {
                 let operand = self.stack[at];
-                if operand.ty.is_float() || self.free_gprs.is_empty() {
+                if operand.ty().is_float() || self.free_gprs.is_empty() {
                     self.settle_at(at, false);
                 } else {
                     let reg = self.alloc_gpr();
                     self.load_gpr(reg, &operand);
-                    self.stack[at].loc = Loc::Gpr(reg);
+                    self.stack[at] = operand.at(Loc::Gpr(reg));
                     self.locals[local as usize].pending -= 1;
                 }
             }
@@ -262,8 +278,8 @@ impl Compiler<'_> {
 
     /// Copies an integer or reference into `dst`.
     pub(crate) fn load_gpr(&mut self, dst: Gpr, operand: &Operand) {
-        let width = operand.ty.width();
-        match operand.loc {
+        let width = operand.ty().width();
+        match operand.loc() {
             Loc::Gpr(src) if src == dst => {}
             Loc::Gpr(src) => self.asm.mov(width, dst, src),
             Loc::Const(bits) => self.asm.mov_imm(dst, bits),
@@ -279,17 +295,17 @@ impl Compiler<'_> {
 
     /// Copies a float or vector into `dst`; flags stay.
     pub(crate) fn load_xmm(&mut self, dst: Xmm, operand: &Operand) {
-        match operand.loc {
+        match operand.loc() {
             Loc::Xmm(src) => self.asm.movaps(dst, src),
             Loc::Const(0) => self.asm.v_zero(dst),
             Loc::Const(bits) => {
                 self.asm.mov_imm(R11, bits);
-                self.asm.mov_to_xmm(operand.ty.width(), dst, R11);
+                self.asm.mov_to_xmm(operand.ty().width(), dst, R11);
             }
-            Loc::Slot => self.load_float(operand.ty, dst, self.slot(operand)),
+            Loc::Slot => self.load_float(operand.ty(), dst, self.slot(operand)),
             Loc::Local(local) => match self.local_reg(local) {
                 Some(src) => self.asm.movaps(dst, Xmm(src)),
-                None => self.load_float(operand.ty, dst, self.home(local)),
+                None => self.load_float(operand.ty(), dst, self.home(local)),
             },
             Loc::Gpr(_) | Loc::Flags(_) => unreachable!("{operand:?} is no float in a place"),
         }
@@ -311,7 +327,7 @@ impl Compiler<'_> {
 
     /// The register that holds an operand already.
     pub(crate) fn gpr_now(&self, operand: &Operand) -> Option<Gpr> {
-        match operand.loc {
+        match operand.loc() {
             Loc::Gpr(reg) => Some(reg),
             Loc::Local(local) => self.local_reg(local).map(Gpr),
             _ => None,
@@ -319,7 +335,7 @@ impl Compiler<'_> {
     }
 
     fn xmm_now(&self, operand: &Operand) -> Option<Xmm> {
-        match operand.loc {
+        match operand.loc() {
             Loc::Xmm(reg) => Some(reg),
             Loc::Local(local) => self.local_reg(local).map(Xmm),
             _ => None,
@@ -340,7 +356,7 @@ impl Compiler<'_> {
     /// A register that holds a popped operand and may be written.
     #[inline]
     pub(crate) fn owned_gpr(&mut self, operand: &Operand) -> Gpr {
-        if let Loc::Gpr(reg) = operand.loc
+        if let Loc::Gpr(reg) = operand.loc()
             && self.operand_gprs.has(reg.0)
         {
             return reg;
@@ -364,7 +380,7 @@ impl Compiler<'_> {
     /// As [`Self::owned_gpr`].
     #[inline]
     pub(crate) fn owned_xmm(&mut self, operand: &Operand) -> Xmm {
-        if let Loc::Xmm(reg) = operand.loc
+        if let Loc::Xmm(reg) = operand.loc()
             && self.operand_xmms.has(reg.0)
         {
             return reg;
@@ -377,7 +393,7 @@ impl Compiler<'_> {
     /// An integer or reference as the second operand of an instruction. Constants go through the scratch register.
     #[inline]
     pub(crate) fn rm(&mut self, operand: &Operand) -> Rm {
-        match operand.loc {
+        match operand.loc() {
             Loc::Slot => Rm::Mem(self.slot(operand)),
             Loc::Local(local) if self.local_reg(local).is_none() => Rm::Mem(self.home(local)),
             Loc::Const(bits) => {
@@ -392,9 +408,9 @@ impl Compiler<'_> {
     /// scratch register.
     #[inline]
     pub(crate) fn vec_rm(&mut self, operand: &Operand) -> VecRm {
-        match operand.loc {
-            Loc::Slot if operand.ty != Ty::V128 => VecRm::Mem(self.slot(operand)),
-            Loc::Local(local) if self.local_reg(local).is_none() && operand.ty != Ty::V128 => {
+        match operand.loc() {
+            Loc::Slot if operand.ty() != Ty::V128 => VecRm::Mem(self.slot(operand)),
+            Loc::Local(local) if self.local_reg(local).is_none() && operand.ty() != Ty::V128 => {
                 VecRm::Mem(self.home(local))
             }
             _ => match self.xmm_now(operand) {
@@ -409,22 +425,22 @@ impl Compiler<'_> {
 
     /// Stores an operand; flags stay.
     pub(crate) fn store_operand(&mut self, to: Mem, operand: &Operand) {
-        if operand.ty.is_float() {
-            if let Loc::Const(bits) = operand.loc
-                && operand.ty != Ty::V128
+        if operand.ty().is_float() {
+            if let Loc::Const(bits) = operand.loc()
+                && operand.ty() != Ty::V128
             {
-                return self.store_const(operand.ty, to, bits);
+                return self.store_const(operand.ty(), to, bits);
             }
             let reg = self.xmm_now(operand).unwrap_or(XMM15);
             self.load_xmm(reg, operand);
-            return self.store_float(operand.ty, to, reg);
+            return self.store_float(operand.ty(), to, reg);
         }
-        if let Loc::Const(bits) = operand.loc {
-            return self.store_const(operand.ty, to, bits);
+        if let Loc::Const(bits) = operand.loc() {
+            return self.store_const(operand.ty(), to, bits);
         }
         let reg = self.gpr_now(operand).unwrap_or(R11);
         self.load_gpr(reg, operand);
-        self.asm.store(operand.ty.width(), to, reg);
+        self.asm.store(operand.ty().width(), to, reg);
     }
 
     fn store_const(&mut self, ty: Ty, to: Mem, bits: u64) {
@@ -524,7 +540,7 @@ impl Compiler<'_> {
 
     /// Leaves an operand that was popped in the flags.
     pub(crate) fn cond_of(&mut self, operand: &Operand) -> Cond {
-        if let Loc::Flags(cond) = operand.loc {
+        if let Loc::Flags(cond) = operand.loc() {
             return cond;
         }
         match self.rm(operand) {
@@ -546,7 +562,7 @@ impl Compiler<'_> {
             return;
         }
         let (mut gprs, mut xmms) = (self.free_gprs.0, self.free_xmms.0);
-        let take = |set: &mut u16, pool: u16, number: u8| {
+        let take = |set: &mut u32, pool: u32, number: u8| {
             let bit = 1 << number;
             assert!(*set & bit == 0, "after opcode {opcode:#x}: register {number} belongs to two");
             *set |= bit & pool;
@@ -557,12 +573,12 @@ impl Compiler<'_> {
         );
         // A few of those that are settled stand for all.
         for (at, operand) in self.stack.iter().enumerate().skip(self.settled.saturating_sub(4)) {
-            let is_settled = matches!(operand.loc, Loc::Slot | Loc::Const(_));
+            let is_settled = matches!(operand.loc(), Loc::Slot | Loc::Const(_));
             assert!(
                 is_settled || at >= self.settled,
                 "after opcode {opcode:#x}: operand {at} is not settled: {operand:?}"
             );
-            match operand.loc {
+            match operand.loc() {
                 Loc::Gpr(reg) => take(&mut gprs, self.operand_gprs.0, reg.0),
                 Loc::Xmm(reg) => take(&mut xmms, self.operand_xmms.0, reg.0),
                 _ => {}

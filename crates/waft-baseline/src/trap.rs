@@ -47,7 +47,6 @@ impl Compiler<'_> {
     /// Emits the traps that are out of line.
     pub(crate) fn emit_traps(&mut self) {
         for at in 0..self.traps.len() {
-            self.asm.reserve();
             let PendingTrap { mut label, code, wasm } = self.traps[at];
             self.asm.bind(&mut label);
             self.positions.push(CodePosition { code: self.asm.pos(), wasm });

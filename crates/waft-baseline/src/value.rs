@@ -1,6 +1,7 @@
 //! Values as the compiler sees them: of what type, and where.
 
 use crate::x64::{Cond, Gpr, Width, Xmm};
+use std::fmt;
 use waft_core::types::ValType;
 
 /// The type of a value, as far as code depends on it.
@@ -32,6 +33,12 @@ impl From<ValType> for Ty {
 }
 
 impl Ty {
+    /// All of them, by their numbers, in as many places as some bits have values.
+    const ALL: [Self; 8] = {
+        use Ty::{F32, F64, Func, I32, I64, Ref, V128};
+        [I32, I64, F32, F64, V128, Ref, Func, Func]
+    };
+
     /// Whether it travels in vector registers.
     pub(crate) const fn is_float(self) -> bool {
         matches!(self, Self::F32 | Self::F64 | Self::V128)
@@ -66,31 +73,94 @@ pub(crate) enum Loc {
     Flags(Cond),
 }
 
-/// An operand.
-#[derive(Clone, Copy, PartialEq, Debug)]
+/// An operand: where it is, its type, and where its slot starts, in bytes from the start of all operands' slots.
+///
+/// PERF: two words, each written and read as a whole: a field that is read together with its neighbour just after the two
+/// were written one by one waits for the store buffer.
+#[derive(Clone, Copy, PartialEq)]
 pub(crate) struct Operand {
-    pub(crate) loc: Loc,
-    pub(crate) ty: Ty,
-    /// Where its slot ends, in bytes from the start of all operands' slots.
-    pub(crate) end: u32,
+    /// Which [`Loc`], the [`Ty`], and in the upper half the start of the slot.
+    head: u64,
+    /// What the [`Loc`] holds.
+    bits: u64,
 }
 
 impl Operand {
+    const TY_AT: u32 = 8;
+    const START_AT: u32 = 32;
+
+    #[inline]
+    pub(crate) const fn new(ty: Ty, loc: Loc, start: u32) -> Self {
+        let (kind, bits) = Self::pack(loc);
+        Self { head: kind | (ty as u64) << Self::TY_AT | (start as u64) << Self::START_AT, bits }
+    }
+    #[inline]
+    const fn pack(loc: Loc) -> (u64, u64) {
+        match loc {
+            Loc::Slot => (0, 0),
+            Loc::Const(bits) => (1, bits),
+            Loc::Local(local) => (2, local as u64),
+            Loc::Gpr(reg) => (3, reg.0 as u64),
+            Loc::Xmm(reg) => (4, reg.0 as u64),
+            Loc::Flags(cond) => (5, cond as u64),
+        }
+    }
+    /// Where it is.
+    #[inline]
+    pub(crate) const fn loc(&self) -> Loc {
+        match self.head as u8 {
+            0 => Loc::Slot,
+            1 => Loc::Const(self.bits),
+            2 => Loc::Local(self.bits as u32),
+            3 => Loc::Gpr(Gpr(self.bits as u8)),
+            4 => Loc::Xmm(Xmm(self.bits as u8)),
+            _ => Loc::Flags(Cond::of(self.bits as u8)),
+        }
+    }
+    /// Its type.
+    #[inline]
+    pub(crate) const fn ty(&self) -> Ty {
+        Ty::ALL[(self.head >> Self::TY_AT) as u8 as usize % Ty::ALL.len()]
+    }
+    /// Where its slot starts.
+    #[inline]
+    pub(crate) const fn start(&self) -> u32 {
+        (self.head >> Self::START_AT) as u32
+    }
+    /// Where its slot ends.
+    #[inline]
+    pub(crate) const fn end(&self) -> u32 {
+        self.start() + self.ty().slot_bytes()
+    }
+    /// The same operand elsewhere.
+    #[inline]
+    pub(crate) const fn at(self, loc: Loc) -> Self {
+        Self::new(self.ty(), loc, self.start())
+    }
     /// The constant, if it is one.
+    #[inline]
     pub(crate) const fn constant(&self) -> Option<u64> {
-        if let Loc::Const(bits) = self.loc { Some(bits) } else { None }
+        if let Loc::Const(bits) = self.loc() { Some(bits) } else { None }
     }
     /// The constant, if it is one that fits instructions.
+    #[inline]
     pub(crate) fn imm32(&self) -> Option<i32> {
         let bits = self.constant()?;
-        match self.ty.width() {
+        match self.ty().width() {
             Width::W32 => Some(bits as u32 as i32),
             Width::W64 => i32::try_from(bits.cast_signed()).ok(),
         }
     }
     /// Whether it is in a register of its own.
+    #[inline]
     pub(crate) const fn is_owned(&self) -> bool {
-        matches!(self.loc, Loc::Gpr(_) | Loc::Xmm(_))
+        matches!(self.loc(), Loc::Gpr(_) | Loc::Xmm(_))
+    }
+}
+
+impl fmt::Debug for Operand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} in {:?}, slot from {}", self.ty(), self.loc(), self.start())
     }
 }
 

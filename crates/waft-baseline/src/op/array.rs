@@ -3,7 +3,7 @@
 use super::gc::{Extension, StoredReg};
 use crate::call::LibcallArg;
 use crate::compiler::Compiler;
-use crate::value::{Operand, Ty};
+use crate::value::{Loc, Operand, Ty};
 use crate::x64::{Alu, Cond, Gpr, Label, Mem, R11, RAX, Rm, Shift, VecOp, Width};
 use waft_core::gc::{FieldType, NURSERY_END, array, object};
 use waft_core::index::TypeIndex;
@@ -105,10 +105,10 @@ impl Compiler<'_> {
         if ty == Ty::V128 {
             let zero = self.alloc_xmm();
             self.asm.v_zero(zero);
-            let value = Operand { loc: crate::value::Loc::Xmm(zero), ty, end: 0 };
+            let value = Operand::new(ty, Loc::Xmm(zero), 0);
             self.fill_new(array, &length, &value, storage);
         } else {
-            let value = Operand { loc: crate::value::Loc::Const(0), ty, end: 0 };
+            let value = Operand::new(ty, Loc::Const(0), 0);
             self.fill_new(array, &length, &value, storage);
         }
         self.push_gpr(Ty::Ref, array);
@@ -118,7 +118,6 @@ impl Compiler<'_> {
     pub(crate) fn array_new_fixed(&mut self, ty: u32, length: u32) {
         let storage = self.array_storage(ty);
         for at in 0..length as usize {
-            self.asm.reserve();
             self.stored_form(storage, at);
         }
         let field = FieldType::from(storage);
@@ -127,7 +126,6 @@ impl Compiler<'_> {
         let (array, heap) = self.new_object(ty, bytes);
         self.asm.store_imm(Width::W32, Mem::indexed(heap, array, object::ARRAY_LENGTH as i32), length as i32);
         for at in (0..length).rev() {
-            self.asm.reserve();
             let value = self.pop();
             let reg = self.stored_reg(&value);
             let offset = array::element_offset(field, at) as i32;
@@ -230,8 +228,8 @@ impl Compiler<'_> {
 
     /// Tells the engine of slots of the array in `array`, which stays where it is: nothing is collected.
     fn remember(&mut self, array: Gpr, first: Gpr, count: Gpr) {
-        let slot = self.slot_at(self.slots_end() + 8);
-        self.slots_max = self.slots_max.max(self.slots_end() + 8);
+        let slot = self.slot_at(self.slots_end + 8);
+        self.slots_max = self.slots_max.max(self.slots_end + 8);
         self.asm.store(Width::W64, slot, array);
         self.libcall_aside_unit(Libcall::GcRemember, &[LibcallArg::Reg(first), LibcallArg::Reg(count)]);
         self.asm.load(Width::W64, array, slot);
@@ -250,14 +248,14 @@ impl Compiler<'_> {
     /// The bits of a popped value in two words.
     fn as_words(&mut self, value: &Operand) -> (LibcallArg, LibcallArg) {
         let zero = LibcallArg::Number(0);
-        if !value.ty.is_float() {
+        if !value.ty().is_float() {
             return ((*value).into(), zero);
         }
         let reg = self.xmm(value);
         self.free_xmm(reg);
         let low = self.alloc_gpr();
-        if value.ty != Ty::V128 {
-            self.asm.mov_from_xmm(value.ty.width(), low, reg);
+        if value.ty() != Ty::V128 {
+            self.asm.mov_from_xmm(value.ty().width(), low, reg);
             return (LibcallArg::Reg(low), zero);
         }
         let high = self.alloc_gpr();

@@ -6,15 +6,16 @@
 //! * **A2** An address that is not a multiple of the access's size traps, before anything is accessed: the base of a memory is
 //!   aligned to a page, so the index and the offset tell.
 
-use super::memory::{Access, memory_of};
+use super::memory::Access;
 use crate::call::LibcallArg;
+use crate::code::MemArg;
 use crate::compiler::{CompileResult, Compiler};
 use crate::value::{Loc, Operand, Ty};
 use crate::x64::{Alu, Cond, Gpr, Label, Mem, R11, RAX, Rm, Width};
 use waft_core::libcall::Libcall;
 use waft_core::trap::TrapCode;
 use waft_core::types::IndexType;
-use wasmparser::{MemArg, Operator};
+use wasmparser::Operator;
 
 /// What a read-modify-write operator does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -68,7 +69,7 @@ impl Compiler<'_> {
     }
 
     /// Traps unless index and offset add to a multiple of the size (A2).
-    fn check_alignment(&mut self, memarg: &MemArg, index: Gpr, log2: u8) {
+    fn check_alignment(&mut self, memarg: &wasmparser::MemArg, index: Gpr, log2: u8) {
         let mask = (1 << log2) - 1;
         if mask == 0 {
             return;
@@ -79,12 +80,12 @@ impl Compiler<'_> {
     }
 
     /// The place of an atomic access.
-    fn atomic_access(&mut self, memarg: &MemArg, index: &Operand, log2: u8) -> Access {
+    fn atomic_access(&mut self, memarg: &wasmparser::MemArg, index: &Operand, log2: u8) -> Access {
         let reg = self.gpr(index);
         self.check_alignment(memarg, reg, log2);
         // Not a constant any more, but in its register.
-        let loc = if self.operand_gprs.has(reg.0) { Loc::Gpr(reg) } else { index.loc };
-        self.access(memarg, &Operand { loc, ..*index }, 1 << log2)
+        let loc = if self.operand_gprs.has(reg.0) { Loc::Gpr(reg) } else { index.loc() };
+        self.access(memarg.into(), &index.at(loc), 1 << log2)
     }
 
     /// An operand that was popped, in any register but `rax`; `rax` is the operator's.
@@ -94,10 +95,10 @@ impl Compiler<'_> {
             reg = self.alloc_gpr();
             self.asm.mov(Width::W64, reg, RAX);
         }
-        Operand { loc: Loc::Gpr(reg), ..*operand }
+        operand.at(Loc::Gpr(reg))
     }
 
-    fn atomic_load(&mut self, memarg: &MemArg, log2: u8, ty: Ty) {
+    fn atomic_load(&mut self, memarg: &wasmparser::MemArg, log2: u8, ty: Ty) {
         let index = self.pop();
         let access = self.atomic_access(memarg, &index, log2);
         self.end_access(access);
@@ -112,7 +113,7 @@ impl Compiler<'_> {
         self.push_gpr(ty, dst);
     }
 
-    fn atomic_store(&mut self, memarg: &MemArg, log2: u8) {
+    fn atomic_store(&mut self, memarg: &wasmparser::MemArg, log2: u8) {
         let (index, value) = self.pop2();
         let value = self.owned_gpr(&value);
         let access = self.atomic_access(memarg, &index, log2);
@@ -133,7 +134,7 @@ impl Compiler<'_> {
     }
 
     /// `add`, `sub` and `xchg`: one instruction.
-    fn atomic_exchange(&mut self, memarg: &MemArg, op: Rmw, log2: u8, ty: Ty) {
+    fn atomic_exchange(&mut self, memarg: &wasmparser::MemArg, op: Rmw, log2: u8, ty: Ty) {
         let (index, value) = self.pop2();
         let value = self.owned_gpr(&value);
         let access = self.atomic_access(memarg, &index, log2);
@@ -152,7 +153,7 @@ impl Compiler<'_> {
     }
 
     /// `and`, `or` and `xor`: until nobody came between.
-    fn atomic_loop(&mut self, memarg: &MemArg, op: Rmw, log2: u8, ty: Ty) {
+    fn atomic_loop(&mut self, memarg: &wasmparser::MemArg, op: Rmw, log2: u8, ty: Ty) {
         let (index, value) = self.pop2();
         let value = self.away_from_rax(&value);
         let index = self.away_from_rax(&index);
@@ -188,18 +189,18 @@ impl Compiler<'_> {
         self.push_gpr(ty, RAX);
     }
 
-    fn atomic_cmpxchg(&mut self, memarg: &MemArg, log2: u8, ty: Ty) {
+    fn atomic_cmpxchg(&mut self, memarg: &wasmparser::MemArg, log2: u8, ty: Ty) {
         let (expected, new) = self.pop2();
         let index = self.pop();
         let new = self.away_from_rax(&new);
         let index = self.away_from_rax(&index);
-        if expected.loc != Loc::Gpr(RAX) {
+        if expected.loc() != Loc::Gpr(RAX) {
             self.take_gpr(RAX);
             self.load_gpr(RAX, &expected);
             self.free(&expected);
         }
         let access = self.atomic_access(memarg, &index, log2);
-        let Loc::Gpr(new) = new.loc else { unreachable!("it is in a register") };
+        let Loc::Gpr(new) = new.loc() else { unreachable!("it is in a register") };
         self.may_fault(TrapCode::MemoryOutOfBounds);
         self.asm.lock_cmpxchg(log2, access.mem, new);
         self.end_access(access);
@@ -209,19 +210,19 @@ impl Compiler<'_> {
     }
 
     /// A register of the operator's with the address that is waited at, from the start of the memory.
-    fn waiting_address(&mut self, memarg: &MemArg, index: &Operand, log2: u8) -> Gpr {
+    fn waiting_address(&mut self, memarg: &wasmparser::MemArg, index: &Operand, log2: u8) -> Gpr {
         let reg = self.owned_gpr(index);
         self.check_alignment(memarg, reg, log2);
         self.asm.mov_imm(R11, memarg.offset);
         // Where both have 32 bits the sum does not wrap.
         self.asm.alu(Alu::Add, Width::W64, reg, Rm::Reg(R11));
-        if self.shape.memories[memory_of(memarg)].index == IndexType::I64 {
+        if self.shape.memories[MemArg::from(memarg).memory].index == IndexType::I64 {
             self.trap_if(Cond::B, TrapCode::MemoryOutOfBounds);
         }
         reg
     }
 
-    fn atomic_wait(&mut self, memarg: &MemArg, call: Libcall, log2: u8) {
+    fn atomic_wait(&mut self, memarg: &wasmparser::MemArg, call: Libcall, log2: u8) {
         let (expected, timeout) = self.pop2();
         let index = self.pop();
         let address = self.waiting_address(memarg, &index, log2);
@@ -232,7 +233,7 @@ impl Compiler<'_> {
 }
 
 /// What a read-modify-write operator does, the logarithm of the bytes that it accesses, and the type of what it gives.
-fn read_modify_write(op: &Operator<'_>) -> Option<(MemArg, Rmw, u8, Ty)> {
+fn read_modify_write(op: &Operator<'_>) -> Option<(wasmparser::MemArg, Rmw, u8, Ty)> {
     use Operator as Op;
     use Ty::{I32, I64};
     Some(match *op {

@@ -1,7 +1,7 @@
 //! Operations on whole memories: size, growth, copies and fills. The engine's library does the work.
 
-use super::memory::memory_of;
 use crate::call::LibcallArg;
+use crate::code::MemArg;
 use crate::compiler::Compiler;
 use crate::value::Operand;
 use crate::x64::{Alu, Cond, Gpr, R11, RAX, Rm, Shift, Width};
@@ -9,7 +9,6 @@ use waft_core::index::MemoryIndex;
 use waft_core::libcall::Libcall;
 use waft_core::trap::TrapCode;
 use waft_core::types::IndexType;
-use wasmparser::MemArg;
 
 impl Compiler<'_> {
     /// `memory.size`, in pages.
@@ -93,7 +92,7 @@ impl Compiler<'_> {
     }
 
     /// The number of the memory that an operator accesses, as an argument of a library call.
-    pub(crate) fn memory_number(memarg: &MemArg) -> LibcallArg {
-        LibcallArg::Number(memory_of(memarg).as_u32())
+    pub(crate) fn memory_number(memarg: &wasmparser::MemArg) -> LibcallArg {
+        LibcallArg::Number(MemArg::from(memarg).memory.as_u32())
     }
 }

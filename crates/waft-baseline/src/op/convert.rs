@@ -244,7 +244,7 @@ impl Compiler<'_> {
     /// The same bits as another type.
     pub(crate) fn reinterpret(&mut self, to: Ty) {
         let a = self.pop();
-        if let Loc::Const(bits) = a.loc {
+        if let Loc::Const(bits) = a.loc() {
             return self.push(to, Loc::Const(bits));
         }
         if to.is_float() {

@@ -91,7 +91,6 @@ impl<'a> Compiler<'a> {
         let tag = TagIndex::from_u32(tag);
         let types = self.payload_types(tag);
         for (at, ty) in types.iter().enumerate() {
-            self.asm.reserve();
             self.stored_form(StorageTy::Val(*ty), types.len() - 1 - at);
         }
         let layout = StructLayout::of_exception(types);
@@ -100,7 +99,6 @@ impl<'a> Compiler<'a> {
         self.asm.load(Width::W32, R11, Mem::at(R11, self.layout.tag(tag) as i32));
         self.asm.store(Width::W32, Mem::indexed(heap, exception, object::EXCEPTION_TAG as i32), R11);
         for (ty, offset) in types.iter().zip(layout.offsets()).rev() {
-            self.asm.reserve();
             let value = self.pop();
             let reg = self.stored_reg(&value);
             self.write_field(Mem::indexed(heap, exception, *offset as i32), (*ty).into(), reg);
@@ -199,7 +197,6 @@ impl<'a> Compiler<'a> {
         let types = self.payload_types(tag);
         let layout = StructLayout::of_exception(types);
         for (ty, offset) in types.iter().zip(layout.offsets()) {
-            self.asm.reserve();
             let place = self.field_place(RAX, *offset);
             self.load_payload(place, StorageTy::Val(*ty));
         }
@@ -215,7 +212,6 @@ impl<'a> Compiler<'a> {
     /// Fills the landing of the innermost block, a `try_table` or a `try` without clauses.
     fn land(&mut self, scope: &TryScope) {
         for catch in &scope.catches {
-            self.asm.reserve();
             let (tag, label, with_ref) = match *catch {
                 Catch::One { tag, label } => (Some(tag), label, false),
                 Catch::OneRef { tag, label } => (Some(tag), label, true),

@@ -44,7 +44,7 @@ impl Compiler<'_> {
     }
 
     fn is_in(&mut self, operand: &Operand, reg: Xmm) -> bool {
-        match operand.loc {
+        match operand.loc() {
             crate::value::Loc::Xmm(own) => own == reg,
             crate::value::Loc::Local(local) => self.local_reg(local) == Some(reg.0),
             _ => false,

@@ -77,7 +77,7 @@ impl Compiler<'_> {
 
     /// A register with an operand that is to be stored, if it needs one. To be given back. Takes the scratch register.
     pub(crate) fn stored_reg(&mut self, value: &Operand) -> StoredReg {
-        if value.ty.is_float() {
+        if value.ty().is_float() {
             StoredReg::Xmm(self.xmm(value))
         } else {
             match value.imm32() {
@@ -102,12 +102,12 @@ impl Compiler<'_> {
             (StoredReg::Xmm(reg), FieldType::F32) => self.asm.store_float(false, place, reg),
             (StoredReg::Xmm(reg), FieldType::F64) => self.asm.store_float(true, place, reg),
             (StoredReg::Xmm(reg), _) => self.asm.store_vector(place, reg),
-            (StoredReg::Gpr(reg), FieldType::I8) => self.asm.store8(place, reg),
-            (StoredReg::Gpr(reg), FieldType::I16) => self.asm.store16(place, reg),
+            (StoredReg::Gpr(reg), FieldType::I8) => self.asm.store_bytes(1, place, reg),
+            (StoredReg::Gpr(reg), FieldType::I16) => self.asm.store_bytes(2, place, reg),
             (StoredReg::Gpr(reg), FieldType::I64) => self.asm.store(Width::W64, place, reg),
             (StoredReg::Gpr(reg), _) => self.asm.store(Width::W32, place, reg),
-            (StoredReg::Imm(imm), FieldType::I8) => self.asm.store8_imm(place, imm as u8),
-            (StoredReg::Imm(imm), FieldType::I16) => self.asm.store16_imm(place, imm as u16),
+            (StoredReg::Imm(imm), FieldType::I8) => self.asm.store_imm_bytes(1, place, imm),
+            (StoredReg::Imm(imm), FieldType::I16) => self.asm.store_imm_bytes(2, place, imm),
             (StoredReg::Imm(imm), FieldType::I64) => self.asm.store_imm(Width::W64, place, imm),
             (StoredReg::Imm(imm), _) => self.asm.store_imm(Width::W32, place, imm),
         }
@@ -189,17 +189,17 @@ impl Compiler<'_> {
             self.libcall_aside(Libcall::FuncNumber, &[LibcallArg::Reg(reg)], reg);
             self.asm.bind(&mut done);
             operand = self.stack[at];
-            if let Loc::Local(local) = operand.loc {
+            if let Loc::Local(local) = operand.loc() {
                 self.locals[local as usize].pending -= 1;
             }
             self.free(&operand);
             // It need not be settled even below `settled`: it is gone with this operator.
-            let number = Operand { loc: Loc::Gpr(reg), ty: Ty::I32, end: operand.end };
+            let number = Operand::new(Ty::I32, Loc::Gpr(reg), operand.start());
             self.asm.store(Width::W64, self.slot(&number), reg);
             self.free_gpr(reg);
-            operand = Operand { loc: Loc::Slot, ..number };
+            operand = number.at(Loc::Slot);
         }
-        self.stack[at] = Operand { ty: Ty::I32, ..operand };
+        self.stack[at] = Operand::new(Ty::I32, operand.loc(), operand.start());
     }
 
     /// `ref.i31`.

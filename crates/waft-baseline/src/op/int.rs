@@ -96,7 +96,7 @@ impl Compiler<'_> {
             let dst = self.result_gpr();
             if imm > 0 && imm.count_ones() == 1 {
                 if src != Rm::Reg(dst) {
-                    self.asm.r_rm(crate::x64::asm::Op::legacy(0x8b).wide(width.is_64()), dst.0, src);
+                    self.asm.r_rm(crate::x64::Op::legacy(0x8b).wide(width.is_64()), dst.0, src);
                 }
                 self.asm.shift_imm(Shift::Shl, width, dst, imm.trailing_zeros() as u8);
             } else {
@@ -124,8 +124,8 @@ impl Compiler<'_> {
             return self.push_gpr(ty, dst);
         }
         // What is in `rcx` but the distance has to leave.
-        if b.loc != Loc::Gpr(RCX) {
-            if a.loc == Loc::Gpr(RCX) {
+        if b.loc() != Loc::Gpr(RCX) {
+            if a.loc() == Loc::Gpr(RCX) {
                 let other = self.alloc_gpr();
                 self.asm.mov(width, other, RCX);
                 self.load_gpr(RCX, &b);
@@ -155,15 +155,15 @@ impl Compiler<'_> {
 
     /// Takes `rax` and `rdx` for an instruction that works on both, with `a`, which was popped, in `rax`.
     fn take_rax_and_rdx(&mut self, a: &Operand) {
-        if a.loc == Loc::Gpr(RAX) {
+        if a.loc() == Loc::Gpr(RAX) {
             self.take_gpr(RDX);
         } else {
-            if a.loc != Loc::Gpr(RDX) {
+            if a.loc() != Loc::Gpr(RDX) {
                 self.take_gpr(RDX);
             }
             self.take_gpr(RAX);
             self.load_gpr(RAX, a);
-            if a.loc != Loc::Gpr(RDX) {
+            if a.loc() != Loc::Gpr(RDX) {
                 self.free(a);
             }
         }
@@ -274,7 +274,7 @@ impl Compiler<'_> {
     /// `eqz`.
     pub(crate) fn eqz(&mut self, ty: Ty) {
         let a = self.pop();
-        if let Loc::Flags(cond) = a.loc {
+        if let Loc::Flags(cond) = a.loc() {
             return self.push_cond(cond.negated());
         }
         match self.rm(&a) {
@@ -377,14 +377,14 @@ impl Compiler<'_> {
         let src = self.rm(&a);
         self.free(&a);
         let dst = self.result_gpr();
-        self.asm.r_rm(crate::x64::asm::Op::legacy(0x8b), dst.0, src);
+        self.asm.r_rm(crate::x64::Op::legacy(0x8b), dst.0, src);
         self.push_gpr(Ty::I32, dst);
     }
 
     /// `i64.extend_i32_u`: nothing is to be done for what is in a register (S3).
     pub(crate) fn extend_u32(&mut self) {
         let a = self.pop();
-        match a.loc {
+        match a.loc() {
             Loc::Const(bits) => self.push(Ty::I64, Loc::Const(bits)),
             Loc::Gpr(reg) => self.push_gpr(Ty::I64, reg),
             _ => {

@@ -16,15 +16,18 @@
 //!
 //! [`Tunables::memory_reservation_bytes`]: waft_core::tier::Tunables::memory_reservation_bytes
 
+use crate::code::MemArg;
 use crate::compiler::Compiler;
 use crate::value::{Loc, Operand, Ty};
-use crate::x64::{Alu, Cond, Gpr, Mem, R11, R14, Rm, Width};
+use crate::x64::{Alu, Cond, Gpr, Mem, Op, R11, R14, RegSet, Rm, Width};
 use waft_core::index::{MemoryIndex, TypedIndex};
 use waft_core::layout;
 use waft_core::limits::MEMORY_GUARD_BYTES;
 use waft_core::trap::TrapCode;
 use waft_core::types::{IndexType, MemoryTy};
-use wasmparser::{MemArg, MemArgTarget};
+
+/// The most bytes that an instruction accesses.
+const ACCESS_BYTES_MAX: u64 = 16;
 
 /// A load of an integer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,6 +42,17 @@ pub(crate) enum Load {
 }
 
 impl Load {
+    const fn op(self, width: Width) -> Op {
+        match self {
+            Self::Whole => Op::legacy(0x8b).wide(width.is_64()),
+            Self::U32 => Op::legacy(0x8b),
+            Self::S32 => Op::legacy(0x63).wide(true),
+            Self::U8 => Op::of(0, 0xb6).byte(),
+            Self::U16 => Op::of(0, 0xb7),
+            Self::S8 => Op::of(0, 0xbe).wide(width.is_64()).byte(),
+            Self::S16 => Op::of(0, 0xbf).wide(width.is_64()),
+        }
+    }
     const fn bytes(self, ty: Ty) -> u32 {
         match self {
             Self::U8 | Self::S8 => 1,
@@ -49,26 +63,40 @@ impl Load {
     }
 }
 
-/// The place of an access, and the register of the operator's that it takes, if any.
+/// The place of an access, and the registers of the operator's that it takes: one at most.
 #[derive(Clone, Copy)]
 pub(crate) struct Access {
     pub(crate) mem: Mem,
-    held: Option<Gpr>,
-}
-
-/// The memory that an operator accesses.
-pub(crate) fn memory_of(memarg: &MemArg) -> MemoryIndex {
-    match memarg.target {
-        MemArgTarget::Memory(memory) => MemoryIndex::from_u32(memory),
-        ref other => unreachable!("validation refuses accesses to {other:?}"),
-    }
+    held: RegSet,
 }
 
 impl Compiler<'_> {
     /// The place of an access of `bytes` bytes at an index that was popped. Takes the scratch register: whatever else the
     /// operator needs is in place, or needs no scratch.
-    pub(crate) fn access(&mut self, memarg: &MemArg, index: &Operand, bytes: u32) -> Access {
-        let memory = memory_of(memarg);
+    #[inline]
+    pub(crate) fn access(&mut self, memarg: MemArg, index: &Operand, bytes: u32) -> Access {
+        if memarg.memory.index() == 0 && memarg.offset < self.near && index.constant().is_none() {
+            let reg = self.gpr(index);
+            return Access { mem: Mem::indexed(R14, reg, memarg.offset as i32), held: RegSet::one(reg.0) };
+        }
+        self.other_access(memarg, index, bytes)
+    }
+
+    /// Offsets below this need neither a check nor more than a displacement, if the index is no constant: 0 unless memory 0 is
+    /// guarded and its base has a register of its own (M3).
+    pub(crate) fn near_offsets(&self) -> u64 {
+        match self.shape.memories.get(MemoryIndex::from_u32(0)) {
+            Some(memory) if memory.is_guarded() && self.base_pinned => {
+                let reservation = self.request.tunables.memory_reservation_bytes;
+                reservation.saturating_sub(u64::from(u32::MAX) + ACCESS_BYTES_MAX).min(1 << 31)
+            }
+            _ => 0,
+        }
+    }
+
+    #[inline(never)]
+    fn other_access(&mut self, memarg: MemArg, index: &Operand, bytes: u32) -> Access {
+        let memory = memarg.memory;
         if !self.shape.memories[memory].is_guarded() {
             return self.checked_access(memory, index, memarg.offset, bytes);
         }
@@ -89,18 +117,18 @@ impl Compiler<'_> {
         };
         let reg = self.gpr(index);
         let base = self.memory_base(memory);
-        Access { mem: Mem::indexed(base, reg, disp), held: Some(reg) }
+        Access { mem: Mem::indexed(base, reg, disp), held: RegSet::one(reg.0) }
     }
 
     /// An access at a constant distance from the base.
     fn constant_access(&mut self, memory: MemoryIndex, at: u64) -> Access {
         let base = self.memory_base(memory);
         if let Ok(disp) = i32::try_from(at) {
-            return Access { mem: Mem::at(base, disp), held: None };
+            return Access { mem: Mem::at(base, disp), held: RegSet::EMPTY };
         }
         let reg = self.alloc_gpr();
         self.asm.mov_imm(reg, at);
-        Access { mem: Mem::indexed(base, reg, 0), held: Some(reg) }
+        Access { mem: Mem::indexed(base, reg, 0), held: RegSet::one(reg.0) }
     }
 
     /// An access whose offset fits no instruction.
@@ -109,7 +137,7 @@ impl Compiler<'_> {
         self.asm.mov_imm(R11, offset);
         self.asm.alu(Alu::Add, Width::W64, reg, Rm::Reg(R11));
         let base = self.memory_base(memory);
-        Access { mem: Mem::indexed(base, reg, 0), held: Some(reg) }
+        Access { mem: Mem::indexed(base, reg, 0), held: RegSet::one(reg.0) }
     }
 
     /// An access that could reach beyond the reservation (M3): `highest` is the highest index that does not.
@@ -154,7 +182,7 @@ impl Compiler<'_> {
         self.asm.alu(Alu::Add, Width::W64, reg, Rm::Reg(base));
         self.asm.alu(Alu::Or, Width::W64, reg, Rm::Reg(mask));
         self.free_gpr(mask);
-        Access { mem: Mem::at(reg, 0), held: Some(reg) }
+        Access { mem: Mem::at(reg, 0), held: RegSet::one(reg.0) }
     }
 
     /// An access to a memory that is not guarded (M4).
@@ -196,9 +224,7 @@ impl Compiler<'_> {
 
     /// Gives back what the access took.
     pub(crate) fn end_access(&mut self, access: Access) {
-        if let Some(reg) = access.held {
-            self.free_gpr(reg);
-        }
+        self.free_gprs(access.held);
     }
 
     /// The bytes that the memory always has.
@@ -235,32 +261,29 @@ impl Compiler<'_> {
     }
 
     /// A load of an integer.
-    pub(crate) fn load_int(&mut self, memarg: &MemArg, load: Load, ty: Ty) {
+    #[inline(always)]
+    pub(crate) fn load_int(&mut self, load: Load, ty: Ty) {
+        self.load_by(load.op(ty.width()), load.bytes(ty), ty);
+    }
+
+    fn load_by(&mut self, op: Op, bytes: u32, ty: Ty) {
+        let memarg = self.code.memarg();
         let index = self.pop();
-        let access = self.access(memarg, &index, load.bytes(ty));
+        let access = self.access(memarg, &index, bytes);
         self.end_access(access);
         let dst = self.result_gpr();
         self.may_fault(TrapCode::MemoryOutOfBounds);
-        self.emit_load(load, ty.width(), dst, access.mem);
+        self.asm.rm(op, dst.0, access.mem);
         self.push_gpr(ty, dst);
     }
 
     /// One load.
     pub(crate) fn emit_load(&mut self, load: Load, width: Width, dst: Gpr, mem: Mem) {
-        let from = Rm::Mem(mem);
-        match load {
-            Load::Whole => self.asm.load(width, dst, mem),
-            Load::U32 => self.asm.load(Width::W32, dst, mem),
-            Load::S32 => self.asm.movsxd(dst, from),
-            Load::U8 => self.asm.movzx8(dst, from),
-            Load::U16 => self.asm.movzx16(dst, from),
-            Load::S8 => self.asm.movsx8(width, dst, from),
-            Load::S16 => self.asm.movsx16(width, dst, from),
-        }
+        self.asm.rm(load.op(width), dst.0, mem);
     }
 
     /// A load of a float or vector.
-    pub(crate) fn load_float_op(&mut self, memarg: &MemArg, ty: Ty) {
+    pub(crate) fn load_float_op(&mut self, memarg: MemArg, ty: Ty) {
         let index = self.pop();
         let access = self.access(memarg, &index, Self::float_bytes(ty));
         self.end_access(access);
@@ -279,7 +302,8 @@ impl Compiler<'_> {
     }
 
     /// A store of an integer's lowest `bytes` bytes.
-    pub(crate) fn store_int(&mut self, memarg: &MemArg, bytes: u32) {
+    pub(crate) fn store_int(&mut self, bytes: u32) {
+        let memarg = self.code.memarg();
         let (index, value) = self.pop2();
         let imm = value.imm32();
         let reg = match imm {
@@ -288,29 +312,18 @@ impl Compiler<'_> {
         };
         let access = self.access(memarg, &index, bytes);
         self.may_fault(TrapCode::MemoryOutOfBounds);
-        let mem = access.mem;
-        match (reg, imm.unwrap_or(0)) {
-            (Some(reg), _) => match bytes {
-                1 => self.asm.store8(mem, reg),
-                2 => self.asm.store16(mem, reg),
-                4 => self.asm.store(Width::W32, mem, reg),
-                _ => self.asm.store(Width::W64, mem, reg),
-            },
-            (None, imm) => match bytes {
-                1 => self.asm.store8_imm(mem, imm as u8),
-                2 => self.asm.store16_imm(mem, imm as u16),
-                4 => self.asm.store_imm(Width::W32, mem, imm),
-                _ => self.asm.store_imm(Width::W64, mem, imm),
-            },
+        match reg {
+            Some(reg) => {
+                self.asm.store_bytes(bytes, access.mem, reg);
+                self.free_gpr(reg);
+            }
+            None => self.asm.store_imm_bytes(bytes, access.mem, imm.unwrap_or(0)),
         }
         self.end_access(access);
-        if let Some(reg) = reg {
-            self.free_gpr(reg);
-        }
     }
 
     /// A store of a float or vector.
-    pub(crate) fn store_float_op(&mut self, memarg: &MemArg, ty: Ty) {
+    pub(crate) fn store_float_op(&mut self, memarg: MemArg, ty: Ty) {
         let (index, value) = self.pop2();
         let reg = self.xmm(&value);
         let access = self.access(memarg, &index, Self::float_bytes(ty));

@@ -17,7 +17,7 @@ impl Compiler<'_> {
 
     /// `ref.is_null`.
     pub(crate) fn ref_is_null(&mut self) {
-        let ty = self.stack.last().map_or(Ty::Func, |top| top.ty);
+        let ty = self.stack.last().map_or(Ty::Func, |top| top.ty());
         self.eqz(ty);
     }
 
@@ -25,18 +25,18 @@ impl Compiler<'_> {
     pub(crate) fn ref_as_non_null(&mut self) {
         let reference = self.pop();
         let reg = self.gpr(&reference);
-        self.asm.test(reference.ty.width(), reg, reg);
+        self.asm.test(reference.ty().width(), reg, reg);
         self.trap_if(Cond::E, TrapCode::NullReference);
         self.push_same(&reference, reg);
     }
 
     /// Pushes an operand again that was brought into `reg`.
     pub(crate) fn push_same(&mut self, operand: &crate::value::Operand, reg: crate::x64::Gpr) {
-        if let crate::value::Loc::Local(local) = operand.loc {
+        if let crate::value::Loc::Local(local) = operand.loc() {
             self.free_gpr(reg);
             return self.local_get(local);
         }
-        self.push_gpr(operand.ty, reg);
+        self.push_gpr(operand.ty(), reg);
     }
 
     /// `ref.func`: the address of the function's `VmFuncRef` in the context.
@@ -59,7 +59,7 @@ impl Compiler<'_> {
     pub(crate) fn br_on_null(&mut self, depth: u32) {
         let reference = self.pop();
         let reg = self.gpr(&reference);
-        self.asm.test(reference.ty.width(), reg, reg);
+        self.asm.test(reference.ty().width(), reg, reg);
         self.branch(Cond::E, depth);
         self.push_same(&reference, reg);
     }
@@ -71,11 +71,11 @@ impl Compiler<'_> {
         self.push_same(&reference, reg);
         let now = self.gpr_now(self.stack.last().expect("it was pushed"));
         match now {
-            Some(reg) => self.asm.test(reference.ty.width(), reg, reg),
+            Some(reg) => self.asm.test(reference.ty().width(), reg, reg),
             None => {
                 let top = *self.stack.last().expect("it was pushed");
                 let place = self.rm(&top);
-                self.asm.alu_imm(Alu::Cmp, reference.ty.width(), place, 0);
+                self.asm.alu_imm(Alu::Cmp, reference.ty().width(), place, 0);
             }
         }
         self.branch(Cond::Ne, depth);
@@ -87,7 +87,7 @@ impl Compiler<'_> {
     pub(crate) fn select(&mut self) {
         let condition = self.pop();
         let (a, b) = self.pop2();
-        if a.ty.is_float() {
+        if a.ty().is_float() {
             return self.select_float(&condition, &a, &b);
         }
         // Loads leave the flags alone.
@@ -100,15 +100,15 @@ impl Compiler<'_> {
             _ => (self.owned_gpr(&a), &b, cond.negated()),
         };
         let rm = self.rm(src);
-        self.asm.cmov(cond, a.ty.width(), dst, rm);
+        self.asm.cmov(cond, a.ty().width(), dst, rm);
         self.free(src);
-        self.push_gpr(a.ty, dst);
+        self.push_gpr(a.ty(), dst);
     }
 
     fn select_float_equality(&mut self, cond: Cond, a: &crate::value::Operand, b: &crate::value::Operand) {
         let dst = self.owned_gpr(a);
         let rm = self.rm(b);
-        let width = a.ty.width();
+        let width = a.ty().width();
         if cond == Cond::FloatE {
             // Not equal, or unordered.
             self.asm.cmov(Cond::Ne, width, dst, rm);
@@ -117,15 +117,15 @@ impl Compiler<'_> {
             let mut keep = crate::x64::Label::NEW;
             self.asm.jcc(Cond::FloatNe, &mut keep);
             let Rm::Reg(reg) = rm else {
-                self.asm.r_rm(crate::x64::asm::Op::legacy(0x8b).wide(width.is_64()), dst.0, rm);
+                self.asm.r_rm(crate::x64::Op::legacy(0x8b).wide(width.is_64()), dst.0, rm);
                 self.asm.bind(&mut keep);
-                return self.push_gpr(a.ty, dst);
+                return self.push_gpr(a.ty(), dst);
             };
             self.asm.mov(width, dst, reg);
             self.asm.bind(&mut keep);
         }
         self.free(b);
-        self.push_gpr(a.ty, dst);
+        self.push_gpr(a.ty(), dst);
     }
 
     fn select_float(
@@ -141,6 +141,6 @@ impl Compiler<'_> {
         self.load_xmm(dst, b);
         self.asm.bind(&mut keep);
         self.free(b);
-        self.push_xmm(a.ty, dst);
+        self.push_xmm(a.ty(), dst);
     }
 }

@@ -28,13 +28,11 @@ impl<'a> Compiler<'a> {
     pub(crate) fn struct_new(&mut self, ty: u32) {
         let fields = self.struct_fields(ty);
         for (at, field) in fields.iter().enumerate() {
-            self.asm.reserve();
             self.stored_form(field.storage, fields.len() - 1 - at);
         }
         let layout = StructLayout::of_struct(fields);
         let (object, heap) = self.new_object(ty, layout.size());
         for (field, offset) in fields.iter().zip(layout.offsets()).rev() {
-            self.asm.reserve();
             let value = self.pop();
             let reg = self.stored_reg(&value);
             self.write_field(Mem::indexed(heap, object, *offset as i32), field.storage.into(), reg);
@@ -51,7 +49,6 @@ impl<'a> Compiler<'a> {
         // Whatever the fields are, their zeros are zeros; the first word has the type.
         self.asm.store_imm(Width::W32, Mem::indexed(heap, object, object::STRUCT_FIELDS as i32), 0);
         for at in (object::ALIGN..layout.size()).step_by(8) {
-            self.asm.reserve();
             self.asm.store_imm(Width::W64, Mem::indexed(heap, object, at as i32), 0);
         }
         self.free_gpr(heap);

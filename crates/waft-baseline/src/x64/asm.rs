@@ -2,22 +2,22 @@
 //!
 //! # Invariants
 //!
-//! * There is always room for one more instruction: [`Asm::put`] writes eight bytes whatever it appends, and makes room
-//!   where there is none. [`Asm::reserve`], once an operator, keeps that off the usual path.
+//! * Whatever is appended is written with what may stand behind it, eight bytes or a whole instruction's: room is made where
+//!   there is none.
 //! * A label that is not bound yet is a list: each place that refers to it holds the offset of the place before, 0 at
 //!   the end. No function has a reference at offset 0.
 
 use super::cond::Cond;
 use super::reg::{Gpr, Mem};
 
-/// Bytes that an operator may emit before it has to ask for room again.
-const OPERATOR_BYTES: usize = 4096;
+/// Bytes that [`Asm::instruction`] writes within: prefix, REX, three of the opcode, eight of operands.
+const INSTRUCTION_ROOM: usize = 16;
 
 /// Machine code in the making.
 #[derive(Default)]
 pub(crate) struct Asm {
     buf: Vec<u8>,
-    pos: usize,
+    pos: u32,
 }
 
 /// A place in the code, known or not.
@@ -46,8 +46,10 @@ pub(crate) struct Op(u64);
 const OP_BYTES: u64 = 0xff_ffff;
 const OP_BYTES_LEN_AT: u32 = 24;
 const PREFIX_AT: u32 = 32;
-const WIDE: u64 = 1 << 40;
-const BYTE: u64 = 1 << 41;
+/// The bit W of REX, where the lowest byte of `op >> REX_AT` has it.
+const REX_AT: u32 = 40;
+const WIDE: u64 = 8 << REX_AT;
+const BYTE: u64 = 1 << 48;
 
 impl Op {
     const fn new(bytes: u64, len: u64, prefix: u8) -> Self {
@@ -81,39 +83,12 @@ impl Op {
     pub(crate) const fn byte(self) -> Self {
         Self(self.0 | BYTE)
     }
-
-    /// Prefix, REX, escape and opcode, and how many bits they are: `rex` has the bits of the registers' numbers.
-    #[inline]
-    fn head(self, rex: u8, names_byte: bool) -> (u64, u32) {
-        let (mut word, mut bits) = (self.0 & OP_BYTES, (self.0 >> OP_BYTES_LEN_AT & 0xff) as u32 * 8);
-        let rex = rex | if self.0 & WIDE != 0 { 0x48 } else { 0x40 };
-        let has_rex = rex != 0x40 || names_byte;
-        // PERF: no branch, for whether there is one is hardly to be foreseen.
-        let shift = u32::from(has_rex) * 8;
-        word = word << shift | u64::from(if has_rex { rex } else { 0 });
-        bits += shift;
-        let prefix = self.0 >> PREFIX_AT & 0xff;
-        if prefix != 0 {
-            word = word << 8 | prefix;
-            bits += 8;
-        }
-        (word, bits)
-    }
 }
 
 impl Asm {
     /// Starts anew.
     pub(crate) fn clear(&mut self) {
         self.pos = 0;
-        self.reserve();
-    }
-
-    /// Makes room for one operator.
-    #[inline]
-    pub(crate) fn reserve(&mut self) {
-        if self.buf.len() - self.pos < OPERATOR_BYTES {
-            self.grow();
-        }
     }
 
     #[cold]
@@ -125,21 +100,21 @@ impl Asm {
     /// The offset of the next instruction.
     #[inline]
     pub(crate) fn pos(&self) -> u32 {
-        self.pos as u32
+        self.pos
     }
 
     /// The code so far.
     pub(crate) fn code(&self) -> &[u8] {
-        &self.buf[..self.pos]
+        &self.buf[..self.pos as usize]
     }
 
     /// Appends the `len` lowest bytes of `bytes`.
     #[inline]
     pub(crate) fn put(&mut self, bytes: u64, len: usize) {
-        let at = self.pos;
+        let at = self.pos as usize;
         if let Some(place) = self.buf.get_mut(at..at + 8) {
             place.copy_from_slice(&bytes.to_le_bytes());
-            self.pos = at + len;
+            self.pos += len as u32;
         } else {
             self.grow();
             self.put(bytes, len);
@@ -156,54 +131,47 @@ impl Asm {
         self.put(value.cast_unsigned().into(), 4);
     }
 
+    /// An instruction: its operands' bits of REX, whether those need REX whatever its bits are, and its operands from ModRM on.
+    ///
+    /// PERF: each part is written where it begins, whether or not it has any bytes, and the next one over what is too much of
+    /// it: no branches, which are hardly to be foreseen, and no shifts by what is known late.
+    #[inline(always)]
+    fn instruction(&mut self, op: Op, rex: u8, needs_rex: bool, operands: u64, operands_len: usize) {
+        let at = self.pos as usize;
+        let room = self.buf.get_mut(at..at + INSTRUCTION_ROOM);
+        let Some(room) = room.and_then(|room| room.first_chunk_mut::<INSTRUCTION_ROOM>()) else {
+            self.grow();
+            return self.instruction(op, rex, needs_rex, operands, operands_len);
+        };
+        let mut len = 0;
+        let prefix = (op.0 >> PREFIX_AT) as u8;
+        if prefix != 0 {
+            room[0] = prefix;
+            len = 1;
+        }
+        let rex = (op.0 >> REX_AT) as u8 & 8 | rex & 7;
+        room[len] = 0x40 | rex;
+        len += usize::from(rex != 0 || needs_rex);
+        room[len..len + 4].copy_from_slice(&((op.0 & OP_BYTES) as u32).to_le_bytes());
+        len += (op.0 >> OP_BYTES_LEN_AT) as usize & 3;
+        room[len..len + 8].copy_from_slice(&operands.to_le_bytes());
+        self.pos += (len + operands_len) as u32;
+    }
+
     /// An instruction on two registers, by their numbers: the one in the `reg` field, the one in `rm`.
     #[inline]
     pub(crate) fn rr(&mut self, op: Op, reg: u8, rm: u8) {
         let names_byte = op.0 & BYTE != 0 && (reg >= 4 || rm >= 4);
-        let (mut word, bits) = op.head((reg >> 3) << 2 | rm >> 3, names_byte);
-        word |= u64::from(0xc0 | (reg & 7) << 3 | rm & 7) << bits;
-        self.put(word, bits as usize / 8 + 1);
+        let rex = (reg >> 3) << 2 | rm >> 3;
+        self.instruction(op, rex, names_byte, u64::from(0xc0 | (reg & 7) << 3 | rm & 7), 1);
     }
 
     /// An instruction on a register and a place in memory.
     #[inline]
     pub(crate) fn rm(&mut self, op: Op, reg: u8, mem: Mem) {
-        let base = mem.base.0;
-        let index = mem.index.map_or(0, |(index, _)| index.0);
         let names_byte = op.0 & BYTE != 0 && reg >= 4;
-        let rex = (reg >> 3) << 2 | (index >> 3) << 1 | base >> 3;
-        let (mut word, mut bits) = op.head(rex, names_byte);
-        let reg = (reg & 7) << 3;
-        let small = i8::try_from(mem.disp).is_ok();
-        // `rbp` and `r13` as bases always have a displacement.
-        let (mode, disp_bytes) = match mem.disp {
-            0 if base & 7 != 5 => (0x00, 0),
-            _ if small => (0x40, 1),
-            _ => (0x80, 4),
-        };
-        match mem.index {
-            Some((index, scale)) => {
-                debug_assert!(index.0 != 4, "rsp is no index");
-                let sib = scale << 6 | (index.0 & 7) << 3 | base & 7;
-                word |= u64::from(mode | reg | 4) << bits | u64::from(sib) << (bits + 8);
-                bits += 16;
-            }
-            None if base & 7 == 4 => {
-                word |= u64::from(mode | reg | 4) << bits | 0x24 << (bits + 8);
-                bits += 16;
-            }
-            None => {
-                word |= u64::from(mode | reg | base & 7) << bits;
-                bits += 8;
-            }
-        }
-        let (len, disp) = (bits as usize / 8, u64::from(mem.disp.cast_unsigned()));
-        if len <= 4 {
-            self.put(word | disp << bits, len + disp_bytes);
-        } else {
-            self.put(word, len);
-            self.put(disp, disp_bytes);
-        }
+        let (operands, len) = mem.operand(reg);
+        self.instruction(op, (reg >> 3) << 2 | mem.rex(), names_byte, operands, len);
     }
 
     /// An instruction with the register in its opcode.

@@ -41,6 +41,23 @@ pub(crate) enum Cond {
 }
 
 impl Cond {
+    /// The one with this number.
+    #[inline]
+    pub(crate) const fn of(number: u8) -> Self {
+        use Cond::{A, Ae, B, Be, E, FloatE, FloatNe, G, Ge, L, Le, Ne, Np, Ns, O, P, S};
+        // As many places as some bits have values.
+        const BY_NUMBER: [Cond; 32] = {
+            let list = [O, B, Ae, E, Ne, Be, A, S, Ns, P, Np, L, Ge, Le, G, FloatE, FloatNe];
+            let (mut by_number, mut at) = ([O; 32], 0);
+            while at < list.len() {
+                by_number[list[at] as usize] = list[at];
+                at += 1;
+            }
+            by_number
+        };
+        BY_NUMBER[number as usize % BY_NUMBER.len()]
+    }
+
     /// The four bits that instructions have for it; the two of floats have none.
     pub(crate) fn code(self) -> u8 {
         debug_assert!(!self.is_float_equality());

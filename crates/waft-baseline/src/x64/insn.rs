@@ -81,12 +81,15 @@ impl Asm {
         self.rm(Op::legacy(0x89).wide(width.is_64()), src.0, mem);
     }
 
-    pub(crate) fn store8(&mut self, mem: Mem, src: Gpr) {
-        self.rm(Op::legacy(0x88).byte(), src.0, mem);
-    }
-
-    pub(crate) fn store16(&mut self, mem: Mem, src: Gpr) {
-        self.rm(Op::legacy(0x89).prefixed(0x66), src.0, mem);
+    /// Stores the lowest 1, 2, 4 or 8 bytes.
+    pub(crate) fn store_bytes(&mut self, bytes: u32, mem: Mem, src: Gpr) {
+        let op = match bytes {
+            1 => Op::legacy(0x88).byte(),
+            2 => Op::legacy(0x89).prefixed(0x66),
+            4 => Op::legacy(0x89),
+            _ => Op::legacy(0x89).wide(true),
+        };
+        self.rm(op, src.0, mem);
     }
 
     /// Stores a constant, whose sign is extended to 64 bits.
@@ -95,14 +98,16 @@ impl Asm {
         self.imm32(value);
     }
 
-    pub(crate) fn store8_imm(&mut self, mem: Mem, value: u8) {
-        self.rm(Op::legacy(0xc6), 0, mem);
-        self.byte(value);
-    }
-
-    pub(crate) fn store16_imm(&mut self, mem: Mem, value: u16) {
-        self.rm(Op::legacy(0xc7).prefixed(0x66), 0, mem);
-        self.put(value.into(), 2);
+    /// Stores the lowest 1, 2, 4 or 8 bytes of a constant, whose sign is extended.
+    pub(crate) fn store_imm_bytes(&mut self, bytes: u32, mem: Mem, value: i32) {
+        let op = match bytes {
+            1 => Op::legacy(0xc6),
+            2 => Op::legacy(0xc7).prefixed(0x66),
+            4 => Op::legacy(0xc7),
+            _ => Op::legacy(0xc7).wide(true),
+        };
+        self.rm(op, 0, mem);
+        self.put(value.cast_unsigned().into(), bytes.min(4) as usize);
     }
 
     pub(crate) fn lea(&mut self, width: Width, dst: Gpr, mem: Mem) {

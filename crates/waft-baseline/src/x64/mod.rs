@@ -6,7 +6,7 @@ mod insn;
 mod reg;
 pub(crate) mod sse;
 
-pub(crate) use asm::{Asm, Label};
+pub(crate) use asm::{Asm, Label, Op};
 pub(crate) use cond::Cond;
 pub(crate) use insn::{Alu, Rm, Shift};
 pub(crate) use reg::*;

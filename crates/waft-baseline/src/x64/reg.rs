@@ -52,11 +52,15 @@ pub(crate) const RESULT_GPRS: [Gpr; 4] = [RAX, RCX, RDX, RSI];
 
 /// A set of registers of one kind.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(crate) struct RegSet(pub(crate) u16);
+pub(crate) struct RegSet(pub(crate) u32);
 
 impl RegSet {
     pub(crate) const EMPTY: Self = Self(0);
 
+    #[inline]
+    pub(crate) const fn one(number: u8) -> Self {
+        Self(1 << number)
+    }
     pub(crate) const fn of(numbers: &[u8]) -> Self {
         let (mut bits, mut at) = (0, 0);
         while at < numbers.len() {
@@ -119,27 +123,70 @@ impl Width {
 }
 
 /// A place in memory: a base, perhaps an index, and a displacement.
+///
+/// It is packed as instructions have it, lowest byte first: the `rm` field of ModRM, SIB or 0, the bits X and B of REX, flags
+/// ([`Mem::BITS_AT`], [`Mem::DISP`]), and the displacement in the upper half.
+///
+/// PERF: one word travels in a register; fields that are written one by one and read as a whole wait for the store buffer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Mem {
-    pub(crate) base: Gpr,
-    /// With the binary logarithm of its scale.
-    pub(crate) index: Option<(Gpr, u8)>,
-    pub(crate) disp: i32,
-}
+pub(crate) struct Mem(u64);
 
 impl Mem {
+    /// How many bits there are below a displacement: ModRM, or ModRM and SIB.
+    const BITS_AT: u32 = 24;
+    const SIB: u64 = 16 << Self::BITS_AT;
+    const NO_SIB: u64 = 8 << Self::BITS_AT;
+    /// There is a displacement even if it is 0: `rbp` and `r13` as bases have no form without.
+    const DISP: u64 = 1 << 31;
+
     pub(crate) const fn at(base: Gpr, disp: i32) -> Self {
-        Self { base, index: None, disp }
+        let low = (base.0 & 7) as u64;
+        // `rsp` and `r12` as bases have no form without SIB: with no index there.
+        let sib = if low == 4 { 0x24 << 8 | Self::SIB } else { Self::NO_SIB };
+        Self(low | sib).with(base, 0, disp)
     }
     /// `base + index + disp`.
     pub(crate) const fn indexed(base: Gpr, index: Gpr, disp: i32) -> Self {
-        Self { base, index: Some((index, 0)), disp }
+        Self::scaled(base, index, 0, disp)
     }
+    /// `base + (index << log2) + disp`.
     pub(crate) const fn scaled(base: Gpr, index: Gpr, log2: u8, disp: i32) -> Self {
-        Self { base, index: Some((index, log2)), disp }
+        debug_assert!(index.0 != RSP.0, "rsp is no index");
+        let sib = log2 << 6 | (index.0 & 7) << 3 | base.0 & 7;
+        Self(4 | (sib as u64) << 8 | Self::SIB).with(base, index.0 >> 3 << 1, disp)
+    }
+    const fn with(self, base: Gpr, x: u8, disp: i32) -> Self {
+        let forced = if base.0 & 7 == RBP.0 { Self::DISP } else { 0 };
+        let rex = (x | base.0 >> 3) as u64;
+        Self(self.0 | rex << 16 | forced | (disp as u32 as u64) << 32)
     }
     /// The same place, so many bytes on.
     pub(crate) const fn plus(self, bytes: i32) -> Self {
-        Self { base: self.base, index: self.index, disp: self.disp + bytes }
+        let disp = self.disp() + bytes;
+        Self(self.0 & 0xffff_ffff | (disp as u32 as u64) << 32)
+    }
+    pub(crate) const fn disp(self) -> i32 {
+        (self.0 >> 32) as i32
+    }
+    /// The bits X and B of REX.
+    #[inline]
+    pub(crate) const fn rex(self) -> u8 {
+        (self.0 >> 16) as u8 & 3
+    }
+    /// ModRM, SIB and displacement of an instruction with such a `reg` field, lowest byte first, and how many bytes they are.
+    #[inline]
+    pub(crate) const fn operand(self, reg: u8) -> (u64, usize) {
+        let disp = self.disp();
+        // The mode, and above it how many bytes the displacement has.
+        let form: u32 = if self.0 >> 31 == 0 {
+            0
+        } else if disp == disp as i8 as i32 {
+            0x140
+        } else {
+            0x480
+        };
+        let bits = (self.0 >> Self::BITS_AT) as u32 & 31;
+        let head = self.0 as u32 & 0xffff | form & 0xff | ((reg & 7) << 3) as u32;
+        (head as u64 | (disp as u32 as u64) << bits, (bits / 8 + form / 0x100) as usize)
     }
 }

@@ -11,8 +11,8 @@ impl Compiler<'_> {
     pub(super) fn simd_memory(&mut self, op: &Operator<'_>) -> bool {
         use Operator as Op;
         match op {
-            Op::V128Load { memarg } => self.load_float_op(memarg, Ty::V128),
-            Op::V128Store { memarg } => self.store_float_op(memarg, Ty::V128),
+            Op::V128Load { memarg } => self.load_float_op(memarg.into(), Ty::V128),
+            Op::V128Store { memarg } => self.store_float_op(memarg.into(), Ty::V128),
             Op::V128Load8x8S { memarg } => self.load_extend(memarg, 0x20),
             Op::V128Load8x8U { memarg } => self.load_extend(memarg, 0x30),
             Op::V128Load16x4S { memarg } => self.load_extend(memarg, 0x23),
@@ -41,7 +41,7 @@ impl Compiler<'_> {
     /// Loads eight bytes of narrow lanes and extends each to twice its width.
     fn load_extend(&mut self, memarg: &MemArg, widen: u8) {
         let index = self.pop();
-        let access = self.access(memarg, &index, 8);
+        let access = self.access(memarg.into(), &index, 8);
         self.end_access(access);
         let dst = self.result_xmm();
         self.may_fault(TrapCode::MemoryOutOfBounds);
@@ -52,7 +52,7 @@ impl Compiler<'_> {
     /// Loads one lane into all of them.
     fn load_splat(&mut self, memarg: &MemArg, log2: u8) {
         let index = self.pop();
-        let access = self.access(memarg, &index, 1 << log2);
+        let access = self.access(memarg.into(), &index, 1 << log2);
         self.end_access(access);
         let dst = self.result_xmm();
         self.may_fault(TrapCode::MemoryOutOfBounds);
@@ -71,7 +71,7 @@ impl Compiler<'_> {
     /// Loads the lowest lane; the others are zero.
     fn load_zero(&mut self, memarg: &MemArg, double: bool) {
         let index = self.pop();
-        let access = self.access(memarg, &index, if double { 8 } else { 4 });
+        let access = self.access(memarg.into(), &index, if double { 8 } else { 4 });
         self.end_access(access);
         let dst = self.result_xmm();
         self.may_fault(TrapCode::MemoryOutOfBounds);
@@ -83,7 +83,7 @@ impl Compiler<'_> {
     fn load_lane(&mut self, memarg: &MemArg, log2: u8, lane: u8) {
         let (index, vector) = self.pop2();
         let dst = self.owned_xmm(&vector);
-        let access = self.access(memarg, &index, 1 << log2);
+        let access = self.access(memarg.into(), &index, 1 << log2);
         self.end_access(access);
         self.may_fault(TrapCode::MemoryOutOfBounds);
         self.insert(PINSR[log2 as usize], log2 == 3, dst, Rm::Mem(access.mem), lane);
@@ -94,7 +94,7 @@ impl Compiler<'_> {
     fn store_lane(&mut self, memarg: &MemArg, log2: u8, lane: u8) {
         let (index, vector) = self.pop2();
         let src = self.xmm(&vector);
-        let access = self.access(memarg, &index, 1 << log2);
+        let access = self.access(memarg.into(), &index, 1 << log2);
         self.may_fault(TrapCode::MemoryOutOfBounds);
         self.asm.v_store(PEXTR[log2 as usize], log2 == 3, access.mem, src);
         self.asm.byte(lane);

@@ -10,7 +10,7 @@ use crate::value::{Loc, Operand, Ty};
 use crate::x64::{
     ARG_GPRS, Alu, Cond, Gpr, Mem, R10, R11, RAX, RBP, RDI, RESULT_GPRS, RSP, Rm, Width, XMM15, Xmm,
 };
-use waft_core::convention::{AREA_SLOT_BYTES, ArgPlaces, Place, ResultPlaces, Results};
+use waft_core::convention::{AREA_SLOT_BYTES, ArgPlaces, FLOAT_ARGS, INT_ARGS, Place, ResultPlaces, Results};
 use waft_core::index::{FuncIndex, TypeIndex};
 use waft_core::layout::{POINTER_BYTES, VmLayout, func_import, func_ref, store_context};
 use waft_core::libcall::{GROW_FAILED, Libcall, LibcallType};
@@ -172,6 +172,9 @@ impl Compiler<'_> {
         let first = self.stack.len() - count;
         let mut places = ArgPlaces::new(way);
         let (mut gprs, mut xmms) = (Moves::NONE, Moves::NONE);
+        // Those that are in no register, and the numbers of the registers that they go to.
+        let mut late = [(0, 0); INT_ARGS + FLOAT_ARGS];
+        let mut late_count = 0;
         for (at, ty) in sig.params().iter().enumerate() {
             let operand = self.stack[first + at];
             match places.next(*ty) {
@@ -179,15 +182,22 @@ impl Compiler<'_> {
                     self.store_operand(Mem::at(RSP, offset as i32), &operand);
                 }
                 Place::Int(n) => {
-                    if let Some(src) = self.gpr_now(&operand) {
-                        gprs.push(ARG_GPRS[n as usize].0, src.0, operand.ty().width());
+                    let dst = ARG_GPRS[n as usize].0;
+                    match self.gpr_now(&operand) {
+                        Some(src) => gprs.push(dst, src.0, operand.ty().width()),
+                        None => {
+                            late[late_count] = (first + at, dst);
+                            late_count += 1;
+                        }
                     }
                 }
-                Place::Float(n) => {
-                    if let Some(src) = self.xmm_of(&operand) {
-                        xmms.push(n, src.0, Width::W64);
+                Place::Float(n) => match self.xmm_now(&operand) {
+                    Some(src) => xmms.push(n, src.0, Width::W64),
+                    None => {
+                        late[late_count] = (first + at, n);
+                        late_count += 1;
                     }
-                }
+                },
                 Place::Area(_) => unreachable!("arguments have no area"),
             }
         }
@@ -197,29 +207,18 @@ impl Compiler<'_> {
         self.move_gprs(gprs);
         self.move_xmms(xmms);
         // What is in no register comes last: its register is free by now.
-        let mut places = ArgPlaces::new(way);
-        for (at, ty) in sig.params().iter().enumerate() {
-            let operand = self.stack[first + at];
-            match places.next(*ty) {
-                Place::Int(n) if self.gpr_now(&operand).is_none() => {
-                    self.load_gpr(ARG_GPRS[n as usize], &operand);
-                }
-                Place::Float(n) if self.xmm_of(&operand).is_none() => self.load_xmm(Xmm(n), &operand),
-                _ => {}
+        for (at, dst) in &late[..late_count] {
+            let operand = self.stack[*at];
+            if operand.ty().is_float() {
+                self.load_xmm(Xmm(*dst), &operand);
+            } else {
+                self.load_gpr(Gpr(*dst), &operand);
             }
         }
         if let Callee::Reference(reference, _) = callee {
             self.free_gpr(reference);
         }
         self.truncate(first);
-    }
-
-    fn xmm_of(&self, operand: &Operand) -> Option<Xmm> {
-        match operand.loc() {
-            Loc::Xmm(reg) => Some(reg),
-            Loc::Local(local) => self.local_reg(local).map(Xmm),
-            _ => None,
-        }
     }
 
     /// Before a call that may leave the instance: host functions learn from the store who called. Leaves the context in the

@@ -2,6 +2,7 @@
 //!
 //! They are valid, so no encoding is checked; whatever they are, nothing past their end is read: there they are zeros.
 
+use crate::value::Ty;
 use std::cell::Cell;
 use waft_core::index::MemoryIndex;
 use waft_core::opcode::{self, Immediates};
@@ -104,6 +105,11 @@ impl<'a> Code<'a> {
     #[inline(never)]
     fn long_leb(&self, first: u8) -> (u64, u32) {
         let (mut value, mut bits) = (u64::from(first & 0x7f), 7);
+        // Two bytes are the most usual.
+        if let Some([last @ 0..0x80]) = self.peek() {
+            self.skip_bytes(1);
+            return (value | u64::from(*last) << 7, 14);
+        }
         loop {
             let byte = self.byte();
             value |= u64::from(byte & 0x7f).wrapping_shl(bits);
@@ -159,6 +165,29 @@ impl<'a> Code<'a> {
         MemArg { memory: MemoryIndex::from_u32(memory), offset: self.leb().0 }
     }
 
+    /// The type of a value, if it is a number's or a vector's.
+    #[inline]
+    pub(crate) fn number_ty(&self) -> Option<Ty> {
+        let ty = match self.peek()? {
+            [0x7f] => Ty::I32,
+            [0x7e] => Ty::I64,
+            [0x7d] => Ty::F32,
+            [0x7c] => Ty::F64,
+            [0x7b] => Ty::V128,
+            _ => return None,
+        };
+        self.skip_bytes(1);
+        Some(ty)
+    }
+
+    /// The type of a value.
+    pub(crate) fn val_type(&self) -> wasmparser::Result<ValType> {
+        let mut reader = BinaryReader::new(self.rest(), 0);
+        let ty = reader.read()?;
+        self.skip_bytes(reader.current_position());
+        Ok(ty)
+    }
+
     /// The type of a block.
     #[inline]
     pub(crate) fn block_type(&self) -> wasmparser::Result<BlockType> {
@@ -167,12 +196,7 @@ impl<'a> Code<'a> {
                 self.skip_bytes(1);
                 Ok(BlockType::Empty)
             }
-            Some([0x41..0x80]) => {
-                let mut reader = BinaryReader::new(self.rest(), 0);
-                let ty = reader.read::<ValType>()?;
-                self.skip_bytes(reader.current_position());
-                Ok(BlockType::Type(ty))
-            }
+            Some([0x41..0x80]) => Ok(BlockType::Type(self.val_type()?)),
             _ => Ok(BlockType::FuncType(self.number())),
         }
     }

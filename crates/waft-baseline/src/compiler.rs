@@ -14,14 +14,19 @@ use crate::tier::Machine;
 use crate::trap::PendingTrap;
 use crate::value::{Local, Operand, Ty};
 use crate::x64::{Asm, Gpr, RegSet};
-use std::mem::take;
+use std::mem::{swap, take};
 use waft_core::layout::VmLayout;
 use waft_core::module::Shape;
 use waft_core::tier::{
     CodePosition, CompileRequest, CompiledFunc, ExceptionHandler, Reloc, StackMap, TrapSite,
 };
 use waft_core::types::{FuncSig, ValType};
-use wasmparser::{BinaryReader, FunctionBody};
+#[cfg(debug_assertions)]
+use wasmparser::BinaryReader;
+
+/// The most bytes of code of a function. The largest body becomes a tenth of it, but each of the targets of a `br_table` may take
+/// a thousand values.
+const CODE_BYTES_MAX: u32 = 256 << 20;
 
 /// Nothing but code, or why the tier cannot.
 pub(crate) type CompileResult<T = ()> = Result<T, String>;
@@ -51,20 +56,40 @@ pub(crate) struct Workshop {
 }
 
 /// The state of compiling one function.
+///
+/// PERF: in the order in which it is written, what nearly every operator uses first: instructions that reach it take a byte for
+/// where it is, and the code that many operators share stays in the processor's first cache.
+#[repr(C)]
 pub(crate) struct Compiler<'a> {
+    pub(crate) stack: Vec<Operand>,
+    pub(crate) locals: Vec<Local>,
     pub(crate) asm: Asm,
+    /// The body, read up to the next operator.
+    pub(crate) code: Code<'a>,
+    /// Where the operator at work starts in the module.
+    pub(crate) at: u32,
+    pub(crate) free_gprs: RegSet,
+    pub(crate) operand_gprs: RegSet,
+    /// Bytes of the slots of all operands.
+    pub(crate) slots_end: u32,
+    /// The most bytes that slots took.
+    pub(crate) slots_max: u32,
+    pub(crate) reachable: bool,
+    pub(crate) settled: usize,
+    pub(crate) positions: Vec<CodePosition>,
+    pub(crate) sites: Vec<TrapSite>,
+    /// See [`Self::near_offsets`].
+    pub(crate) near: u64,
+    pub(crate) free_xmms: RegSet,
+    pub(crate) operand_xmms: RegSet,
+
     pub(crate) request: &'a CompileRequest<'a>,
     pub(crate) machine: Machine,
     pub(crate) shape: &'a Shape,
     pub(crate) layout: &'a VmLayout,
     pub(crate) sig: &'a FuncSig,
-    /// The body, read up to the next operator.
-    pub(crate) code: Code<'a>,
-    /// Where the operator at work starts in the module.
-    pub(crate) at: u32,
     pub(crate) scan: Scan,
 
-    pub(crate) locals: Vec<Local>,
     /// Locals that are references into the GC heap.
     pub(crate) local_refs: Vec<u32>,
     /// Locals in registers that have to be in their homes while a call goes on.
@@ -73,29 +98,15 @@ pub(crate) struct Compiler<'a> {
     pub(crate) saved: Vec<Gpr>,
     /// Whether `r14` holds the base of memory 0.
     pub(crate) base_pinned: bool,
-    /// See [`Self::near_offsets`].
-    pub(crate) near: u64,
-
-    pub(crate) stack: Vec<Operand>,
-    pub(crate) settled: usize,
     /// Which operands are references into the GC heap, lowest first.
     pub(crate) refs: Vec<u32>,
-    pub(crate) operand_gprs: RegSet,
-    pub(crate) operand_xmms: RegSet,
-    pub(crate) free_gprs: RegSet,
-    pub(crate) free_xmms: RegSet,
 
     pub(crate) blocks: Vec<Block>,
-    pub(crate) reachable: bool,
     /// How many blocks were opened in unreachable code and not closed yet.
     pub(crate) dead_depth: u32,
 
     /// Bytes of the frame above the slots of operands.
     pub(crate) slots_base: u32,
-    /// Bytes of the slots of all operands.
-    pub(crate) slots_end: u32,
-    /// The most bytes that slots took.
-    pub(crate) slots_max: u32,
     /// The most bytes that calls pushed.
     pub(crate) calls_max: u32,
     /// Where the context and the address of the result area are, from the frame pointer.
@@ -112,8 +123,6 @@ pub(crate) struct Compiler<'a> {
 
     pub(crate) counts: Vec<Count>,
     pub(crate) traps: Vec<PendingTrap>,
-    pub(crate) sites: Vec<TrapSite>,
-    pub(crate) positions: Vec<CodePosition>,
     pub(crate) relocs: Vec<Reloc>,
     pub(crate) stack_maps: Vec<StackMap>,
     pub(crate) handlers: Vec<ExceptionHandler>,
@@ -132,7 +141,7 @@ impl<'a> Compiler<'a> {
     ) -> CompileResult<CompiledFunc> {
         let shape = request.shape;
         let mut this = Self {
-            asm: take(&mut workshop.asm),
+            asm: Asm::default(),
             request,
             machine,
             shape,
@@ -140,21 +149,21 @@ impl<'a> Compiler<'a> {
             sig: shape.func_sig(shape.func(request.func)),
             code: Code::new(request.body.bytes, 0),
             at: request.body.start as u32,
-            scan: take(&mut workshop.scan),
-            locals: take(&mut workshop.locals),
-            local_refs: take(&mut workshop.local_refs),
-            unsaved: take(&mut workshop.unsaved),
-            saved: take(&mut workshop.saved),
+            scan: Scan::default(),
+            locals: Vec::new(),
+            local_refs: Vec::new(),
+            unsaved: Vec::new(),
+            saved: Vec::new(),
             base_pinned: false,
             near: 0,
-            stack: take(&mut workshop.stack),
+            stack: Vec::new(),
             settled: 0,
-            refs: take(&mut workshop.refs),
+            refs: Vec::new(),
             operand_gprs: crate::x64::OPERAND_GPRS,
             operand_xmms: crate::x64::OPERAND_XMMS,
             free_gprs: RegSet::EMPTY,
             free_xmms: RegSet::EMPTY,
-            blocks: take(&mut workshop.blocks),
+            blocks: Vec::new(),
             reachable: true,
             dead_depth: 0,
             slots_base: 0,
@@ -168,16 +177,17 @@ impl<'a> Compiler<'a> {
             frame_size_at: 0,
             frame_check_at: 0,
             excess: false,
-            counts: take(&mut workshop.counts),
-            traps: take(&mut workshop.traps),
-            sites: take(&mut workshop.sites),
-            positions: take(&mut workshop.positions),
-            relocs: take(&mut workshop.relocs),
+            counts: Vec::new(),
+            traps: Vec::new(),
+            sites: Vec::new(),
+            positions: Vec::new(),
+            relocs: Vec::new(),
             stack_maps: Vec::new(),
             handlers: Vec::new(),
             tries: Vec::new(),
             map_entries: 0,
         };
+        this.exchange(workshop);
         this.clear();
         let outcome = this.function();
         let outcome = outcome.map(|()| CompiledFunc {
@@ -191,21 +201,29 @@ impl<'a> Compiler<'a> {
             stack_maps: take(&mut this.stack_maps),
             handlers: take(&mut this.handlers),
         });
-        workshop.asm = this.asm;
-        workshop.scan = this.scan;
-        workshop.locals = this.locals;
-        workshop.local_refs = this.local_refs;
-        workshop.unsaved = this.unsaved;
-        workshop.stack = this.stack;
-        workshop.refs = this.refs;
-        workshop.counts = this.counts;
-        workshop.traps = this.traps;
-        workshop.sites = this.sites;
-        workshop.positions = this.positions;
-        workshop.relocs = this.relocs;
-        workshop.saved = this.saved;
-        workshop.blocks = this.blocks;
+        this.exchange(workshop);
         outcome
+    }
+
+    /// Takes the allocations of `workshop` for its own, or gives them back.
+    ///
+    /// PERF: one piece of code for both, and little of it: it is in no cache when it is needed.
+    #[inline(never)]
+    fn exchange(&mut self, workshop: &mut Workshop) {
+        swap(&mut self.asm, &mut workshop.asm);
+        swap(&mut self.scan, &mut workshop.scan);
+        swap(&mut self.locals, &mut workshop.locals);
+        swap(&mut self.stack, &mut workshop.stack);
+        swap(&mut self.refs, &mut workshop.refs);
+        swap(&mut self.local_refs, &mut workshop.local_refs);
+        swap(&mut self.unsaved, &mut workshop.unsaved);
+        swap(&mut self.saved, &mut workshop.saved);
+        swap(&mut self.counts, &mut workshop.counts);
+        swap(&mut self.traps, &mut workshop.traps);
+        swap(&mut self.sites, &mut workshop.sites);
+        swap(&mut self.positions, &mut workshop.positions);
+        swap(&mut self.relocs, &mut workshop.relocs);
+        swap(&mut self.blocks, &mut workshop.blocks);
     }
 
     fn clear(&mut self) {
@@ -226,15 +244,15 @@ impl<'a> Compiler<'a> {
 
     fn function(&mut self) -> CompileResult {
         let offset = self.request.body.start;
-        let body = FunctionBody::new(BinaryReader::new(self.request.body.bytes, offset as u64));
-        self.declare_locals(&body)?;
-        let operators = body.get_operators_reader().map_err(unreadable)?;
-        self.code.set_at(operators.original_position() as usize - offset);
+        self.declare_locals()?;
         self.scan.count(&self.code, self.locals.len());
         self.prologue();
         self.enter_function();
         #[cfg(debug_assertions)]
-        let mut operators = operators;
+        let mut operators = {
+            let start = self.request.body.start + self.code.at();
+            wasmparser::OperatorsReader::new(BinaryReader::new(self.code.rest(), start as u64))
+        };
         while let Some(opcode) = self.code.next() {
             self.at = (offset + self.code.at() - 1) as u32;
             self.step(opcode)?;
@@ -245,14 +263,19 @@ impl<'a> Compiler<'a> {
         self.finish_frame();
         self.emit_counts();
         self.emit_traps();
-        if self.excess {
+        self.check_limits()
+    }
+
+    /// Checks that no limit is exceeded. Between two checks, little code is emitted against [`CODE_BYTES_MAX`].
+    pub(crate) fn check_limits(&self) -> CompileResult {
+        if self.excess || self.asm.pos() > CODE_BYTES_MAX {
             return Err("the function exceeds the limits of the baseline compiler".to_owned());
         }
         Ok(())
     }
 
     /// Compiles one operator.
-    #[inline]
+    #[inline(always)]
     fn step(&mut self, opcode: u8) -> CompileResult {
         if !self.reachable {
             return self.dead_operator(opcode);
@@ -263,6 +286,9 @@ impl<'a> Compiler<'a> {
         self.check_state(opcode);
         if self.asm.pos() != before {
             self.positions.push(CodePosition { code: before, wasm: self.at });
+            if self.asm.pos() > CODE_BYTES_MAX {
+                return self.check_limits();
+            }
         }
         Ok(())
     }

@@ -207,7 +207,9 @@ impl<'a> Compiler<'a> {
 
     /// `end`, whether or not what came before can reach it.
     pub(crate) fn end(&mut self) {
-        self.end_tries();
+        if matches!(self.innermost().kind, Kind::Try | Kind::Catch { .. }) {
+            self.end_tries();
+        }
         let block = *self.innermost();
         let is_loop = matches!(block.kind, Kind::Loop);
         if let Kind::If(mut otherwise) = block.kind {
@@ -436,6 +438,7 @@ impl<'a> Compiler<'a> {
                 self.blocks[at].stub = (self.asm.pos(), start);
                 self.carry(depth);
                 self.jump(depth);
+                self.check_limits()?;
             }
             let place = start + entry as u32 * 4;
             let distance = self.blocks[at].stub.0.wrapping_sub(place + 4);

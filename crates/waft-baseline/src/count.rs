@@ -148,7 +148,7 @@ impl Compiler<'_> {
         self.positions.push(CodePosition { code: self.asm.pos(), wasm: self.request.body.start as u32 });
         for local in 0..self.registers_end() {
             let (home, ty) = (self.home(local), self.locals[local as usize].ty);
-            match self.local_reg(local) {
+            match self.locals[local as usize].reg {
                 Some(reg) if ty.is_float() => self.store_float(ty, home, Xmm(reg)),
                 Some(reg) => self.asm.store(ty.width(), home, Gpr(reg)),
                 None => {}
@@ -169,7 +169,7 @@ impl Compiler<'_> {
         }
         for local in 0..self.registers_end() {
             let (home, ty) = (self.home(local), self.locals[local as usize].ty);
-            match self.local_reg(local) {
+            match self.locals[local as usize].reg {
                 Some(reg) if ty.is_float() => self.load_float(ty, Xmm(reg), home),
                 Some(reg) if UNSAVED_GPRS.contains(&Gpr(reg)) => self.asm.load(ty.width(), Gpr(reg), home),
                 _ => {}

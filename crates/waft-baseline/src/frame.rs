@@ -19,11 +19,10 @@ use crate::x64::{
     ARG_GPRS, Alu, Cond, Gpr, LOCAL_XMMS, Mem, R11, R14, RAX, RBP, RCX, RDI, RSP, Rm, SAVED_GPRS,
     UNSAVED_GPRS, Width, XMM15, Xmm,
 };
-use waft_core::convention::{ArgPlaces, Place, Results};
+use waft_core::convention::{ArgPlaces, INT_ARGS, Place, Results};
 use waft_core::index::MemoryIndex;
 use waft_core::layout::{self, VmLayout, store_context};
 use waft_core::trap::TrapCode;
-use wasmparser::FunctionBody;
 
 /// More accesses to memory than this, weighed, pay for a register with its base.
 const ACCESSES_MIN: u32 = 2;
@@ -69,14 +68,15 @@ impl<const N: usize> Hottest<N> {
 
 impl Compiler<'_> {
     /// Makes a local of each parameter and each local of the body.
-    pub(crate) fn declare_locals(&mut self, body: &FunctionBody<'_>) -> CompileResult {
+    pub(crate) fn declare_locals(&mut self) -> CompileResult {
         let local = |ty| Local { ty, reg: None, unsaved: false, home: 0, pending: 0 };
         self.locals.extend(self.sig.params().iter().map(|ty| local(Ty::from(*ty))));
-        let mut groups = body.get_locals_reader().map_err(unreadable)?;
-        for _ in 0..groups.get_count() {
-            let (count, ty) = groups.read().map_err(unreadable)?;
-            let ty = Ty::from(self.val_type(ty)?);
-            let len = self.locals.len() + count as usize;
+        for _ in 0..self.code.number() {
+            let len = self.locals.len() + self.code.number() as usize;
+            let ty = match self.code.number_ty() {
+                Some(ty) => ty,
+                None => Ty::from(self.val_type(self.code.val_type().map_err(unreadable)?)?),
+            };
             self.locals.resize(len, local(ty));
         }
         Ok(())
@@ -309,6 +309,10 @@ impl Compiler<'_> {
 
     /// Bytes of stack arguments of a function of this one's type.
     pub(crate) fn stack_args(sig: &waft_core::types::FuncSig) -> u32 {
+        // With the context and the address of the area, they fit in registers.
+        if sig.params().len() <= INT_ARGS - 2 {
+            return 0;
+        }
         let mut places = ArgPlaces::new(Results::of(sig.results()));
         for ty in sig.params() {
             places.next(*ty);
@@ -374,10 +378,15 @@ impl Compiler<'_> {
     /// `local.get`.
     #[inline(always)]
     pub(crate) fn local_get(&mut self, local: u32) {
-        let Local { ty, pending, .. } = &mut self.locals[local as usize];
+        self.push_local(local);
+    }
+
+    #[inline(always)]
+    fn push_local(&mut self, local: u32) {
+        let Local { ty, reg, pending, .. } = &mut self.locals[local as usize];
         *pending += 1;
-        let ty = *ty;
-        self.push(ty, Loc::Local(local));
+        let (ty, operand) = (*ty, Operand::local(*ty, local, *reg, self.slots_end));
+        self.push_operand(ty, operand);
     }
 
     /// `local.set`.
@@ -408,8 +417,7 @@ impl Compiler<'_> {
             self.push(value.ty(), value.loc());
         } else {
             self.free(&value);
-            self.locals[local as usize].pending += 1;
-            self.push(value.ty(), Loc::Local(local));
+            self.push_local(local);
         }
     }
 }

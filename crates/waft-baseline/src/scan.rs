@@ -41,12 +41,12 @@ impl Scan {
         let uses = &mut self.uses;
         let mut counter = Counter { uses, catches: false, counts: [0; 256], weight: 1, blocks: 0, loops: 0 };
         counter.body(&operators.clone());
-        let Counter { counts, catches, .. } = counter;
+        let counts = &counter.counts;
         let counted = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
         self.accesses = counted(counts[usize::from(ACCESSES)]);
         self.calls = counted(counts[usize::from(CALLS)]);
-        self.catches = catches;
-        for (uses, count) in self.uses.iter_mut().zip(&counts[..SHORT_LOCALS]) {
+        self.catches = counter.catches;
+        for (uses, count) in counter.uses.iter_mut().zip(&counts[..SHORT_LOCALS]) {
             *uses = counted(*count);
         }
     }
@@ -56,23 +56,15 @@ impl Scan {
 #[derive(Clone, Copy)]
 struct Row(u64);
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    /// Neither of these.
-    Usual,
-    /// It opens a block, and the number is the block's type.
-    Open,
-    /// It closes a block.
-    Close,
-    /// [`Counter::other`] looks at it.
-    Other,
-}
-
 impl Row {
-    /// Bits of its numbers that are set if they have more than a byte each, and above them a bit that is set for all kinds but
-    /// [`Kind::Usual`]: see [`Row::is_usual`].
+    /// Bits of its numbers that are set if they have more than a byte each.
     const LONGER: u64 = 0xffff;
-    const SPECIAL: u64 = 1 << 16;
+    /// It closes a block; it opens one, and the number is the block's type; [`Counter::other`] looks at it. See
+    /// [`Row::is_usual`].
+    const CLOSE: u64 = 1 << 16;
+    const OPEN: u64 = 1 << 17;
+    const OTHER: u64 = 1 << 18;
+    const SPECIAL: u64 = Self::CLOSE | Self::OPEN | Self::OTHER;
     /// Its place in [`Counter::counts`]: these bits of the first number, and these.
     const NUMBER_BITS_AT: u32 = 24;
     const PLACE_AT: u32 = 32;
@@ -80,20 +72,16 @@ impl Row {
     const BYTES_AT: u32 = 40;
     /// Bits of the first number's first byte that it usually has not.
     const UNUSUAL_AT: u32 = 48;
-    const KIND_AT: u32 = 56;
 
     const fn of(opcode: u8) -> Self {
-        let (kind, numbers) = match opcode::IMMEDIATES[opcode as usize] {
-            _ if opcode == op::TRY => (Kind::Other, 0),
-            Immediates::None => (Kind::Usual, 0),
-            Immediates::Number => (Kind::Usual, 1),
-            Immediates::Numbers | Immediates::MemArg => (Kind::Usual, 2),
-            Immediates::Block => (Kind::Open, 1),
-            _ => (Kind::Other, 0),
-        };
-        let kind = match opcode {
-            op::END | op::DELEGATE => Kind::Close,
-            _ => kind,
+        let (special, numbers) = match opcode::IMMEDIATES[opcode as usize] {
+            _ if opcode == op::TRY || opcode == op::DELEGATE => (Self::OTHER, 0),
+            _ if opcode == op::END => (Self::CLOSE, 0),
+            Immediates::None => (0, 0),
+            Immediates::Number => (0, 1),
+            Immediates::Numbers | Immediates::MemArg => (0, 2),
+            Immediates::Block => (Self::OPEN, 1),
+            _ => (Self::OTHER, 0),
         };
         let (unusual, number_bits, place) = match opcode {
             // A longer number.
@@ -104,7 +92,6 @@ impl Row {
             _ => (0, 0, NOTHING),
         };
         let longer: u64 = [0, 0x80, 0x8080][numbers as usize];
-        let special = if matches!(kind, Kind::Usual) { 0 } else { Self::SPECIAL };
         Self(
             longer
                 | unusual
@@ -112,11 +99,15 @@ impl Row {
                 | number_bits << Self::NUMBER_BITS_AT
                 | (place as u64) << Self::PLACE_AT
                 | (1 + numbers) << Self::BYTES_AT
-                | unusual << Self::UNUSUAL_AT
-                | (kind as u64) << Self::KIND_AT,
+                | unusual << Self::UNUSUAL_AT,
         )
     }
 
+    /// Whether it is one of these.
+    #[inline]
+    const fn is(self, kinds: u64) -> bool {
+        self.0 & kinds != 0
+    }
     /// Whether all is in its usual place, if these are the bytes after the opcode.
     #[inline]
     const fn is_usual(self, numbers: u64) -> bool {
@@ -134,10 +125,6 @@ impl Row {
     const fn unusual(self) -> u8 {
         (self.0 >> Self::UNUSUAL_AT) as u8
     }
-    const fn kind(self) -> Kind {
-        const KINDS: [Kind; 4] = [Kind::Usual, Kind::Open, Kind::Close, Kind::Other];
-        KINDS[(self.0 >> Self::KIND_AT) as usize % KINDS.len()]
-    }
 }
 
 static ROWS: [Row; 256] = {
@@ -148,6 +135,17 @@ static ROWS: [Row; 256] = {
         opcode += 1;
     }
     rows
+};
+
+/// [`Row::bytes`] of each.
+static BYTES: [u8; 256] = {
+    let mut bytes = [0; 256];
+    let mut opcode = 0;
+    while opcode < 256 {
+        bytes[opcode] = ROWS[opcode].bytes() as u8;
+        opcode += 1;
+    }
+    bytes
 };
 
 /// A body being counted.
@@ -190,7 +188,7 @@ impl Counter<'_> {
         while let Some([opcode, numbers @ ..]) = bytes.get(at..).and_then(|rest| rest.first_chunk::<9>()) {
             let (row, first) = (ROWS[usize::from(*opcode)], numbers[0]);
             let numbers = u64::from_le_bytes(*numbers);
-            let mut len = row.bytes();
+            let mut len = usize::from(BYTES[usize::from(*opcode)]);
             if !row.is_usual(numbers) {
                 match self.less_usual(row, *opcode, numbers) {
                     Some(longer) => len = longer,
@@ -204,26 +202,23 @@ impl Counter<'_> {
     }
 
     /// How many bytes the operator has; what its block does is done. Nothing if it has to be looked at closely.
+    #[inline]
     fn less_usual(&mut self, row: Row, opcode: u8, numbers: u64) -> Option<usize> {
         let first = numbers as u8;
-        if first & row.unusual() != 0 {
+        if !row.is(Row::SPECIAL) {
+            let len = 1 + length(numbers, row.bytes() - 1);
+            return if first & row.unusual() == 0 && len <= 9 { Some(len) } else { None };
+        }
+        if row.is(Row::CLOSE) {
+            self.close();
+            return Some(1);
+        }
+        // Not the types of references that say what they refer to, nor numbers of types.
+        if row.is(Row::OTHER) || first >= 0x80 || matches!(first, 0x60..0x68) {
             return None;
         }
-        let len = match row.bytes() {
-            bytes if numbers & row.0 & Row::LONGER == 0 => bytes,
-            bytes => 1 + length(numbers, bytes - 1),
-        };
-        if len > 9 {
-            return None;
-        }
-        match row.kind() {
-            Kind::Usual => {}
-            Kind::Close => self.close(),
-            // Not the types of references that say what they refer to.
-            Kind::Open if first & 0xfe != 0x62 => self.open(opcode == op::LOOP),
-            Kind::Open | Kind::Other => return None,
-        }
-        Some(len)
+        self.open(opcode == op::LOOP);
+        Some(2)
     }
 
     #[inline]

@@ -33,15 +33,20 @@ impl Compiler<'_> {
 
     #[inline(always)]
     pub(crate) fn push(&mut self, ty: Ty, loc: Loc) {
-        let start = self.slots_end;
-        self.slots_end = start + ty.slot_bytes();
+        self.push_operand(ty, Operand::new(ty, loc, self.slots_end));
+    }
+
+    /// Pushes an operand of this type whose slot starts at the end of the others'.
+    #[inline(always)]
+    pub(crate) fn push_operand(&mut self, ty: Ty, operand: Operand) {
+        self.slots_end += ty.slot_bytes();
         if self.slots_end > self.slots_max {
             self.raise_slots();
         }
         if ty == Ty::Ref {
             self.refs.push(self.stack.len() as u32);
         }
-        self.stack.push(Operand::new(ty, loc, start));
+        self.stack.push(operand);
         if self.stack.len() - self.settled > UNSETTLED_MAX {
             self.settle_lowest();
         }
@@ -74,32 +79,55 @@ impl Compiler<'_> {
     #[inline]
     pub(crate) fn pop(&mut self) -> Operand {
         let operand = self.stack.pop().expect("validation balances the operand stack");
-        self.slots_end = operand.start();
-        // Both are rare.
-        if self.settled > self.stack.len() {
-            self.settled = self.stack.len();
-        }
-        if operand.ty() == Ty::Ref {
-            self.refs.pop();
-        }
-        if let Loc::Local(local) = operand.loc() {
-            self.locals[local as usize].pending -= 1;
-        }
+        self.popped(&operand);
         operand
     }
 
     /// Pops two operands; the second one was on top.
     #[inline]
     pub(crate) fn pop2(&mut self) -> (Operand, Operand) {
-        let b = self.pop();
-        (self.pop(), b)
+        let [a, b] = *self.stack.last_chunk().expect("validation balances the operand stack");
+        self.stack.truncate(self.stack.len() - 2);
+        self.popped(&b);
+        self.popped(&a);
+        (a, b)
+    }
+
+    /// Notes that `operand` is gone from the stack.
+    #[inline(always)]
+    fn popped(&mut self, operand: &Operand) {
+        self.slots_end = operand.start();
+        if self.settled > self.stack.len() {
+            self.settled = self.stack.len();
+        }
+        if operand.ty() == Ty::Ref {
+            self.popped_ref();
+        }
+        if let Loc::Local(local) = operand.loc() {
+            self.locals[local as usize].pending -= 1;
+        }
+    }
+
+    #[cold]
+    fn popped_ref(&mut self) {
+        self.refs.pop();
     }
 
     /// Drops all but the lowest `height` operands.
     pub(crate) fn truncate(&mut self, height: usize) {
-        while self.stack.len() > height {
-            let operand = self.pop();
+        let Some(lowest) = self.stack.get(height) else { return };
+        self.slots_end = lowest.start();
+        for at in height..self.stack.len() {
+            let operand = self.stack[at];
             self.free(&operand);
+            if let Loc::Local(local) = operand.loc() {
+                self.locals[local as usize].pending -= 1;
+            }
+        }
+        self.stack.truncate(height);
+        self.settled = self.settled.min(height);
+        while self.refs.last().is_some_and(|at| *at as usize >= height) {
+            self.refs.pop();
         }
     }
 
@@ -270,44 +298,41 @@ impl Compiler<'_> {
         Mem::at(RBP, self.locals[local as usize].home)
     }
 
-    /// The register of a local.
-    #[inline]
-    pub(crate) fn local_reg(&self, local: u32) -> Option<u8> {
-        self.locals[local as usize].reg
+    /// Where an operand is that is in the frame.
+    fn place(&self, operand: &Operand) -> Mem {
+        match operand.loc() {
+            Loc::Slot => self.slot(operand),
+            Loc::Local(local) => self.home(local),
+            _ => unreachable!("{operand:?} is not in the frame"),
+        }
     }
 
     /// Copies an integer or reference into `dst`.
     pub(crate) fn load_gpr(&mut self, dst: Gpr, operand: &Operand) {
         let width = operand.ty().width();
-        match operand.loc() {
-            Loc::Gpr(src) if src == dst => {}
-            Loc::Gpr(src) => self.asm.mov(width, dst, src),
-            Loc::Const(bits) => self.asm.mov_imm(dst, bits),
-            Loc::Slot => self.asm.load(width, dst, self.slot(operand)),
-            Loc::Local(local) => match self.local_reg(local) {
-                Some(src) if src == dst.0 => {}
-                Some(src) => self.asm.mov(width, dst, Gpr(src)),
-                None => self.asm.load(width, dst, self.home(local)),
-            },
-            Loc::Xmm(_) | Loc::Flags(_) => unreachable!("{operand:?} is no integer in a place"),
+        if let Some(src) = self.gpr_now(operand) {
+            if src != dst {
+                self.asm.mov(width, dst, src);
+            }
+        } else if let Loc::Const(bits) = operand.loc() {
+            self.asm.mov_imm(dst, bits);
+        } else {
+            self.asm.load(width, dst, self.place(operand));
         }
     }
 
     /// Copies a float or vector into `dst`; flags stay.
     pub(crate) fn load_xmm(&mut self, dst: Xmm, operand: &Operand) {
+        if let Some(src) = self.xmm_now(operand) {
+            return self.asm.movaps(dst, src);
+        }
         match operand.loc() {
-            Loc::Xmm(src) => self.asm.movaps(dst, src),
             Loc::Const(0) => self.asm.v_zero(dst),
             Loc::Const(bits) => {
                 self.asm.mov_imm(R11, bits);
                 self.asm.mov_to_xmm(operand.ty().width(), dst, R11);
             }
-            Loc::Slot => self.load_float(operand.ty(), dst, self.slot(operand)),
-            Loc::Local(local) => match self.local_reg(local) {
-                Some(src) => self.asm.movaps(dst, Xmm(src)),
-                None => self.load_float(operand.ty(), dst, self.home(local)),
-            },
-            Loc::Gpr(_) | Loc::Flags(_) => unreachable!("{operand:?} is no float in a place"),
+            _ => self.load_float(operand.ty(), dst, self.place(operand)),
         }
     }
 
@@ -326,20 +351,16 @@ impl Compiler<'_> {
     }
 
     /// The register that holds an operand already.
+    #[inline]
     pub(crate) fn gpr_now(&self, operand: &Operand) -> Option<Gpr> {
-        match operand.loc() {
-            Loc::Gpr(reg) => Some(reg),
-            Loc::Local(local) => self.local_reg(local).map(Gpr),
-            _ => None,
-        }
+        debug_assert!(!operand.ty().is_float());
+        operand.reg().map(Gpr)
     }
 
-    fn xmm_now(&self, operand: &Operand) -> Option<Xmm> {
-        match operand.loc() {
-            Loc::Xmm(reg) => Some(reg),
-            Loc::Local(local) => self.local_reg(local).map(Xmm),
-            _ => None,
-        }
+    #[inline]
+    pub(crate) fn xmm_now(&self, operand: &Operand) -> Option<Xmm> {
+        debug_assert!(operand.ty().is_float());
+        operand.reg().map(Xmm)
     }
 
     /// A register that holds a popped operand, only to be read. To be given back.
@@ -393,34 +414,28 @@ impl Compiler<'_> {
     /// An integer or reference as the second operand of an instruction. Constants go through the scratch register.
     #[inline]
     pub(crate) fn rm(&mut self, operand: &Operand) -> Rm {
-        match operand.loc() {
-            Loc::Slot => Rm::Mem(self.slot(operand)),
-            Loc::Local(local) if self.local_reg(local).is_none() => Rm::Mem(self.home(local)),
-            Loc::Const(bits) => {
-                self.asm.mov_imm(R11, bits);
-                Rm::Reg(R11)
-            }
-            _ => Rm::Reg(self.gpr_now(operand).expect("it is in a register")),
+        if let Some(reg) = self.gpr_now(operand) {
+            return Rm::Reg(reg);
         }
+        if let Loc::Const(bits) = operand.loc() {
+            self.asm.mov_imm(R11, bits);
+            return Rm::Reg(R11);
+        }
+        Rm::Mem(self.place(operand))
     }
 
     /// A float as the second operand of an instruction that reads no more of memory than it has. Constants go through a
     /// scratch register.
     #[inline]
     pub(crate) fn vec_rm(&mut self, operand: &Operand) -> VecRm {
-        match operand.loc() {
-            Loc::Slot if operand.ty() != Ty::V128 => VecRm::Mem(self.slot(operand)),
-            Loc::Local(local) if self.local_reg(local).is_none() && operand.ty() != Ty::V128 => {
-                VecRm::Mem(self.home(local))
-            }
-            _ => match self.xmm_now(operand) {
-                Some(reg) => VecRm::Reg(reg),
-                None => {
-                    self.load_xmm(XMM15, operand);
-                    VecRm::Reg(XMM15)
-                }
-            },
+        if let Some(reg) = self.xmm_now(operand) {
+            return VecRm::Reg(reg);
         }
+        if operand.ty() == Ty::V128 || operand.constant().is_some() {
+            self.load_xmm(XMM15, operand);
+            return VecRm::Reg(XMM15);
+        }
+        VecRm::Mem(self.place(operand))
     }
 
     /// Stores an operand; flags stay.

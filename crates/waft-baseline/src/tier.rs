@@ -19,7 +19,8 @@ pub(crate) struct Machine {
 /// The baseline tier.
 pub struct Baseline {
     machine: Machine,
-    idle: Mutex<Vec<Workshop>>,
+    #[expect(clippy::vec_box, reason = "for each function one goes and comes back")]
+    idle: Mutex<Vec<Box<Workshop>>>,
 }
 
 impl Baseline {

@@ -79,7 +79,8 @@ pub(crate) enum Loc {
 /// were written one by one waits for the store buffer.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) struct Operand {
-    /// Which [`Loc`], the [`Ty`], and in the upper half the start of the slot.
+    /// Which [`Loc`], the [`Ty`], the number of the register that holds it or [`Operand::NO_REG`], and in the upper half the
+    /// start of the slot.
     head: u64,
     /// What the [`Loc`] holds.
     bits: u64,
@@ -87,23 +88,30 @@ pub(crate) struct Operand {
 
 impl Operand {
     const TY_AT: u32 = 8;
+    const REG_AT: u32 = 16;
+    const NO_REG: u64 = 0x80 << Self::REG_AT;
     const START_AT: u32 = 32;
 
     #[inline]
     pub(crate) const fn new(ty: Ty, loc: Loc, start: u32) -> Self {
-        let (kind, bits) = Self::pack(loc);
+        let (kind, bits) = match loc {
+            Loc::Slot => (Self::NO_REG, 0),
+            Loc::Const(bits) => (1 | Self::NO_REG, bits),
+            Loc::Local(local) => (2 | Self::NO_REG, local as u64),
+            Loc::Gpr(reg) => (3 | (reg.0 as u64) << Self::REG_AT, 0),
+            Loc::Xmm(reg) => (4 | (reg.0 as u64) << Self::REG_AT, 0),
+            Loc::Flags(cond) => (5 | Self::NO_REG, cond as u64),
+        };
         Self { head: kind | (ty as u64) << Self::TY_AT | (start as u64) << Self::START_AT, bits }
     }
+    /// A local, with the register that holds it, if any does.
     #[inline]
-    const fn pack(loc: Loc) -> (u64, u64) {
-        match loc {
-            Loc::Slot => (0, 0),
-            Loc::Const(bits) => (1, bits),
-            Loc::Local(local) => (2, local as u64),
-            Loc::Gpr(reg) => (3, reg.0 as u64),
-            Loc::Xmm(reg) => (4, reg.0 as u64),
-            Loc::Flags(cond) => (5, cond as u64),
+    pub(crate) const fn local(ty: Ty, local: u32, reg: Option<u8>, start: u32) -> Self {
+        let mut operand = Self::new(ty, Loc::Local(local), start);
+        if let Some(reg) = reg {
+            operand.head = operand.head & !Self::NO_REG | (reg as u64) << Self::REG_AT;
         }
+        operand
     }
     /// Where it is.
     #[inline]
@@ -112,8 +120,8 @@ impl Operand {
             0 => Loc::Slot,
             1 => Loc::Const(self.bits),
             2 => Loc::Local(self.bits as u32),
-            3 => Loc::Gpr(Gpr(self.bits as u8)),
-            4 => Loc::Xmm(Xmm(self.bits as u8)),
+            3 => Loc::Gpr(Gpr((self.head >> Self::REG_AT) as u8)),
+            4 => Loc::Xmm(Xmm((self.head >> Self::REG_AT) as u8)),
             _ => Loc::Flags(Cond::of(self.bits as u8)),
         }
     }
@@ -131,6 +139,17 @@ impl Operand {
     #[inline]
     pub(crate) const fn end(&self) -> u32 {
         self.start() + self.ty().slot_bytes()
+    }
+    /// The number of the register that holds it, its own or a local's, general or vector register by its type.
+    ///
+    /// PERF: one test, where a `match` is a jump that is hardly to be foreseen.
+    #[inline]
+    pub(crate) const fn reg(&self) -> Option<u8> {
+        if self.head & Self::NO_REG == 0 { Some((self.head >> Self::REG_AT) as u8) } else { None }
+    }
+    /// The same operand, of another type.
+    pub(crate) const fn of_ty(self, ty: Ty) -> Self {
+        Self { head: self.head & !(0xff << Self::TY_AT) | (ty as u64) << Self::TY_AT, bits: self.bits }
     }
     /// The same operand elsewhere.
     #[inline]

@@ -6,23 +6,31 @@ use waft_core::index::DefinedFuncIndex;
 use waft_core::layout::VmLayout;
 use waft_core::module::{ModuleBodies, decode};
 use waft_core::proposal::ProposalSet;
-use waft_core::tier::{CompileRequest, CompiledFunc, Linkage, Tier, Tunables};
+use waft_core::tier::{CompileError, CompileRequest, CompiledFunc, Linkage, Tier, Tunables};
 
 /// What a hostile function may take: many times what it does, and a small part of what a square would.
 const TIME_MAX: Duration = Duration::from_secs(10);
 
 fn compile_with(tier: &Baseline, wasm: &[u8], linkage: Linkage) -> CompiledFunc {
+    try_compile_with(tier, wasm, linkage).expect("it compiles")
+}
+
+fn try_compile_with(tier: &Baseline, wasm: &[u8], linkage: Linkage) -> Result<CompiledFunc, CompileError> {
     let shape = decode(wasm, ProposalSet::on_by_default()).expect("the shape is valid").shape;
     let (layout, tunables) = (VmLayout::new(&shape), Tunables::default());
     let func = DefinedFuncIndex::from_u32(0);
     let bodies = ModuleBodies::new(&shape, wasm);
     let request = CompileRequest::new(&shape, &layout, &tunables, linkage, func, &bodies);
-    tier.compile(&request).expect("it compiles")
+    tier.compile(&request)
 }
 
 fn compile(text: &str) -> CompiledFunc {
+    try_compile(text).expect("it compiles")
+}
+
+fn try_compile(text: &str) -> Result<CompiledFunc, CompileError> {
     let wasm = wat::parse_str(text).expect("the text is valid");
-    compile_with(&Baseline::portable(), &wasm, Linkage::Direct)
+    try_compile_with(&Baseline::portable(), &wasm, Linkage::Direct)
 }
 
 #[test]
@@ -89,4 +97,22 @@ fn hostile_functions_take_linear_time() {
         many(20_000, "drop ")
     );
     check_time("calls over a deep stack", &calls);
+}
+
+#[test]
+fn a_function_whose_code_would_be_huge_is_refused() {
+    // Each target takes a thousand values, one place below where they are.
+    let (depth, values) = (30_000, 1_000);
+    let many = |count: usize, part: &str| part.repeat(count);
+    let (results, blocks) = (many(values, "i32 "), many(depth, "block (type 0) "));
+    let (zeros, drops, ends) = (many(values, "i32.const 0 "), many(values, "drop "), many(depth, "end "));
+    let labels: String = (0..depth).map(|depth| format!("{depth} ")).collect();
+    let text = format!(
+        "(module (type (func (result {results}))) (func
+            {blocks} {zeros} i32.const 0 i32.const 0 br_table {labels} {ends} {drops}))"
+    );
+    let start = Instant::now();
+    let refused = try_compile(&text).expect_err("there is a limit");
+    assert!(refused.message.contains("exceeds the limits"), "{}", refused.message);
+    assert!(start.elapsed() < TIME_MAX, "it took {:?}", start.elapsed());
 }

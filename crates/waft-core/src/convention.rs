@@ -58,7 +58,12 @@ pub enum Results {
 
 impl Results {
     /// How results of these types travel.
+    #[inline]
     pub fn of(types: &[ValType]) -> Self {
+        if types.len() <= INT_RESULTS.min(FLOAT_RESULTS) { Self::Registers } else { Self::of_many(types) }
+    }
+
+    fn of_many(types: &[ValType]) -> Self {
         let floats = types.iter().filter(|ty| is_float(**ty)).count();
         let ints = types.len() - floats;
         if ints <= INT_RESULTS && floats <= FLOAT_RESULTS { Self::Registers } else { Self::Area }

@@ -84,8 +84,8 @@ impl Compiler<'_> {
         let reg = self.gpr(index);
         self.check_alignment(memarg, reg, log2);
         // Not a constant any more, but in its register.
-        let loc = if self.operand_gprs.has(reg.0) { Loc::Gpr(reg) } else { index.loc() };
-        self.access(memarg.into(), &index.at(loc), 1 << log2)
+        let index = if self.operand_gprs.has(reg.0) { index.at(Loc::Gpr(reg)) } else { *index };
+        self.access(memarg.into(), &index, 1 << log2)
     }
 
     /// An operand that was popped, in any register but `rax`; `rax` is the operator's.

@@ -34,20 +34,12 @@ impl Compiler<'_> {
     /// As `destination` of integers.
     fn float_destination(&mut self, a: &Operand, other: &Operand) -> Xmm {
         match self.xmm_target() {
-            Some(target) if !self.is_in(other, target) => {
+            Some(target) if self.xmm_now(other) != Some(target) => {
                 self.load_xmm(target, a);
                 self.free(a);
                 target
             }
             _ => self.owned_xmm(a),
-        }
-    }
-
-    fn is_in(&mut self, operand: &Operand, reg: Xmm) -> bool {
-        match operand.loc() {
-            crate::value::Loc::Xmm(own) => own == reg,
-            crate::value::Loc::Local(local) => self.local_reg(local) == Some(reg.0),
-            _ => false,
         }
     }
 
@@ -59,7 +51,7 @@ impl Compiler<'_> {
         if commutes && b.is_owned() && !a.is_owned() {
             std::mem::swap(&mut a, &mut b);
         }
-        if commutes && self.xmm_target().is_some_and(|target| self.is_in(&b, target)) {
+        if commutes && self.xmm_target().is_some_and(|target| self.xmm_now(&b) == Some(target)) {
             std::mem::swap(&mut a, &mut b);
         }
         let dst = self.float_destination(&a, &b);

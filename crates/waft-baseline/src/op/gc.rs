@@ -199,7 +199,7 @@ impl Compiler<'_> {
             self.free_gpr(reg);
             operand = number.at(Loc::Slot);
         }
-        self.stack[at] = Operand::new(Ty::I32, operand.loc(), operand.start());
+        self.stack[at] = operand.of_ty(Ty::I32);
     }
 
     /// `ref.i31`.

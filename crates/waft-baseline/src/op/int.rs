@@ -9,7 +9,13 @@ impl Compiler<'_> {
     /// Copies an operand to where the result of an operator is made: the local that the next operator sets unless `other`
     /// needs that register still, else a register of the operand's own.
     fn destination(&mut self, a: &Operand, other: &Operand) -> Gpr {
-        match self.gpr_target() {
+        self.destination_at(self.gpr_target(), a, other)
+    }
+
+    /// The same, where the next operator's local was looked for.
+    #[inline]
+    fn destination_at(&mut self, target: Option<Gpr>, a: &Operand, other: &Operand) -> Gpr {
+        match target {
             Some(target) if self.gpr_now(other) != Some(target) => {
                 self.load_gpr(target, a);
                 self.free(a);
@@ -30,14 +36,14 @@ impl Compiler<'_> {
         if let (Some(x), Some(y)) = (a.constant(), b.constant()) {
             return self.fold(op, ty, x, y);
         }
-        if op == Alu::Add && self.add_by_lea(&a, &b, ty) {
+        let target = self.gpr_target();
+        if op == Alu::Add && self.add_by_lea(target, &a, &b, ty) {
             return;
         }
-        let target = self.gpr_target();
         if commutes && target.is_some() && target == self.gpr_now(&b) {
             std::mem::swap(&mut a, &mut b);
         }
-        let dst = self.destination(&a, &b);
+        let dst = self.destination_at(target, &a, &b);
         match b.imm32() {
             Some(imm) => self.asm.alu_imm(op, width, Rm::Reg(dst), imm),
             None => {
@@ -62,9 +68,8 @@ impl Compiler<'_> {
     }
 
     /// Adds into a third register where neither operand may be overwritten.
-    fn add_by_lea(&mut self, a: &Operand, b: &Operand, ty: Ty) -> bool {
+    fn add_by_lea(&mut self, target: Option<Gpr>, a: &Operand, b: &Operand, ty: Ty) -> bool {
         let Some(x) = self.gpr_now(a) else { return false };
-        let target = self.gpr_target();
         if a.is_owned() && target.is_none() || target == Some(x) {
             return false;
         }

@@ -47,9 +47,9 @@ impl Load {
             Self::Whole => Op::legacy(0x8b).wide(width.is_64()),
             Self::U32 => Op::legacy(0x8b),
             Self::S32 => Op::legacy(0x63).wide(true),
-            Self::U8 => Op::of(0, 0xb6).byte(),
+            Self::U8 => Op::of(0, 0xb6),
             Self::U16 => Op::of(0, 0xb7),
-            Self::S8 => Op::of(0, 0xbe).wide(width.is_64()).byte(),
+            Self::S8 => Op::of(0, 0xbe).wide(width.is_64()),
             Self::S16 => Op::of(0, 0xbf).wide(width.is_64()),
         }
     }
@@ -73,13 +73,24 @@ pub(crate) struct Access {
 impl Compiler<'_> {
     /// The place of an access of `bytes` bytes at an index that was popped. Takes the scratch register: whatever else the
     /// operator needs is in place, or needs no scratch.
-    #[inline]
     pub(crate) fn access(&mut self, memarg: MemArg, index: &Operand, bytes: u32) -> Access {
-        if memarg.memory.index() == 0 && memarg.offset < self.near && index.constant().is_none() {
-            let reg = self.gpr(index);
-            return Access { mem: Mem::indexed(R14, reg, memarg.offset as i32), held: RegSet::one(reg.0) };
+        match self.near_index(memarg, index) {
+            Some(reg) => Access { mem: Self::near_place(memarg, reg), held: RegSet::one(reg.0) },
+            None => self.other_access(memarg, index, bytes),
         }
-        self.other_access(memarg, index, bytes)
+    }
+
+    /// A register with the index of an access whose offset is near.
+    #[inline(always)]
+    fn near_index(&mut self, memarg: MemArg, index: &Operand) -> Option<Gpr> {
+        let is_near = memarg.memory.index() == 0 && memarg.offset < self.near && index.constant().is_none();
+        if is_near { Some(self.gpr(index)) } else { None }
+    }
+
+    /// The place of such an access.
+    #[inline(always)]
+    const fn near_place(memarg: MemArg, index: Gpr) -> Mem {
+        Mem::indexed(R14, index, memarg.offset as i32)
     }
 
     /// Offsets below this need neither a check nor more than a displacement, if the index is no constant: 0 unless memory 0 is
@@ -269,7 +280,20 @@ impl Compiler<'_> {
     fn load_by(&mut self, op: Op, bytes: u32, ty: Ty) {
         let memarg = self.code.memarg();
         let index = self.pop();
-        let access = self.access(memarg, &index, bytes);
+        // PERF: what most loads are, with all that is known of them.
+        let Some(reg) = self.near_index(memarg, &index) else {
+            return self.load_elsewhere(op, memarg, &index, bytes, ty);
+        };
+        self.free_gpr(reg);
+        let dst = self.result_gpr();
+        self.may_fault(TrapCode::MemoryOutOfBounds);
+        self.asm.rm(op, dst.0, Self::near_place(memarg, reg));
+        self.push_gpr(ty, dst);
+    }
+
+    #[inline(never)]
+    fn load_elsewhere(&mut self, op: Op, memarg: MemArg, index: &Operand, bytes: u32, ty: Ty) {
+        let access = self.other_access(memarg, index, bytes);
         self.end_access(access);
         let dst = self.result_gpr();
         self.may_fault(TrapCode::MemoryOutOfBounds);

@@ -9,6 +9,7 @@
 
 use super::cond::Cond;
 use super::reg::{Gpr, Mem};
+use std::mem;
 
 /// Bytes that [`Asm::instruction`] writes within: prefix, REX, three of the opcode, eight of operands.
 const INSTRUCTION_ROOM: usize = 16;
@@ -16,7 +17,7 @@ const INSTRUCTION_ROOM: usize = 16;
 /// Machine code in the making.
 #[derive(Default)]
 pub(crate) struct Asm {
-    buf: Vec<u8>,
+    buf: Box<[u8]>,
     pos: u32,
 }
 
@@ -38,42 +39,50 @@ impl Label {
     }
 }
 
-/// An instruction without its operands: escape and opcode in the lowest three bytes, first byte lowest; how many bytes those
-/// are; mandatory prefix; flags.
+/// An instruction without its operands, packed: its opcode in the lowest byte, then the escape before it, its mandatory prefix,
+/// and flags.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Op(u64);
+pub(crate) struct Op(u32);
 
-const OP_BYTES: u64 = 0xff_ffff;
-const OP_BYTES_LEN_AT: u32 = 24;
-const PREFIX_AT: u32 = 32;
-/// The bit W of REX, where the lowest byte of `op >> REX_AT` has it.
-const REX_AT: u32 = 40;
-const WIDE: u64 = 8 << REX_AT;
-const BYTE: u64 = 1 << 48;
+/// `0F`, `0F 38` and `0F 3A`.
+const ESCAPE: u32 = 3 << 8;
+const ESCAPE_AT: u32 = 8;
+/// One of [`PREFIXES`].
+const PREFIX: u32 = 3 << 10;
+const PREFIX_AT: u32 = 10;
+const PREFIXES: [u8; 4] = [0, 0x66, 0xf2, 0xf3];
+/// The instruction names the low bytes of registers.
+const BYTE: u32 = 1 << 12;
+/// The bit W of REX, where `op >> REX_AT` has it.
+const REX_AT: u32 = 16;
+const WIDE: u32 = 8 << REX_AT;
 
 impl Op {
-    const fn new(bytes: u64, len: u64, prefix: u8) -> Self {
-        Self(bytes | len << OP_BYTES_LEN_AT).prefixed(prefix)
-    }
     /// One byte, without an escape.
     pub(crate) const fn legacy(op: u8) -> Self {
-        Self::new(op as u64, 1, 0)
+        Self(op as u32)
     }
-    /// After `0F`.
+    /// After `0F`, with a mandatory prefix or 0.
     pub(crate) const fn of(prefix: u8, op: u8) -> Self {
-        Self::new(0x0f | (op as u64) << 8, 2, prefix)
+        Self(op as u32 | 1 << ESCAPE_AT).prefixed(prefix)
     }
     /// After `0F 38`.
     pub(crate) const fn of38(prefix: u8, op: u8) -> Self {
-        Self::new(0x380f | (op as u64) << 16, 3, prefix)
+        Self(op as u32 | 2 << ESCAPE_AT).prefixed(prefix)
     }
     /// After `0F 3A`.
     pub(crate) const fn of3a(prefix: u8, op: u8) -> Self {
-        Self::new(0x3a0f | (op as u64) << 16, 3, prefix)
+        Self(op as u32 | 3 << ESCAPE_AT).prefixed(prefix)
     }
     /// With a prefix.
     pub(crate) const fn prefixed(self, prefix: u8) -> Self {
-        Self(self.0 | (prefix as u64) << PREFIX_AT)
+        let number = match prefix {
+            0 => 0,
+            0x66 => 1,
+            0xf2 => 2,
+            _ => 3,
+        };
+        Self(self.0 | number << PREFIX_AT)
     }
     /// On 64 bits, if `wide`.
     pub(crate) const fn wide(self, wide: bool) -> Self {
@@ -94,7 +103,9 @@ impl Asm {
     #[cold]
     fn grow(&mut self) {
         let len = (self.buf.len() * 2).max(64 << 10);
-        self.buf.resize(len, 0);
+        let mut buf = mem::take(&mut self.buf).into_vec();
+        buf.resize(len, 0);
+        self.buf = buf.into_boxed_slice();
     }
 
     /// The offset of the next instruction.
@@ -133,8 +144,8 @@ impl Asm {
 
     /// An instruction: its operands' bits of REX, whether those need REX whatever its bits are, and its operands from ModRM on.
     ///
-    /// PERF: each part is written where it begins, whether or not it has any bytes, and the next one over what is too much of
-    /// it: no branches, which are hardly to be foreseen, and no shifts by what is known late.
+    /// PERF: each part is written where it begins, and the next one over what is too much of it: whether there is a REX is
+    /// hardly to be foreseen.
     #[inline(always)]
     fn instruction(&mut self, op: Op, rex: u8, needs_rex: bool, operands: u64, operands_len: usize) {
         let at = self.pos as usize;
@@ -143,17 +154,30 @@ impl Asm {
             self.grow();
             return self.instruction(op, rex, needs_rex, operands, operands_len);
         };
-        let mut len = 0;
-        let prefix = (op.0 >> PREFIX_AT) as u8;
-        if prefix != 0 {
+        let rex = op.0 >> REX_AT | u32::from(rex);
+        let has_rex = rex != 0 || needs_rex;
+        let opcode = op.0 & 0xff;
+        let mut len;
+        if op.0 & (ESCAPE | PREFIX) == 0 {
+            let head = 0x40 | rex | opcode << 8;
+            let head = if has_rex { head } else { opcode };
+            room[..4].copy_from_slice(&head.to_le_bytes());
+            len = 1 + usize::from(has_rex);
+        } else {
+            let prefix = PREFIXES[(op.0 >> PREFIX_AT) as usize % PREFIXES.len()];
             room[0] = prefix;
-            len = 1;
+            len = usize::from(prefix != 0);
+            room[len] = 0x40 | rex as u8;
+            len += usize::from(has_rex);
+            let (escaped, escaped_len) = match (op.0 & ESCAPE) >> ESCAPE_AT {
+                0 => (opcode, 1),
+                1 => (0x0f | opcode << 8, 2),
+                2 => (0x380f | opcode << 16, 3),
+                _ => (0x3a0f | opcode << 16, 3),
+            };
+            room[len..len + 4].copy_from_slice(&escaped.to_le_bytes());
+            len += escaped_len;
         }
-        let rex = (op.0 >> REX_AT) as u8 & 8 | rex & 7;
-        room[len] = 0x40 | rex;
-        len += usize::from(rex != 0 || needs_rex);
-        room[len..len + 4].copy_from_slice(&((op.0 & OP_BYTES) as u32).to_le_bytes());
-        len += (op.0 >> OP_BYTES_LEN_AT) as usize & 3;
         room[len..len + 8].copy_from_slice(&operands.to_le_bytes());
         self.pos += (len + operands_len) as u32;
     }

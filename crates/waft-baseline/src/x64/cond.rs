@@ -69,27 +69,10 @@ impl Cond {
         matches!(self, Self::FloatE | Self::FloatNe)
     }
 
-    /// The opposite.
+    /// The opposite: conditions and their opposites stand side by side.
     pub(crate) fn negated(self) -> Self {
-        match self {
-            Self::O => unreachable!("nothing branches on the absence of overflow"),
-            Self::B => Self::Ae,
-            Self::Ae => Self::B,
-            Self::E => Self::Ne,
-            Self::Ne => Self::E,
-            Self::Be => Self::A,
-            Self::A => Self::Be,
-            Self::S => Self::Ns,
-            Self::Ns => Self::S,
-            Self::P => Self::Np,
-            Self::Np => Self::P,
-            Self::L => Self::Ge,
-            Self::Ge => Self::L,
-            Self::Le => Self::G,
-            Self::G => Self::Le,
-            Self::FloatE => Self::FloatNe,
-            Self::FloatNe => Self::FloatE,
-        }
+        debug_assert!(self != Self::O, "nothing branches on the absence of overflow");
+        Self::of(self as u8 ^ 1)
     }
 
     /// The one that holds for (b, a) where this one holds for (a, b).

@@ -154,6 +154,7 @@ impl Shape {
     /// # Panics
     ///
     /// If the type is of another kind; validation rules that out wherever an operator names a type of functions.
+    #[inline]
     pub fn sig(&self, ty: TypeIndex) -> &FuncSig {
         self.types[ty].composite.as_func().expect("validation wants a type of functions here")
     }

@@ -24,9 +24,9 @@ use waft_core::types::{FuncSig, ValType};
 #[cfg(debug_assertions)]
 use wasmparser::BinaryReader;
 
-/// The most bytes of code of a function. The largest body becomes a tenth of it, but each of the targets of a `br_table` may take
-/// a thousand values.
-const CODE_BYTES_MAX: u32 = 256 << 20;
+/// The most bytes of code of a function, which usually has less than two for one of the body: a few operators have a hundred,
+/// and each target of a `br_table` and each clause that catches may bring a thousand values in order.
+const FUNC_CODE_BYTES_MAX: u32 = 256 << 20;
 
 /// Nothing but code, or why the tier cannot.
 pub(crate) type CompileResult<T = ()> = Result<T, String>;
@@ -259,6 +259,7 @@ impl<'a> Compiler<'a> {
             #[cfg(debug_assertions)]
             self.check_reading(&mut operators);
         }
+        self.check_limits()?;
         self.epilogue();
         self.finish_frame();
         self.emit_counts();
@@ -266,9 +267,9 @@ impl<'a> Compiler<'a> {
         self.check_limits()
     }
 
-    /// Checks that no limit is exceeded. Between two checks, little code is emitted against [`CODE_BYTES_MAX`].
+    /// Checks that no limit is exceeded. Between two checks, little code is emitted against [`FUNC_CODE_BYTES_MAX`].
     pub(crate) fn check_limits(&self) -> CompileResult {
-        if self.excess || self.asm.pos() > CODE_BYTES_MAX {
+        if self.excess || self.asm.pos() > FUNC_CODE_BYTES_MAX {
             return Err("the function exceeds the limits of the baseline compiler".to_owned());
         }
         Ok(())
@@ -286,7 +287,7 @@ impl<'a> Compiler<'a> {
         self.check_state(opcode);
         if self.asm.pos() != before {
             self.positions.push(CodePosition { code: before, wasm: self.at });
-            if self.asm.pos() > CODE_BYTES_MAX {
+            if self.asm.pos() > FUNC_CODE_BYTES_MAX {
                 return self.check_limits();
             }
         }

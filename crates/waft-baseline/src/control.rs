@@ -32,6 +32,8 @@ pub(crate) struct Block {
     pub(crate) tries: u32,
     /// Of a loop, which of the counts is its own.
     count: u32,
+    /// Whether it is in a clause of `try`.
+    pub(crate) in_clause: bool,
 }
 
 /// What opened a block.
@@ -121,7 +123,10 @@ impl<'a> Compiler<'a> {
         let label = Label::NEW;
         let tries = self.tries.len() as u32;
         let (height, stub, count) = (height as u32, (0, 0), 0);
-        self.blocks.push(Block { kind, ty, label, height, slots_end, stub, tries, count });
+        let outer = self.blocks.last();
+        let in_clause =
+            outer.is_some_and(|outer| outer.in_clause || matches!(outer.kind, Kind::Catch { .. }));
+        self.blocks.push(Block { kind, ty, label, height, slots_end, stub, tries, count, in_clause });
     }
 
     pub(crate) fn innermost(&mut self) -> &mut Block {
@@ -206,9 +211,9 @@ impl<'a> Compiler<'a> {
     }
 
     /// `end`, whether or not what came before can reach it.
-    pub(crate) fn end(&mut self) {
+    pub(crate) fn end(&mut self) -> CompileResult {
         if matches!(self.innermost().kind, Kind::Try | Kind::Catch { .. }) {
-            self.end_tries();
+            self.end_tries()?;
         }
         let block = *self.innermost();
         let is_loop = matches!(block.kind, Kind::Loop);
@@ -244,6 +249,7 @@ impl<'a> Compiler<'a> {
         } else if !self.reachable {
             self.truncate(block.height as usize);
         }
+        Ok(())
     }
 
     /// The operands that a label gives.
@@ -459,8 +465,8 @@ impl<'a> Compiler<'a> {
             op::ELSE if is_outer => self.else_(),
             op::CATCH if is_outer => self.catch(self.code.number()),
             op::CATCH_ALL if is_outer => self.catch_all(),
-            op::DELEGATE if is_outer => self.delegate(self.code.number()),
-            op::END if is_outer => self.end(),
+            op::DELEGATE if is_outer => self.delegate(self.code.number())?,
+            op::END if is_outer => self.end()?,
             _ => {
                 match opcode {
                     op::BLOCK | op::LOOP | op::IF | op::TRY_TABLE | op::TRY => self.dead_depth += 1,

@@ -9,7 +9,6 @@
 //! The way to the engine is one piece of code a function, after the body. Each place that asks has a few instructions before it.
 
 use crate::compiler::Compiler;
-use crate::control::Kind;
 use crate::value::Ty;
 use crate::x64::{
     ARG_GPRS, Alu, Cond, Gpr, Label, Mem, R8, R11, RAX, RBP, RCX, RDI, RDX, RSI, Rm, UNSAVED_GPRS, Width,
@@ -54,8 +53,8 @@ impl Compiler<'_> {
             return 0;
         }
         // A caught exception is no operand, so nobody else could go on in a clause of `try`.
-        let in_catch = self.blocks.iter().any(|block| matches!(block.kind, Kind::Catch { .. }));
-        let loop_at = if in_catch { NO_LOOP } else { self.at - self.request.body.start as u32 };
+        let in_clause = self.innermost().in_clause;
+        let loop_at = if in_clause { NO_LOOP } else { self.at - self.request.body.start as u32 };
         self.count(func_budget::LOOPS, loop_at, param);
         self.counts.len() as u32 - 1
     }

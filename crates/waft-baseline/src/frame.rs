@@ -378,11 +378,6 @@ impl Compiler<'_> {
     /// `local.get`.
     #[inline(always)]
     pub(crate) fn local_get(&mut self, local: u32) {
-        self.push_local(local);
-    }
-
-    #[inline(always)]
-    fn push_local(&mut self, local: u32) {
         let Local { ty, reg, pending, .. } = &mut self.locals[local as usize];
         *pending += 1;
         let (ty, operand) = (*ty, Operand::local(*ty, local, *reg, self.slots_end));
@@ -417,7 +412,7 @@ impl Compiler<'_> {
             self.push(value.ty(), value.loc());
         } else {
             self.free(&value);
-            self.push_local(local);
+            self.local_get(local);
         }
     }
 }

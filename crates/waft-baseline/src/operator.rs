@@ -26,7 +26,7 @@ impl<'a> Compiler<'a> {
             op::LOOP => self.loop_(self.code.block_type().map_err(unreadable)?)?,
             op::IF => self.if_(self.code.block_type().map_err(unreadable)?)?,
             op::ELSE => self.else_(),
-            op::END => self.end(),
+            op::END => self.end()?,
             op::BR => self.br(self.code.number()),
             op::BR_IF => self.br_if(self.code.number()),
             op::RETURN => self.return_(),
@@ -49,7 +49,7 @@ impl<'a> Compiler<'a> {
             op::TRY => self.try_(self.code.block_type().map_err(unreadable)?)?,
             op::CATCH => self.catch(self.code.number()),
             op::CATCH_ALL => self.catch_all(),
-            op::DELEGATE => self.delegate(self.code.number()),
+            op::DELEGATE => self.delegate(self.code.number())?,
             op::RETHROW => self.rethrow(self.code.number()),
             // Parametric, variables, references.
             op::SELECT => self.select(),

@@ -138,6 +138,8 @@ static ROWS: [Row; 256] = {
 };
 
 /// [`Row::bytes`] of each.
+///
+/// PERF: each operator waits for the length of the one before it, which is known earlier from here than from its row.
 static BYTES: [u8; 256] = {
     let mut bytes = [0; 256];
     let mut opcode = 0;
@@ -213,7 +215,7 @@ impl Counter<'_> {
             self.close();
             return Some(1);
         }
-        // Not the types of references that say what they refer to, nor numbers of types.
+        // Not the types of references that say what they refer to, nor long numbers.
         if row.is(Row::OTHER) || first >= 0x80 || matches!(first, 0x60..0x68) {
             return None;
         }

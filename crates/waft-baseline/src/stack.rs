@@ -149,7 +149,7 @@ impl Compiler<'_> {
 
     /// Gives back registers.
     #[inline]
-    pub(crate) fn free_gprs(&mut self, regs: RegSet) {
+    pub(crate) fn free_gpr_set(&mut self, regs: RegSet) {
         self.free_gprs.0 |= regs.0 & self.operand_gprs.0;
     }
 

@@ -82,7 +82,10 @@ impl Tier for Baseline {
         let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let mut workshop = idle().pop().unwrap_or_default();
         let outcome = Compiler::compile(&mut workshop, request, self.machine);
-        idle().push(workshop);
+        // What a function that is refused made of it may be large.
+        if outcome.is_ok() {
+            idle().push(workshop);
+        }
         outcome.map_err(|message| CompileError { func: request.func, message })
     }
 }

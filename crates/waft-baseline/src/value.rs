@@ -82,7 +82,7 @@ pub(crate) struct Operand {
     /// Which [`Loc`], the [`Ty`], the number of the register that holds it or [`Operand::NO_REG`], and in the upper half the
     /// start of the slot.
     head: u64,
-    /// What the [`Loc`] holds.
+    /// A constant, or the number of a local or of a condition.
     bits: u64,
 }
 
@@ -195,4 +195,41 @@ pub(crate) struct Local {
     pub(crate) home: i32,
     /// How many operands are this local.
     pub(crate) pending: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operands_are_what_was_packed() {
+        let locs = [
+            Loc::Slot,
+            Loc::Const(u64::MAX),
+            Loc::Local(u32::MAX),
+            Loc::Gpr(Gpr(15)),
+            Loc::Xmm(Xmm(0)),
+            Loc::Flags(Cond::FloatNe),
+        ];
+        for ty in [Ty::I32, Ty::I64, Ty::F32, Ty::F64, Ty::V128, Ty::Ref, Ty::Func] {
+            for loc in locs {
+                let operand = Operand::new(ty, loc, u32::MAX - 16);
+                assert_eq!((operand.ty(), operand.loc(), operand.start()), (ty, loc, u32::MAX - 16));
+                assert_eq!(operand.reg().is_some(), operand.is_owned());
+                assert_eq!(operand.at(Loc::Slot), Operand::new(ty, Loc::Slot, operand.start()));
+                assert_eq!(operand.of_ty(Ty::I32), Operand::new(Ty::I32, loc, operand.start()));
+            }
+            let local = Operand::local(ty, 7, Some(13), 8);
+            assert_eq!((local.loc(), local.reg(), local.is_owned()), (Loc::Local(7), Some(13), false));
+            assert_eq!(Operand::local(ty, 7, None, 8), Operand::new(ty, Loc::Local(7), 8));
+        }
+    }
+
+    #[test]
+    fn conditions_have_opposites() {
+        for number in 2..18 {
+            let cond = Cond::of(number);
+            assert_eq!((cond as u8, cond.negated().negated()), (number, cond));
+        }
+    }
 }

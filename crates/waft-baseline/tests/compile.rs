@@ -16,12 +16,21 @@ fn compile_with(tier: &Baseline, wasm: &[u8], linkage: Linkage) -> CompiledFunc 
 }
 
 fn try_compile_with(tier: &Baseline, wasm: &[u8], linkage: Linkage) -> Result<CompiledFunc, CompileError> {
+    try_compile_counting(tier, wasm, linkage, false)
+}
+
+fn try_compile_counting(
+    tier: &Baseline,
+    wasm: &[u8],
+    linkage: Linkage,
+    counts: bool,
+) -> Result<CompiledFunc, CompileError> {
     let shape = decode(wasm, ProposalSet::on_by_default()).expect("the shape is valid").shape;
     let (layout, tunables) = (VmLayout::new(&shape), Tunables::default());
     let func = DefinedFuncIndex::from_u32(0);
     let bodies = ModuleBodies::new(&shape, wasm);
     let request = CompileRequest::new(&shape, &layout, &tunables, linkage, func, &bodies);
-    tier.compile(&request)
+    tier.compile(&CompileRequest { counts, ..request })
 }
 
 fn compile(text: &str) -> CompiledFunc {
@@ -63,8 +72,11 @@ fn tables_are_in_ascending_order() {
 }
 
 fn check_time(what: &str, text: &str) {
+    let wasm = wat::parse_str(text).expect("the text is valid");
     let start = Instant::now();
-    compile(text);
+    for counts in [false, true] {
+        try_compile_counting(&Baseline::portable(), &wasm, Linkage::Slots, counts).expect("it compiles");
+    }
     assert!(start.elapsed() < TIME_MAX, "{what} took {:?}", start.elapsed());
 }
 
@@ -79,6 +91,8 @@ fn hostile_functions_take_linear_time() {
     check_time("50,000 locals", &locals);
     let nested = format!("(module (func {} {}))", many(100_000, "block "), many(100_000, "end "));
     check_time("100,000 blocks", &nested);
+    let loops = format!("(module (func {} {}))", many(300_000, "loop "), many(300_000, "end "));
+    check_time("300,000 loops", &loops);
     let table =
         format!("(module (func (param i32) (block (br_table {} (local.get 0)))))", many(1_000_000, "0 "));
     check_time("a table of 1,000,000 labels", &table);
@@ -99,20 +113,42 @@ fn hostile_functions_take_linear_time() {
     check_time("calls over a deep stack", &calls);
 }
 
+fn check_refused(what: &str, text: &str) {
+    let wasm = wat::parse_str(text).expect("the text is valid");
+    let start = Instant::now();
+    let refused = try_compile_with(&Baseline::portable(), &wasm, Linkage::Direct);
+    let refused = refused.expect_err("there is a limit");
+    assert!(refused.message.contains("exceeds the limits"), "{what}: {}", refused.message);
+    assert!(start.elapsed() < TIME_MAX, "{what} took {:?}", start.elapsed());
+}
+
 #[test]
-fn a_function_whose_code_would_be_huge_is_refused() {
+fn functions_whose_code_would_be_huge_are_refused() {
+    let many = |count: usize, part: &str| part.repeat(count);
     // Each target takes a thousand values, one place below where they are.
     let (depth, values) = (30_000, 1_000);
-    let many = |count: usize, part: &str| part.repeat(count);
     let (results, blocks) = (many(values, "i32 "), many(depth, "block (type 0) "));
     let (zeros, drops, ends) = (many(values, "i32.const 0 "), many(values, "drop "), many(depth, "end "));
     let labels: String = (0..depth).map(|depth| format!("{depth} ")).collect();
-    let text = format!(
-        "(module (type (func (result {results}))) (func
-            {blocks} {zeros} i32.const 0 i32.const 0 br_table {labels} {ends} {drops}))"
+    check_refused(
+        "a table of labels",
+        &format!(
+            "(module (type (func (result {results}))) (func
+                {blocks} {zeros} i32.const 0 i32.const 0 br_table {labels} {ends} {drops}))"
+        ),
     );
-    let start = Instant::now();
-    let refused = try_compile(&text).expect_err("there is a limit");
-    assert!(refused.message.contains("exceeds the limits"), "{}", refused.message);
-    assert!(start.elapsed() < TIME_MAX, "it took {:?}", start.elapsed());
+    // Each clause brings as many to where the outermost block takes them.
+    let vectors = many(values, "v128 ");
+    let clauses: String = (0..4).map(|depth| many(2_000, &format!("(catch 0 {depth}) "))).collect();
+    check_refused(
+        "clauses that catch",
+        &format!(
+            "(module (type (func (param {vectors}))) (type (func (result {vectors}))) (tag (type 0)) (func (type 1)
+                block (type 1) i32.const 0 drop block (type 1)
+                try_table (type 1) {clauses}
+                    i32.const 0 try_table (type 1) {clauses} call 0 unreachable end
+                    unreachable
+                end unreachable end end))"
+        ),
+    );
 }

@@ -210,7 +210,7 @@ impl<'a> Compiler<'a> {
     }
 
     /// Fills the landing of the innermost block, a `try_table` or a `try` without clauses.
-    fn land(&mut self, scope: &TryScope) {
+    fn land(&mut self, scope: &TryScope) -> CompileResult {
         for catch in &scope.catches {
             let (tag, label, with_ref) = match *catch {
                 Catch::One { tag, label } => (Some(tag), label, false),
@@ -231,24 +231,30 @@ impl<'a> Compiler<'a> {
             let height = self.innermost().height as usize;
             self.truncate(height);
             self.free_gprs.remove(RAX.0);
-            let Some(mut rest) = rest else { return self.free_gpr(RAX) };
+            // Each clause may bring a thousand values in order.
+            self.check_limits()?;
+            let Some(mut rest) = rest else {
+                self.free_gpr(RAX);
+                return Ok(());
+            };
             self.asm.bind(&mut rest);
         }
         self.go_on_throwing(self.tries.len());
         self.free_gpr(RAX);
+        Ok(())
     }
 
     /// Before the `end` of a block: if it is one that catches, fills what is to be filled.
-    pub(crate) fn end_tries(&mut self) {
+    pub(crate) fn end_tries(&mut self) -> CompileResult {
         match self.innermost().kind {
             Kind::Try => {
                 let mut scope = self.close_scope();
                 if !scope.is_reached() {
-                    return;
+                    return Ok(());
                 }
                 self.leave_for_end();
                 self.enter_landing(&mut scope);
-                self.land(&scope);
+                self.land(&scope)?;
             }
             Kind::Catch { reached: true, rest } => {
                 self.leave_for_end();
@@ -263,9 +269,10 @@ impl<'a> Compiler<'a> {
                     self.free_gpr(RAX);
                 }
             }
-            _ => return,
+            _ => return Ok(()),
         }
         self.reachable = false;
+        Ok(())
     }
 
     /// The innermost scope, which is over.
@@ -343,7 +350,7 @@ impl<'a> Compiler<'a> {
     }
 
     /// `delegate`, whether or not what came before can reach it.
-    pub(crate) fn delegate(&mut self, depth: u32) {
+    pub(crate) fn delegate(&mut self, depth: u32) -> CompileResult {
         let mut scope = self.close_scope();
         if scope.is_reached() {
             self.leave_for_end();
@@ -354,6 +361,6 @@ impl<'a> Compiler<'a> {
             self.free_gpr(RAX);
         }
         self.innermost().kind = Kind::Block;
-        self.end();
+        self.end()
     }
 }

@@ -235,7 +235,7 @@ impl Compiler<'_> {
 
     /// Gives back what the access took.
     pub(crate) fn end_access(&mut self, access: Access) {
-        self.free_gprs(access.held);
+        self.free_gpr_set(access.held);
     }
 
     /// The bytes that the memory always has.

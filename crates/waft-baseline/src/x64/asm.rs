@@ -11,6 +11,8 @@ use super::cond::Cond;
 use super::reg::{Gpr, Mem};
 use std::mem;
 
+/// The most bytes: what is far from the last number of 32 bits, so that no place is ever another.
+const BYTES_MAX: usize = 1 << 30;
 /// Bytes that [`Asm::instruction`] writes within: prefix, REX, three of the opcode, eight of operands.
 const INSTRUCTION_ROOM: usize = 16;
 
@@ -80,7 +82,8 @@ impl Op {
             0 => 0,
             0x66 => 1,
             0xf2 => 2,
-            _ => 3,
+            0xf3 => 3,
+            _ => panic!("no such prefix"),
         };
         Self(self.0 | number << PREFIX_AT)
     }
@@ -103,6 +106,7 @@ impl Asm {
     #[cold]
     fn grow(&mut self) {
         let len = (self.buf.len() * 2).max(64 << 10);
+        assert!(len <= BYTES_MAX, "functions are refused long before");
         let mut buf = mem::take(&mut self.buf).into_vec();
         buf.resize(len, 0);
         self.buf = buf.into_boxed_slice();
@@ -303,7 +307,6 @@ mod tests {
 
     fn check(what: &str, emit: impl FnOnce(&mut Asm), bytes: &[u8]) {
         let mut asm = Asm::default();
-        asm.clear();
         emit(&mut asm);
         assert_eq!(asm.code(), bytes, "{what}");
     }
@@ -376,7 +379,6 @@ mod tests {
     #[test]
     fn labels_lead_where_they_are_bound() {
         let mut asm = Asm::default();
-        asm.clear();
         asm.byte(0x90);
         let mut label = Label::NEW;
         asm.jmp(&mut label);

@@ -71,7 +71,7 @@ impl Cond {
 
     /// The opposite: conditions and their opposites stand side by side.
     pub(crate) fn negated(self) -> Self {
-        debug_assert!(self != Self::O, "nothing branches on the absence of overflow");
+        assert!(self != Self::O, "nothing branches on the absence of overflow");
         Self::of(self as u8 ^ 1)
     }
 

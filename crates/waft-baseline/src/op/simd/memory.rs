@@ -5,7 +5,7 @@ use crate::compiler::Compiler;
 use crate::value::Ty;
 use crate::x64::{R11, Rm, VecOp, VecRm, Width};
 use waft_core::trap::TrapCode;
-use wasmparser::{MemArg, Operator};
+use wasmparser::Operator;
 
 impl Compiler<'_> {
     pub(super) fn simd_memory(&mut self, op: &Operator<'_>) -> bool {
@@ -39,7 +39,7 @@ impl Compiler<'_> {
     }
 
     /// Loads eight bytes of narrow lanes and extends each to twice its width.
-    fn load_extend(&mut self, memarg: &MemArg, widen: u8) {
+    fn load_extend(&mut self, memarg: &wasmparser::MemArg, widen: u8) {
         let index = self.pop();
         let access = self.access(memarg.into(), &index, 8);
         self.end_access(access);
@@ -50,7 +50,7 @@ impl Compiler<'_> {
     }
 
     /// Loads one lane into all of them.
-    fn load_splat(&mut self, memarg: &MemArg, log2: u8) {
+    fn load_splat(&mut self, memarg: &wasmparser::MemArg, log2: u8) {
         let index = self.pop();
         let access = self.access(memarg.into(), &index, 1 << log2);
         self.end_access(access);
@@ -69,7 +69,7 @@ impl Compiler<'_> {
     }
 
     /// Loads the lowest lane; the others are zero.
-    fn load_zero(&mut self, memarg: &MemArg, double: bool) {
+    fn load_zero(&mut self, memarg: &wasmparser::MemArg, double: bool) {
         let index = self.pop();
         let access = self.access(memarg.into(), &index, if double { 8 } else { 4 });
         self.end_access(access);
@@ -80,7 +80,7 @@ impl Compiler<'_> {
     }
 
     /// Loads one lane into a vector, whose other lanes stay.
-    fn load_lane(&mut self, memarg: &MemArg, log2: u8, lane: u8) {
+    fn load_lane(&mut self, memarg: &wasmparser::MemArg, log2: u8, lane: u8) {
         let (index, vector) = self.pop2();
         let dst = self.owned_xmm(&vector);
         let access = self.access(memarg.into(), &index, 1 << log2);
@@ -91,7 +91,7 @@ impl Compiler<'_> {
     }
 
     /// Stores one lane of a vector.
-    fn store_lane(&mut self, memarg: &MemArg, log2: u8, lane: u8) {
+    fn store_lane(&mut self, memarg: &wasmparser::MemArg, log2: u8, lane: u8) {
         let (index, vector) = self.pop2();
         let src = self.xmm(&vector);
         let access = self.access(memarg.into(), &index, 1 << log2);

@@ -177,28 +177,21 @@ impl Compiler<'_> {
         let mut late_count = 0;
         for (at, ty) in sig.params().iter().enumerate() {
             let operand = self.stack[first + at];
-            match places.next(*ty) {
+            let (moves, dst) = match places.next(*ty) {
                 Place::Stack(offset) => {
                     self.store_operand(Mem::at(RSP, offset as i32), &operand);
+                    continue;
                 }
-                Place::Int(n) => {
-                    let dst = ARG_GPRS[n as usize].0;
-                    match self.gpr_now(&operand) {
-                        Some(src) => gprs.push(dst, src.0, operand.ty().width()),
-                        None => {
-                            late[late_count] = (first + at, dst);
-                            late_count += 1;
-                        }
-                    }
-                }
-                Place::Float(n) => match self.xmm_now(&operand) {
-                    Some(src) => xmms.push(n, src.0, Width::W64),
-                    None => {
-                        late[late_count] = (first + at, n);
-                        late_count += 1;
-                    }
-                },
+                Place::Int(n) => (&mut gprs, ARG_GPRS[n as usize].0),
+                Place::Float(n) => (&mut xmms, n),
                 Place::Area(_) => unreachable!("arguments have no area"),
+            };
+            match operand.reg() {
+                Some(src) => moves.push(dst, src, operand.ty().width()),
+                None => {
+                    late[late_count] = (first + at, dst);
+                    late_count += 1;
+                }
             }
         }
         if let Callee::Reference(reference, _) = callee {

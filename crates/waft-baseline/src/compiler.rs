@@ -259,7 +259,6 @@ impl<'a> Compiler<'a> {
             #[cfg(debug_assertions)]
             self.check_reading(&mut operators);
         }
-        self.check_limits()?;
         self.epilogue();
         self.finish_frame();
         self.emit_counts();

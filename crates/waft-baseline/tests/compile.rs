@@ -11,15 +11,7 @@ use waft_core::tier::{CompileError, CompileRequest, CompiledFunc, Linkage, Tier,
 /// What a hostile function may take: many times what it does, and a small part of what a square would.
 const TIME_MAX: Duration = Duration::from_secs(10);
 
-fn compile_with(tier: &Baseline, wasm: &[u8], linkage: Linkage) -> CompiledFunc {
-    try_compile_with(tier, wasm, linkage).expect("it compiles")
-}
-
-fn try_compile_with(tier: &Baseline, wasm: &[u8], linkage: Linkage) -> Result<CompiledFunc, CompileError> {
-    try_compile_counting(tier, wasm, linkage, false)
-}
-
-fn try_compile_counting(
+fn try_compile(
     tier: &Baseline,
     wasm: &[u8],
     linkage: Linkage,
@@ -33,13 +25,13 @@ fn try_compile_counting(
     tier.compile(&CompileRequest { counts, ..request })
 }
 
-fn compile(text: &str) -> CompiledFunc {
-    try_compile(text).expect("it compiles")
+fn compile_with(tier: &Baseline, wasm: &[u8], linkage: Linkage) -> CompiledFunc {
+    try_compile(tier, wasm, linkage, false).expect("it compiles")
 }
 
-fn try_compile(text: &str) -> Result<CompiledFunc, CompileError> {
+fn compile(text: &str) -> CompiledFunc {
     let wasm = wat::parse_str(text).expect("the text is valid");
-    try_compile_with(&Baseline::portable(), &wasm, Linkage::Direct)
+    compile_with(&Baseline::portable(), &wasm, Linkage::Direct)
 }
 
 #[test]
@@ -75,7 +67,7 @@ fn check_time(what: &str, text: &str) {
     let wasm = wat::parse_str(text).expect("the text is valid");
     let start = Instant::now();
     for counts in [false, true] {
-        try_compile_counting(&Baseline::portable(), &wasm, Linkage::Slots, counts).expect("it compiles");
+        try_compile(&Baseline::portable(), &wasm, Linkage::Slots, counts).expect("it compiles");
     }
     assert!(start.elapsed() < TIME_MAX, "{what} took {:?}", start.elapsed());
 }
@@ -116,7 +108,7 @@ fn hostile_functions_take_linear_time() {
 fn check_refused(what: &str, text: &str) {
     let wasm = wat::parse_str(text).expect("the text is valid");
     let start = Instant::now();
-    let refused = try_compile_with(&Baseline::portable(), &wasm, Linkage::Direct);
+    let refused = try_compile(&Baseline::portable(), &wasm, Linkage::Direct, false);
     let refused = refused.expect_err("there is a limit");
     assert!(refused.message.contains("exceeds the limits"), "{what}: {}", refused.message);
     assert!(start.elapsed() < TIME_MAX, "{what} took {:?}", start.elapsed());

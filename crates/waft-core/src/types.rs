@@ -2,6 +2,7 @@
 //!
 //! Source: WebAssembly Core Specification 3.0, section 2.3.
 
+use crate::gc::StructLayout;
 use alloc::boxed::Box;
 use core::fmt;
 use core::hash::{Hash, Hasher};
@@ -408,13 +409,63 @@ impl fmt::Display for FieldTy {
     }
 }
 
+/// A type of structures.
+#[derive(Clone, Debug)]
+pub struct StructTy {
+    fields: Box<[FieldTy]>,
+    /// Kept, since each access asks for it, and it takes a look at all fields.
+    layout: StructLayout,
+}
+
+impl StructTy {
+    /// Structures of these fields.
+    ///
+    /// # Panics
+    ///
+    /// If one is as large as the guard, which takes more fields than validation allows.
+    pub fn new(fields: Box<[FieldTy]>) -> Self {
+        let layout = StructLayout::new(fields.iter().map(|field| field.storage.into()));
+        Self { fields, layout }
+    }
+    /// The fields.
+    pub fn fields(&self) -> &[FieldTy] {
+        &self.fields
+    }
+    /// The fields, each with where it stands.
+    pub fn fields_at(&self) -> impl DoubleEndedIterator<Item = (FieldTy, u32)> + '_ {
+        self.fields.iter().copied().zip(self.layout.offsets().iter().copied())
+    }
+    /// Where all stands.
+    pub fn layout(&self) -> &StructLayout {
+        &self.layout
+    }
+    /// A field, and where it stands.
+    pub fn field(&self, index: usize) -> Option<(FieldTy, u32)> {
+        self.fields.get(index).copied().zip(self.layout.offsets().get(index).copied())
+    }
+}
+
+impl PartialEq for StructTy {
+    fn eq(&self, other: &Self) -> bool {
+        self.fields == other.fields
+    }
+}
+
+impl Eq for StructTy {}
+
+impl Hash for StructTy {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.fields.hash(state);
+    }
+}
+
 /// What a type of a type section is made of.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum CompositeTy {
     /// A function.
     Func(FuncSig),
-    /// A structure of these fields.
-    Struct(Box<[FieldTy]>),
+    /// A structure.
+    Struct(Box<StructTy>),
     /// An array of these elements.
     Array(FieldTy),
 }
@@ -432,13 +483,19 @@ impl CompositeTy {
     pub const fn as_func(&self) -> Option<&FuncSig> {
         if let Self::Func(sig) = self { Some(sig) } else { None }
     }
-    /// The fields, if it is a structure's.
-    pub fn as_struct(&self) -> Option<&[FieldTy]> {
-        if let Self::Struct(fields) = self { Some(fields) } else { None }
+    /// The structure, if it is one's.
+    pub fn as_struct(&self) -> Option<&StructTy> {
+        if let Self::Struct(ty) = self { Some(ty) } else { None }
     }
     /// The elements, if it is an array's.
     pub const fn as_array(&self) -> Option<FieldTy> {
         if let Self::Array(element) = self { Some(*element) } else { None }
+    }
+}
+
+impl From<StructTy> for CompositeTy {
+    fn from(ty: StructTy) -> Self {
+        Self::Struct(Box::new(ty))
     }
 }
 
@@ -448,9 +505,9 @@ impl fmt::Display for CompositeTy {
         match self {
             Self::Func(sig) => sig.fmt(f),
             Self::Array(element) => write!(f, "(array {element})"),
-            Self::Struct(fields) => {
+            Self::Struct(ty) => {
                 f.write_str("(struct")?;
-                for field in fields {
+                for field in ty.fields() {
                     write!(f, " (field {field})")?;
                 }
                 f.write_str(")")
@@ -482,8 +539,9 @@ impl SubType {
         let supertype = self.supertype.map(&mut *map);
         let composite = match &self.composite {
             CompositeTy::Func(sig) => CompositeTy::Func(sig.map_types(map)),
-            CompositeTy::Struct(fields) => {
-                CompositeTy::Struct(fields.iter().map(|field| field.map_types(map)).collect())
+            CompositeTy::Struct(ty) => {
+                let fields = ty.fields.iter().map(|field| field.map_types(map)).collect();
+                StructTy { fields, layout: ty.layout.clone() }.into()
             }
             CompositeTy::Array(element) => CompositeTy::Array(element.map_types(map)),
         };

@@ -9,8 +9,7 @@ use crate::val::Val;
 use crate::vm::{StoreId, StoreOpaque};
 use anyhow::{Context as _, Result, ensure};
 use std::sync::Arc;
-use waft_core::gc::StructLayout;
-use waft_core::types::{FieldTy, HeapType, SubType};
+use waft_core::types::{FieldTy, HeapType, StructTy, SubType};
 
 /// A structure. Handles of it are [`Rooted`].
 ///
@@ -113,17 +112,16 @@ struct Found {
 }
 
 impl Found {
-    fn fields(&self) -> Result<&[FieldTy]> {
+    fn ty(&self) -> Result<&StructTy> {
         self.ty.composite.as_struct().context("not a structure")
     }
 
     /// The type of a field, and where it is.
     fn field(&self, index: usize) -> Result<(FieldTy, u32)> {
-        let fields = self.fields()?;
-        let field = fields.get(index).with_context(|| {
-            format!("there is no field {index} in a structure of {} fields", fields.len())
-        })?;
-        Ok((*field, StructLayout::of_struct(fields).offsets()[index]))
+        let ty = self.ty()?;
+        ty.field(index).with_context(|| {
+            format!("there is no field {index} in a structure of {} fields", ty.fields().len())
+        })
     }
 }
 
@@ -153,7 +151,7 @@ impl Rooted<StructRef> {
     /// ```
     pub fn ty(&self, store: impl AsContext) -> Result<StructType> {
         let opaque = &store.as_context().0.opaque;
-        self.find(opaque)?.fields()?;
+        self.find(opaque)?.ty()?;
         Ok(StructType::claimed(opaque.engine().types(), opaque.object_type(self.reference(opaque)?)?))
     }
 
@@ -192,11 +190,10 @@ impl Rooted<StructRef> {
     ) -> Result<impl ExactSizeIterator<Item = Val> + 'a> {
         let opaque = &mut store.into().0.opaque;
         let found = self.find(opaque)?;
-        let fields = found.fields()?;
-        let layout = StructLayout::of_struct(fields);
-        let mut values = Vec::with_capacity(fields.len());
-        for (field, offset) in fields.iter().zip(layout.offsets()) {
-            let raw = opaque.field_get(found.reference, *offset, field.storage)?;
+        let ty = found.ty()?;
+        let mut values = Vec::with_capacity(ty.fields().len());
+        for (field, offset) in ty.fields_at() {
+            let raw = opaque.field_get(found.reference, offset, field.storage)?;
             values.push(Val::from_raw(opaque, field.storage.unpacked(), raw));
         }
         Ok(values.into_iter())

@@ -268,9 +268,7 @@ impl Groups {
                 let layout = StructLayout::of_exception(sig.params());
                 self.writer.insert(RowShape::Func(&layout), &supertypes)
             }
-            CompositeTy::Struct(fields) => {
-                self.writer.insert(RowShape::Struct(&StructLayout::of_struct(fields)), &supertypes)
-            }
+            CompositeTy::Struct(ty) => self.writer.insert(RowShape::Struct(ty.layout()), &supertypes),
             CompositeTy::Array(element) => {
                 self.writer.insert(RowShape::Array(element.storage.into()), &supertypes)
             }

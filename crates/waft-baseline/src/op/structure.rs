@@ -4,38 +4,34 @@ use super::gc::Extension;
 use crate::compiler::Compiler;
 use crate::value::Ty;
 use crate::x64::{Gpr, Mem, R11, Width};
-use waft_core::gc::{FieldType, StructLayout, object};
+use waft_core::gc::{FieldType, object};
 use waft_core::index::TypeIndex;
 use waft_core::trap::TrapCode;
-use waft_core::types::{FieldTy, StorageTy};
+use waft_core::types::{StorageTy, StructTy};
 
 impl<'a> Compiler<'a> {
-    /// The fields of a type of structures.
-    fn struct_fields(&self, ty: u32) -> &'a [FieldTy] {
-        let ty = &self.shape.types[TypeIndex::from_u32(ty)];
-        ty.composite.as_struct().expect("validation wants a type of structures here")
+    fn struct_ty(&self, ty: u32) -> &'a StructTy {
+        self.shape.struct_ty(TypeIndex::from_u32(ty))
     }
 
     /// Where a field stands, and what it holds.
     fn struct_field(&self, ty: u32, field: u32) -> (u32, StorageTy) {
-        let fields = self.struct_fields(ty);
-        // Offsets depend on earlier fields only.
-        let layout = StructLayout::of_struct(&fields[..=field as usize]);
-        (layout.offsets()[field as usize], fields[field as usize].storage)
+        let (field, offset) =
+            self.struct_ty(ty).field(field as usize).expect("validation wants a field here");
+        (offset, field.storage)
     }
 
     /// `struct.new`.
     pub(crate) fn struct_new(&mut self, ty: u32) {
-        let fields = self.struct_fields(ty);
-        for (at, field) in fields.iter().enumerate() {
-            self.stored_form(field.storage, fields.len() - 1 - at);
+        let known = self.struct_ty(ty);
+        for (depth, field) in known.fields().iter().rev().enumerate().rev() {
+            self.stored_form(field.storage, depth);
         }
-        let layout = StructLayout::of_struct(fields);
-        let (object, heap) = self.new_object(ty, layout.size());
-        for (field, offset) in fields.iter().zip(layout.offsets()).rev() {
+        let (object, heap) = self.new_object(ty, known.layout().size());
+        for (field, offset) in known.fields_at().rev() {
             let value = self.pop();
             let reg = self.stored_reg(&value);
-            self.write_field(Mem::indexed(heap, object, *offset as i32), field.storage.into(), reg);
+            self.write_field(Mem::indexed(heap, object, offset as i32), field.storage.into(), reg);
             self.free_stored(reg);
         }
         self.free_gpr(heap);
@@ -44,11 +40,11 @@ impl<'a> Compiler<'a> {
 
     /// `struct.new_default`.
     pub(crate) fn struct_new_default(&mut self, ty: u32) {
-        let layout = StructLayout::of_struct(self.struct_fields(ty));
-        let (object, heap) = self.new_object(ty, layout.size());
+        let size = self.struct_ty(ty).layout().size();
+        let (object, heap) = self.new_object(ty, size);
         // Whatever the fields are, their zeros are zeros; the first word has the type.
         self.asm.store_imm(Width::W32, Mem::indexed(heap, object, object::STRUCT_FIELDS as i32), 0);
-        for at in (object::ALIGN..layout.size()).step_by(8) {
+        for at in (object::ALIGN..size).step_by(8) {
             self.asm.store_imm(Width::W64, Mem::indexed(heap, object, at as i32), 0);
         }
         self.free_gpr(heap);

@@ -5,7 +5,7 @@
 //! * The layout of a type's fields is a prefix of the layout of every subtype's: offsets depend on earlier fields only.
 
 use super::{GUARD_BYTES, object};
-use crate::types::{FieldTy, StorageTy, ValType};
+use crate::types::{StorageTy, ValType};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
@@ -117,11 +117,6 @@ pub struct StructLayout {
 }
 
 impl StructLayout {
-    /// The layout of a structure with these fields.
-    pub fn of_struct(fields: &[FieldTy]) -> Self {
-        Self::new(fields.iter().map(|field| field.storage.into()))
-    }
-
     /// The layout of an exception that carries values of these types.
     pub fn of_exception(payload: &[ValType]) -> Self {
         Self::exception(payload.iter().map(|ty| (*ty).into()))

@@ -13,7 +13,7 @@ use crate::opcode;
 use crate::proposal::{Proposal, ProposalSet};
 use crate::types::{
     CompositeKind, CompositeTy, ConcreteType, FieldTy, FuncSig, GlobalTy, HeapType, IndexType, Limits,
-    MemoryTy, RefType, StorageTy, SubType, TableTy, ValType,
+    MemoryTy, RefType, StorageTy, StructTy, SubType, TableTy, ValType,
 };
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -662,7 +662,7 @@ impl Shape {
             }
             CompositeInnerType::Struct(ty) => {
                 let fields: Result<_, _> = ty.fields.iter().map(|field| self.field_ty(*field, at)).collect();
-                CompositeTy::Struct(fields?)
+                StructTy::new(fields?).into()
             }
             CompositeInnerType::Array(ty) => CompositeTy::Array(self.field_ty(ty.0, at)?),
             CompositeInnerType::Cont(_) => {

@@ -25,8 +25,8 @@ use crate::index::{
     FuncIndex, FuncRefIndex, GlobalIndex, IndexVec, MemoryIndex, TableIndex, TagIndex, TypeIndex, TypedIndex,
 };
 use crate::types::{
-    CompositeKind, CompositeTy, ConcreteType, FuncSig, GlobalTy, HeapType, MemoryTy, SubType, TableTy,
-    ValType,
+    CompositeKind, CompositeTy, ConcreteType, FuncSig, GlobalTy, HeapType, MemoryTy, StructTy, SubType,
+    TableTy, ValType,
 };
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -157,6 +157,14 @@ impl Shape {
     #[inline]
     pub fn sig(&self, ty: TypeIndex) -> &FuncSig {
         self.types[ty].composite.as_func().expect("validation wants a type of functions here")
+    }
+    /// The type of structures.
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::sig`].
+    pub fn struct_ty(&self, ty: TypeIndex) -> &StructTy {
+        self.types[ty].composite.as_struct().expect("validation wants a type of structures here")
     }
     /// A type of functions, structures or arrays, with its kind.
     pub fn concrete_type(&self, ty: TypeIndex) -> ConcreteType {

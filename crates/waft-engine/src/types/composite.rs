@@ -7,7 +7,7 @@ use crate::type_registry::{RegisteredType, TypeRegistry};
 use anyhow::{Result, ensure};
 use std::fmt;
 use std::sync::Arc;
-use waft_core::types::{CompositeTy, FieldTy, FuncSig, StorageTy, SubType};
+use waft_core::types::{CompositeTy, FieldTy, FuncSig, StorageTy, StructTy, SubType};
 
 /// Whether a type may have subtypes.
 ///
@@ -270,6 +270,7 @@ fn is_structural_subtype(registry: &TypeRegistry, sub: &CompositeTy, sup: &Compo
     match (sub, sup) {
         (CompositeTy::Array(a), CompositeTy::Array(b)) => field(a, b),
         (CompositeTy::Struct(a), CompositeTy::Struct(b)) => {
+            let (a, b) = (a.fields(), b.fields());
             a.len() >= b.len() && a.iter().zip(b).all(|(a, b)| field(a, b))
         }
         (CompositeTy::Func(a), CompositeTy::Func(b)) => {
@@ -402,11 +403,11 @@ impl StructType {
             waft_core::limits::STRUCT_FIELDS_MAX
         );
         let supertype = supertype.map(Self::registered);
-        Ok(Self(define(engine, finality, supertype, CompositeTy::Struct(fields))?))
+        Ok(Self(define(engine, finality, supertype, StructTy::new(fields).into())?))
     }
 
     pub(crate) fn field_tys(&self) -> &[FieldTy] {
-        self.0.ty().composite.as_struct().expect("a type of structures")
+        self.0.ty().composite.as_struct().expect("a type of structures").fields()
     }
     /// The types of the fields.
     pub fn fields(&self) -> impl ExactSizeIterator<Item = FieldType> + '_ {

@@ -75,11 +75,10 @@ impl StoreOpaque {
     /// If there is no room.
     pub(crate) fn struct_of(&mut self, ty: u32, values: &mut [TypedVal]) -> Result<u32> {
         let known = self.known_type(ty);
-        let fields = known.composite.as_struct().context("not a type of structures")?;
-        let layout = StructLayout::of_struct(fields);
+        let known = known.composite.as_struct().context("not a type of structures")?;
         let made = self.with_rooted(values, |store| store.new_struct(ty))?;
-        for ((value, field), offset) in values.iter().zip(fields).zip(layout.offsets()) {
-            self.field_set(made, *offset, field.storage, value.value)?;
+        for (value, (field, offset)) in values.iter().zip(known.fields_at()) {
+            self.field_set(made, offset, field.storage, value.value)?;
         }
         Ok(made)
     }

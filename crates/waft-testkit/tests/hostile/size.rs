@@ -88,6 +88,22 @@ fn a_br_table_of_a_million_compiles_or_is_refused() {
     let _ = soon(|| call(&module));
 }
 
+#[test]
+fn each_access_to_a_large_structure_compiles_as_soon_as_to_a_small_one() {
+    let last = 9_999;
+    let text = format!(
+        r#"(module
+            (type $t (struct {fields} (field (mut i64))))
+            (func (export "f") (local $s (ref null $t))
+                (local.set $s (struct.new_default $t))
+                {sets}
+                (if (i64.ne (struct.get $t {last} (local.get $s)) (i64.const 3)) (then (unreachable)))))"#,
+        fields = "(field v128)".repeat(last),
+        sets = format!("(struct.set $t {last} (local.get $s) (i64.const 3))").repeat(800_000),
+    );
+    soon(|| call(&text)).unwrap();
+}
+
 /// A function of `depth` structures in each other, each of which starts with the bytes `open`.
 fn nested(depth: usize, open: &[u8]) -> Vec<u8> {
     let mut instructions = open.repeat(depth);

@@ -18,7 +18,7 @@ use std::mem::{swap, take};
 use waft_core::layout::VmLayout;
 use waft_core::module::Shape;
 use waft_core::tier::{
-    CodePosition, CompileRequest, CompiledFunc, ExceptionHandler, Reloc, StackMap, TrapSite,
+    CodePosition, CompileRequest, CompiledFunc, ExceptionHandler, Placement, Reloc, StackMap, TrapSite,
 };
 use waft_core::types::{FuncSig, ValType};
 #[cfg(debug_assertions)]
@@ -192,7 +192,7 @@ impl<'a> Compiler<'a> {
         let outcome = this.function();
         let outcome = outcome.map(|()| CompiledFunc {
             code: this.asm.code().to_vec(),
-            align: 16,
+            placement: Placement::USUAL,
             relocs: this.relocs.clone(),
             traps: this.sites.clone(),
             positions: this.positions.clone(),

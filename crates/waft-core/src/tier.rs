@@ -41,9 +41,39 @@ impl Default for Tunables {
     }
 }
 
-/// The largest alignment that code needs, or is faster at, in bytes: a line of the cache, of decoded instructions too. A small recursive
-/// function takes up to a fourth longer where it starts at half a line.
-pub const FUNC_ALIGN_MAX: u32 = 64;
+/// A line of the cache, of decoded instructions too, in bytes.
+pub const CODE_LINE_BYTES: u32 = 64;
+
+/// Where code may start: at addresses that leave `rest` when divided by `align`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Placement {
+    /// A power of two, in bytes.
+    pub align: u32,
+    /// Less than `align`.
+    pub rest: u32,
+}
+
+impl Placement {
+    /// Where code starts that is nowhere faster: a processor fetches so many bytes at once.
+    pub const USUAL: Self = Self::multiple_of(32);
+
+    /// At multiples of `align`, which is a power of two.
+    pub const fn multiple_of(align: u32) -> Self {
+        Self { align, rest: 0 }
+    }
+
+    /// The first such address from `from` on, if there is one.
+    pub fn next(self, from: usize) -> Option<usize> {
+        let gap = (self.rest as usize).wrapping_sub(from) & (self.align as usize - 1);
+        from.checked_add(gap)
+    }
+}
+
+impl Default for Placement {
+    fn default() -> Self {
+        Self::USUAL
+    }
+}
 
 /// How calls to functions of the same module are made.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -198,8 +228,8 @@ pub struct ExceptionHandler {
 pub struct CompiledFunc {
     /// Its machine code, entered at the first byte.
     pub code: Vec<u8>,
-    /// The alignment that the code needs, or is fastest at, in bytes.
-    pub align: u32,
+    /// Where the code is to start, since it needs it or is fastest there.
+    pub placement: Placement,
     /// Calls that are still to be linked.
     pub relocs: Vec<Reloc>,
     /// Instructions that may trap, by ascending offset.

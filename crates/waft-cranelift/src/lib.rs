@@ -29,6 +29,7 @@ mod local;
 mod memory;
 mod numeric;
 mod operator;
+mod placement;
 mod signature;
 mod simd;
 mod stack_map;

@@ -3,6 +3,7 @@
 use crate::exception::handlers;
 use crate::home;
 use crate::inline::{Inlined, Inlining};
+use crate::placement::placement;
 use crate::signature::guest_signature;
 use crate::stack_map::stack_maps;
 use crate::translator::{FuncTranslator, Machine, Translated};
@@ -19,9 +20,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use waft_core::index::FuncIndex;
 use waft_core::layout::{VmLayout, store_context};
 use waft_core::proposal::ProposalSet;
-use waft_core::tier::{
-    CompileError, CompileRequest, CompiledFunc, FUNC_ALIGN_MAX, Reloc, Tier, TrapSite, Tunables,
-};
+use waft_core::tier::{CompileError, CompileRequest, CompiledFunc, Reloc, Tier, TrapSite, Tunables};
 
 /// The settings that differ from Cranelift's defaults or that the code relies on, besides `opt_level`.
 const SETTINGS: &[(&str, &str)] = &[
@@ -269,7 +268,7 @@ fn finish(code: &CompiledCode, func: &Function, inlined: Inlined) -> Result<Comp
     let (positions, inlined_code) = inlined.positions(code);
     Ok(CompiledFunc {
         code: buffer.data().to_vec(),
-        align: buffer.alignment.max(FUNC_ALIGN_MAX),
+        placement: placement(buffer.data(), buffer.alignment),
         relocs,
         traps,
         positions,

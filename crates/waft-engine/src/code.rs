@@ -20,7 +20,7 @@ use std::sync::{Arc, Weak};
 use waft_core::index::{DefinedFuncIndex, TypedIndex};
 use waft_core::limits::CODE_BYTES_MAX;
 use waft_core::module::Shape;
-use waft_core::tier::{CompiledFunc, Reloc};
+use waft_core::tier::{CompiledFunc, Placement, Reloc};
 use waft_core::trap::TrapCode;
 
 mod tables;
@@ -28,9 +28,6 @@ mod tables;
 pub(crate) use tables::{
     CodeOrigin, CodeTables, TablesBuilder, TablesPart, between, pair, push_pair, search,
 };
-
-/// Functions start at multiples of this: a processor fetches so many bytes at once.
-pub(crate) const FUNC_ALIGN: usize = 32;
 
 /// The code of a module.
 pub(crate) enum ModuleCode {
@@ -83,8 +80,8 @@ impl ModuleCode {
 pub(crate) trait LinkFunc<'c> {
     /// Its code, as it was compiled.
     fn code(&self) -> &'c [u8];
-    /// What its start is a multiple of.
-    fn align(&self) -> usize;
+    /// Where it is to start.
+    fn placement(&self) -> Placement;
     /// Its calls to functions of the same piece.
     fn relocs(&self) -> &[Reloc];
     /// How many traps and positions are known of it.
@@ -97,8 +94,8 @@ impl<'c> LinkFunc<'c> for &'c CompiledFunc {
     fn code(&self) -> &'c [u8] {
         &self.code
     }
-    fn align(&self) -> usize {
-        self.align as usize
+    fn placement(&self) -> Placement {
+        self.placement
     }
     fn relocs(&self) -> &[Reloc] {
         &self.relocs
@@ -134,8 +131,8 @@ impl<'c> LinkedCode<'c> {
         for func in funcs {
             let code = func.code().len();
             // What has no code takes no room, so that the last place in the piece is the end of a function.
-            let align = if code == 0 { 1 } else { FUNC_ALIGN.max(func.align()) };
-            let start = usize::next_multiple_of(len, align);
+            let start = if code == 0 { Some(len) } else { func.placement().next(len) };
+            let start = start.context("functions take too much room")?;
             starts.push(start);
             len = start + code;
             let entries = func.table_entries();

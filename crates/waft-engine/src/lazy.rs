@@ -16,7 +16,7 @@
 //! How a call comes here and goes on: `vm/lazy.rs`. What is kept for the next process: `lazy/kept.rs`. Thunks: `vm/thunk.rs`. Memory: `vm/code_chunk.rs`.
 
 use crate::cache::Cached;
-use crate::code::{CodeTables, FUNC_ALIGN, KnownCode, ModuleCode, RegisteredCode, check_code_bytes};
+use crate::code::{CodeTables, KnownCode, ModuleCode, RegisteredCode, check_code_bytes};
 use crate::compile;
 use crate::engine::Engine;
 use crate::explain::CompileReason;
@@ -243,22 +243,21 @@ impl LazyCode {
         let mut filling = self.filling.lock().unwrap_or_else(PoisonError::into_inner);
         let bytes = self.len() + compiled.code.len();
         check_code_bytes(bytes)?;
-        let align = FUNC_ALIGN.max(compiled.align as usize);
-        let fits = |chunk: &Arc<Chunk>| chunk.memory.next(align, compiled.code.len());
+        let fits = |chunk: &Arc<Chunk>| chunk.memory.next(compiled.placement, compiled.code.len());
         let (start, chunk) = match filling.as_ref().and_then(|chunk| Some((fits(chunk)?, chunk.clone()))) {
             Some(found) => found,
             None => {
                 if let Some(full) = filling.take() {
                     full.memory.close();
                 }
-                let chunk = self.add_chunk(module, compiled.code.len())?;
+                let chunk = self.add_chunk(module, compiled.code.len() + compiled.placement.rest as usize)?;
                 *filling = Some(chunk.clone());
                 (fits(&chunk).context("a function does not fit into a chunk of its size")?, chunk)
             }
         };
         let at = chunk.memory.at(start);
         let code = linked(module, made.func, compiled, at.addr())?;
-        let appended = chunk.memory.append(&code, align);
+        let appended = chunk.memory.append(&code, compiled.placement);
         ensure!(appended == Some(start), "somebody else fills this chunk of code");
         chunk.funcs.push(FuncCode::new(start, compiled, made));
         self.bytes.store(bytes, Ordering::Relaxed);

@@ -4,18 +4,19 @@ mod common;
 
 use common::run;
 use common::scratch::{Scratch, TestCache};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::process::id;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 use waft::*;
 use waft_core::index::TypedIndex;
 use waft_core::proposal::ProposalSet;
-use waft_core::tier::{CompileError, CompileRequest, CompiledFunc, Tier};
+use waft_core::tier::{CODE_LINE_BYTES, CompileError, CompileRequest, CompiledFunc, Placement, Tier};
 
-/// A tier under another name, with somebody who keeps what it made.
+/// A tier under another name, with somebody who keeps what it made. It puts code where no other does.
 struct Recorded {
     inner: Arc<dyn Tier>,
     code: Mutex<HashMap<usize, Vec<u8>>>,
@@ -32,10 +33,15 @@ impl Tier for Recorded {
         self.inner.fingerprint()
     }
     fn compile(&self, request: &CompileRequest<'_>) -> Result<CompiledFunc, CompileError> {
-        let compiled = self.inner.compile(request)?;
+        let mut compiled = self.inner.compile(request)?;
+        compiled.placement = placement(request.func.index());
         self.code.lock().unwrap().insert(request.func.index(), compiled.code.clone());
         Ok(compiled)
     }
+}
+
+fn placement(func: usize) -> Placement {
+    Placement { align: 64, rest: 40 - 7 * func as u32 }
 }
 
 fn recorded(inner: Arc<dyn Tier>) -> Arc<Recorded> {
@@ -52,6 +58,13 @@ struct Described {
     name: String,
     address: u64,
     code: Vec<u8>,
+}
+
+impl Described {
+    /// How many bytes into a line it starts.
+    fn rest(&self) -> u32 {
+        (self.address % u64::from(CODE_LINE_BYTES)) as u32
+    }
 }
 
 fn memory(address: u64, bytes: usize) -> Vec<u8> {
@@ -108,6 +121,7 @@ fn maps_tell_where_functions_are() {
         all_functions_of_a_module_are_described_wherever_their_code_comes_from(&tier);
         functions_that_are_compiled_lazily_are_described_when_they_are_called(&tier);
     }
+    better_code_lies_as_it_did_when_it_is_found_again();
 }
 
 /// Makes the module of a name.
@@ -154,6 +168,7 @@ fn all_functions_of_a_module_are_described_wherever_their_code_comes_from(inner:
         assert_eq!(names(&described), wanted);
         for (at, it) in described.iter().enumerate() {
             assert_eq!(it.code, tier.code.lock().unwrap()[&at], "{}", it.name);
+            assert_eq!(it.rest(), placement(at).rest, "{}", it.name);
         }
         drop(made);
     }
@@ -181,8 +196,63 @@ fn functions_that_are_compiled_lazily_are_described_when_they_are_called(inner: 
     let code = tier.code.lock().unwrap();
     assert_eq!(described[0].code, code[&0]);
     assert_eq!(described[1].code, code[&2]);
+    assert_eq!([described[0].rest(), described[1].rest()], [placement(0).rest, placement(2).rest]);
     // Thunks are all modules' and described once.
     assert_eq!(fs::read_to_string(map_path()).unwrap().matches("waft::stub::thunk").count(), 1);
+}
+
+fn better_code_lies_as_it_did_when_it_is_found_again() {
+    // Loops that begin at different places in a line, so that not all functions are best off at the start of one.
+    let funcs: String = (0..4)
+        .map(|at| {
+            let stores: String =
+                (0..5 * at).map(|at| format!("(i32.store offset={} (local.get 0) (local.get 0))", 8 + at * 4)).collect();
+            format!(
+                r#"(func (export "f{at}") (param i32) (result i32) (local i32)
+                    {stores}
+                    (loop
+                        (local.set 1 (i32.add (i32.mul (local.get 1) (i32.load (i32.const 4))) (i32.const 77)))
+                        (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
+                    (local.get 1))"#
+            )
+        })
+        .collect();
+    let wat = format!("(module $placed (memory 1) {funcs})");
+    let cache = TestCache::new("placed");
+    let engine = cache.engine_with(Config::new().profiler(ProfilingStrategy::PerfMap));
+    let better = || -> BTreeMap<String, Vec<u32>> {
+        let mut rests = BTreeMap::<_, Vec<_>>::new();
+        for it in mapped("placed").iter().filter(|it| it.name.ends_with("> [cranelift]")) {
+            rests.entry(it.name.clone()).or_default().push(it.rest());
+        }
+        rests
+    };
+    let module = Module::new(&engine, &wat).unwrap();
+    let mut store = Store::new(&engine, ());
+    let instance = Instance::new(&mut store, &module, &[]).unwrap();
+    let start = Instant::now();
+    let is_complete = || {
+        let all: Vec<_> = module.compiled_code().filter(|code| code.tier() == "cranelift").collect();
+        all.iter().filter(|code| code.loop_offset().is_none()).count() == 4
+            && all.len() == better().values().map(Vec::len).sum()
+    };
+    while !is_complete() {
+        for at in 0..4 {
+            let f = instance.get_typed_func::<u32, u32>(&mut store, &format!("f{at}")).unwrap();
+            f.call(&mut store, 1000).unwrap();
+        }
+        assert!(start.elapsed() < Duration::from_secs(60), "nothing better comes");
+    }
+    let made = better();
+    module.keep();
+    let _found = Module::new(&engine, &wat).unwrap();
+    assert_eq!(cache.counts(), (1, 1));
+    for (func, rests) in better() {
+        let (found, before) = rests.split_last().unwrap();
+        assert_eq!(made[&func], before, "{func}");
+        assert!(before.contains(found), "{func}: {before:?}, {found}");
+    }
+    assert!(made.values().flatten().any(|rest| *rest != 0), "{made:?}");
 }
 
 /// Takes numbers off a dump.

@@ -5,9 +5,7 @@
 
 use super::LazyCode;
 use crate::artifact::Section;
-use crate::code::{
-    CodeTables, CompiledCode, FUNC_ALIGN, LinkFunc, LinkedCode, TablesBuilder, TablesPart, between, pair,
-};
+use crate::code::{CodeTables, CompiledCode, LinkFunc, LinkedCode, TablesBuilder, TablesPart, between, pair};
 use crate::engine::Engine;
 use crate::explain::CompileReason;
 use crate::module::ModuleInner;
@@ -15,7 +13,7 @@ use crate::tier_up::{TierUp, Waited};
 use anyhow::{Context as _, Result, ensure};
 use std::borrow::Cow;
 use waft_core::index::{DefinedFuncIndex, FuncIndex, TypedIndex};
-use waft_core::tier::{CompiledFunc, Entry, FUNC_ALIGN_MAX, Reloc, Tier};
+use waft_core::tier::{CODE_LINE_BYTES, CompiledFunc, Entry, Placement, Reloc, Tier};
 
 /// Bytes of an entry in the table of relocations: `u32` offset in the code, `u32` index of the target, `i32` addend.
 const RELOC_BYTES: usize = 12;
@@ -164,18 +162,27 @@ impl KeptCode {
         };
         let relocs = between(bytes.len() / RELOC_BYTES, |at| field(at, 0), &(start..start + len));
         let relocs = relocs.filter_map(reloc).collect();
-        let is_settled = self.state(func) == FuncState::Settled;
+        let placement = kept_placement(start, self.state(func) == FuncState::Settled);
         let tables = tables.part(func.index())?;
-        Some(KeptFunc { code, is_settled, relocs: Cow::Owned(relocs), tables })
+        Some(KeptFunc { code, placement, relocs: Cow::Owned(relocs), tables })
     }
 }
 
 /// A function that is to be kept, and where it is now.
 struct KeptFunc<'c> {
     code: &'c [u8],
-    is_settled: bool,
+    placement: Placement,
     relocs: Cow<'c, [Reloc]>,
     tables: TablesPart<'c>,
+}
+
+/// Where code is to start that starts at `start` now: the best code's loops lie well there.
+fn kept_placement(start: u32, is_settled: bool) -> Placement {
+    if is_settled {
+        Placement { align: CODE_LINE_BYTES, rest: start % CODE_LINE_BYTES }
+    } else {
+        Placement::USUAL
+    }
 }
 
 /// Nothing, where there is no code of a function: most are never called.
@@ -183,8 +190,8 @@ impl<'c> LinkFunc<'c> for Option<Box<KeptFunc<'c>>> {
     fn code(&self) -> &'c [u8] {
         self.as_ref().map_or(&[], |func| func.code)
     }
-    fn align(&self) -> usize {
-        if self.as_ref().is_some_and(|func| func.is_settled) { FUNC_ALIGN_MAX as usize } else { FUNC_ALIGN }
+    fn placement(&self) -> Placement {
+        self.as_ref().map(|func| func.placement).unwrap_or_default()
     }
     fn relocs(&self) -> &[Reloc] {
         self.as_ref().map_or(&[], |func| &func.relocs)
@@ -237,7 +244,8 @@ impl LazyCode {
                     chunk.memory.code(func.start, func.len).context("code has no place in its chunk")?;
                 let tables = func.tables.part(0).context("a function has no place in its tables")?;
                 let relocs = Cow::Borrowed(&func.relocs[..]);
-                funcs[at] = Some(Box::new(KeptFunc { code, is_settled: settled, relocs, tables }));
+                let placement = kept_placement(func.start, settled);
+                funcs[at] = Some(Box::new(KeptFunc { code, placement, relocs, tables }));
                 states[at] = (if settled { FuncState::Settled } else { FuncState::First }) as u8;
             }
         }

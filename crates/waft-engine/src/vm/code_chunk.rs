@@ -19,6 +19,7 @@ use rustix::mm::{MapFlags, MprotectFlags, MremapFlags, ProtFlags, mmap_anonymous
 use std::io;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use waft_core::tier::Placement;
 
 /// Some code, and room for more.
 pub(crate) struct CodeChunk {
@@ -93,27 +94,32 @@ impl CodeChunk {
         self.room.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Where code of so many bytes would be appended, at a multiple of `align`. None if the chunk has no room for it, is
+    /// Where code of so many bytes would be appended. None if the chunk has no room for it, is
     /// closed, or is another process's (H2).
-    pub(crate) fn next(&self, align: usize, len: usize) -> Option<u32> {
-        self.place(&self.room(), align, len).map(|(_, place)| place.start as u32)
+    pub(crate) fn next(&self, placement: Placement, len: usize) -> Option<u32> {
+        self.place(&self.room(), placement, len).map(|(_, place)| place.start as u32)
     }
 
     /// The same in a room, with the mapping to write to.
-    fn place<'r>(&self, room: &'r Room, align: usize, len: usize) -> Option<(&'r Writable, Range<usize>)> {
+    fn place<'r>(
+        &self,
+        room: &'r Room,
+        placement: Placement,
+        len: usize,
+    ) -> Option<(&'r Writable, Range<usize>)> {
         let writable = room.writable.as_ref().filter(|_| self.made_by == std::process::id())?;
-        let start = room.used.checked_next_multiple_of(align)?;
+        let start = placement.next(room.used)?;
         let end = start.checked_add(len).filter(|end| *end <= writable.len)?;
         Some((writable, start..end))
     }
 
-    /// Appends code, at a multiple of `align`, and says at which offset, if it can: see [`Self::next`].
+    /// Appends code and says at which offset, if it can: see [`Self::next`].
     ///
     /// Nothing that a processor has fetched changes: no address above `used` was ever jumped to. Where fetches do not see
     /// stores through another mapping (not x86-64), the caches are synchronised here.
-    pub(crate) fn append(&self, code: &[u8], align: usize) -> Option<u32> {
+    pub(crate) fn append(&self, code: &[u8], placement: Placement) -> Option<u32> {
         let mut room = self.room();
-        let (writable, Range { start, end }) = self.place(&room, align, code.len())?;
+        let (writable, Range { start, end }) = self.place(&room, placement, code.len())?;
         let gap = writable.at.wrapping_add(room.used);
         // SAFETY: `used..end` lies in the mapping, is written by who holds the lock, and nothing runs there yet (H1).
         // Between functions stands `int3`.
@@ -181,7 +187,7 @@ mod tests {
     fn code_runs_while_more_is_appended() {
         let chunk = CodeChunk::new(1).unwrap();
         let mut starts = Vec::new();
-        while let Some(start) = chunk.append(&gives(starts.len() as u8), 32) {
+        while let Some(start) = chunk.append(&gives(starts.len() as u8), Placement::USUAL) {
             starts.push(start);
             for (number, start) in starts.iter().enumerate() {
                 assert_eq!(run(&chunk, *start), number as u32 & 0xff);
@@ -194,17 +200,17 @@ mod tests {
     #[test]
     fn closed_chunks_run_and_take_no_more() {
         let chunk = CodeChunk::new(1).unwrap();
-        assert_eq!(chunk.append(&gives(7), 16), Some(0));
-        assert_eq!(chunk.append(&vec![0xcc; page_bytes()], 16), None);
+        assert_eq!(chunk.append(&gives(7), Placement::USUAL), Some(0));
+        assert_eq!(chunk.append(&vec![0xcc; page_bytes()], Placement::USUAL), None);
         chunk.close();
-        assert_eq!(chunk.append(&gives(8), 16), None);
+        assert_eq!(chunk.append(&gives(8), Placement::USUAL), None);
         assert_eq!(run(&chunk, 0), 7);
     }
 
     #[test]
     fn no_mapping_is_writable_and_executable() {
         let chunk = CodeChunk::new(3 * page_bytes()).unwrap();
-        chunk.append(&gives(1), 16).unwrap();
+        chunk.append(&gives(1), Placement::USUAL).unwrap();
         let writable = chunk.room().writable.as_ref().unwrap().at.addr();
         let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
         let access = |wanted: usize| {
@@ -222,11 +228,11 @@ mod tests {
     #[test]
     fn forked_processes_leave_the_chunk_to_the_one_that_made_it() {
         let chunk = CodeChunk::new(1).unwrap();
-        assert_eq!(chunk.append(&gives(1), 16), Some(0));
+        assert_eq!(chunk.append(&gives(1), Placement::USUAL), Some(0));
         // SAFETY: until it ends, the child only tries to append, which allocates nothing and takes no lock but the chunk's.
         let child = unsafe { libc::fork() };
         if child == 0 {
-            let refused = chunk.append(&gives(2), 16).is_none() && run(&chunk, 0) == 1;
+            let refused = chunk.append(&gives(2), Placement::USUAL).is_none() && run(&chunk, 0) == 1;
             // SAFETY: ends the child at once, without what the parent registered for its own end.
             unsafe { libc::_exit(i32::from(!refused)) };
         }
@@ -234,7 +240,7 @@ mod tests {
         // SAFETY: the child that was just made, and a place for how it ended.
         assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
         assert_eq!(status, 0);
-        assert_eq!(chunk.append(&gives(3), 16), Some(16));
-        assert_eq!((run(&chunk, 0), run(&chunk, 16)), (1, 3));
+        assert_eq!(chunk.append(&gives(3), Placement { align: 64, rest: 24 }), Some(24));
+        assert_eq!((run(&chunk, 0), run(&chunk, 24)), (1, 3));
     }
 }

@@ -44,22 +44,35 @@ impl Default for Tunables {
 /// A line of the cache, of decoded instructions too, in bytes.
 pub const CODE_LINE_BYTES: u32 = 64;
 
-/// Where code may start: at addresses that leave `rest` when divided by `align`.
+/// Where code is to start: at addresses that leave `rest` when divided by `align`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Placement {
-    /// A power of two, in bytes.
-    pub align: u32,
-    /// Less than `align`.
-    pub rest: u32,
+    align: u32,
+    rest: u32,
 }
 
 impl Placement {
-    /// Where code starts that is nowhere faster: a processor fetches so many bytes at once.
-    pub const USUAL: Self = Self::multiple_of(32);
+    /// Where code starts whose tier has no preference: a processor fetches 32 bytes at once.
+    pub const USUAL: Self = Self::new(32, 0);
 
-    /// At multiples of `align`, which is a power of two.
-    pub const fn multiple_of(align: u32) -> Self {
-        Self { align, rest: 0 }
+    /// At the addresses that leave `rest` bytes when divided by `align`.
+    ///
+    /// # Panics
+    ///
+    /// If `align` is no power of two up to a line, or `rest` is not less.
+    pub const fn new(align: u32, rest: u32) -> Self {
+        assert!(align.is_power_of_two() && align <= CODE_LINE_BYTES && rest < align);
+        Self { align, rest }
+    }
+
+    /// What addresses are divided by, in bytes.
+    pub const fn align(self) -> u32 {
+        self.align
+    }
+
+    /// What is left, in bytes.
+    pub const fn rest(self) -> u32 {
+        self.rest
     }
 
     /// The first such address from `from` on, if there is one.

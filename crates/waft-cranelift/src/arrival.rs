@@ -3,10 +3,15 @@
 //! The body is translated from its start all the same. But the entry block leads to the loop, with the locals and operands that the
 //! other code left (`waft_core::budget`), so all that can only be reached from the start goes away. Whatever surrounds the
 //! loop comes to it again by way of the same block, which so becomes the header of the loops around.
+//!
+//! The state is taken inside of loops that never go round. Without them, the register allocator holds what is taken
+//! for something outside of all loops: where it must give up a register in one, for a call or for another value, it gives
+//! it up before the first loop already, and has the value in memory there, each time around.
 
 use crate::context::Region;
 use crate::signature::clif_type;
 use crate::translator::{FuncTranslator, TranslateResult};
+use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::I64;
 use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, MemFlagsData, Type, Value};
 use waft_core::budget::slot_bytes;
@@ -15,11 +20,15 @@ use waft_core::tier::Entry;
 use waft_core::types::ValType;
 use wasmparser::FunctionBody;
 
+/// How many loops the state is taken in: as many as are in each other where it matters. In deeper nests, a register is given up
+/// before the fourth.
+const STATE_LOOPS: usize = 3;
+
 /// A loop that code is entered at, and that translation has not come to.
 pub(crate) struct Arrival {
     /// The loop's operator, in bytes from the start of the body.
     loop_at: u32,
-    /// Where the state is taken.
+    /// What the entry block leads to.
     block: Block,
     /// The types of the locals.
     locals: Vec<ValType>,
@@ -69,6 +78,12 @@ impl FuncTranslator<'_, '_> {
         self.builder.ins().jump(joined, &args);
 
         self.builder.switch_to_block(block);
+        let headers: [Block; STATE_LOOPS] = std::array::from_fn(|_| {
+            let header = self.builder.create_block();
+            self.builder.ins().jump(header, &[]);
+            self.builder.switch_to_block(header);
+            header
+        });
         let store = self.store_context();
         let flags = self.trusted(Region::Context);
         let top = self.builder.ins().load(I64, flags, store, store_context::STATE as i32);
@@ -85,6 +100,15 @@ impl FuncTranslator<'_, '_> {
                 self.root(value);
             }
             args.push(BlockArg::Value(value));
+        }
+        // There always is a state, but only we know that.
+        let is_none = self.builder.ins().icmp_imm_u(IntCC::Equal, top, 0);
+        for header in headers.into_iter().rev() {
+            let outside = self.builder.create_block();
+            self.builder.ins().brif(is_none, header, &[], outside, &[]);
+            self.builder.seal_block(header);
+            self.builder.seal_block(outside);
+            self.builder.switch_to_block(outside);
         }
         self.builder.ins().jump(joined, &args);
         self.builder.seal_block(joined);

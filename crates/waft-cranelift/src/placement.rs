@@ -2,159 +2,219 @@
 //!
 //! A processor takes decoded instructions from lines of 64 bytes, one or two in a cycle. A short loop that begins at the end of a
 //! line takes one more than it needs each time around, and up to 1.6 times as long. Cranelift aligns no loops, but the
-//! whole function can begin some bytes into a line. Of all such places the one is taken where the innermost loops take the
-//! fewest lines more than they need, and deeper ones count for more.
+//! whole function can begin some bytes into a line. Of all such places the one is taken where short loops take the
+//! fewest lines more than they need, and deeper ones count for more; of equal ones, the first.
 
-use waft_core::tier::{CODE_LINE_BYTES, Placement};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use waft_core::tier::{CODE_LINE_BYTES, Entry, Placement};
 
 const LINE: usize = CODE_LINE_BYTES as usize;
 
 /// A loop of more lines does not suffer from another one.
 const LOOP_LINES_MAX: usize = 6;
 
-/// How much more a loop counts than the one around it.
+/// How much more a loop counts than the one around it, and one that nothing is around than the function's start.
 const WEIGHT_OF_DEPTH: u64 = 8;
 
-/// Loops that are deeper count as if they were not.
+/// Loops in more than so many count as if they were not.
 const DEPTH_MAX: usize = 5;
 
-/// How much of a function's start should lie in one line. It counts as a loop that nothing is around.
+/// How much of a function's start should lie in one line.
 const START_BYTES: usize = 32;
 
-/// Code that ends with a jump to its start.
+/// A stretch of code, in bytes from the function's start.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-struct Loop {
+struct Stretch {
     start: usize,
     end: usize,
 }
 
-/// Where x86-64 code is to start that needs `align`, a power of two.
-pub(crate) fn placement(code: &[u8], align: u32) -> Placement {
-    let start = Loop { start: 0, end: code.len().min(START_BYTES) };
-    let mut loops = innermost(&back_jumps(code));
-    loops.push((start, 0));
-    let costs = costs(&loops);
-    let rests = (0..LINE).step_by(align as usize);
-    let rest = rests.min_by_key(|rest| costs[*rest]).unwrap_or(0);
-    Placement { align: align.max(CODE_LINE_BYTES), rest: rest as u32 }
+impl Stretch {
+    fn len(self) -> usize {
+        self.end - self.start
+    }
 }
 
-/// Jumps backwards, in order. Cranelift's have distances of 32 bits. Bytes of another instruction that look like one are rare, and lead to
-/// nothing worse than another place.
-fn back_jumps(code: &[u8]) -> Vec<Loop> {
+/// Where x86-64 code is to start that needs `align`.
+///
+/// # Panics
+///
+/// If that is no power of two, or more than a line.
+pub(crate) fn placement(code: &[u8], align: u32, entry: Entry) -> Placement {
+    let mut loops = loops(code);
+    if let Entry::Loop(_) = entry {
+        // The first ones are those that the state is taken in, see `arrival.rs`.
+        let start = loops.first().map_or(0, |it| it.start);
+        loops.retain(|it| it.start > start);
+    }
+    let mut costs = [0; LINE];
+    add_cost(&mut costs, Stretch { start: 0, end: code.len().min(START_BYTES) }, 1);
+    add_costs(&mut costs, &loops);
+    let rests = (0..LINE).step_by(align as usize);
+    let rest = rests.min_by_key(|rest| costs[*rest]).unwrap_or(0);
+    Placement::new(CODE_LINE_BYTES, rest as u32)
+}
+
+/// What ends with a jump to its start, in order.
+///
+/// Cranelift's jumps all have distances of 32 bits. Bytes of other instructions or of tables that look like one are rare, and lead to
+/// nothing worse than another place; so do loops that end with a jump by a table, which are not seen.
+fn loops(code: &[u8]) -> Vec<Stretch> {
     const JMP: u8 = 0xe9;
     const ESCAPE: u8 = 0x0f;
     const JCC: u8 = 0x80;
+    let (mut back, mut forward) = (Vec::new(), Vec::new());
     let mut before = 0;
-    let mut loops = Vec::new();
     for (at, &opcode) in code.iter().enumerate() {
         let is_jump = opcode == JMP || before == ESCAPE && opcode & 0xf0 == JCC;
         before = opcode;
         let Some(distance) = code[at + 1..].first_chunk().filter(|_| is_jump) else { continue };
-        let (distance, end) = (i32::from_le_bytes(*distance), at + 5);
-        let start = end.checked_add_signed(distance as isize).filter(|start| *start < at);
-        loops.extend(start.map(|start| Loop { start, end }));
-    }
-    loops.sort_unstable();
-    loops
-}
-
-/// Short loops without others inside, each with how many are around it.
-fn innermost(loops: &[Loop]) -> Vec<(Loop, usize)> {
-    let mut found = Vec::new();
-    let mut around = Vec::new();
-    let mut headers = loops.chunk_by(|a, b| a.start == b.start).peekable();
-    while let Some(jumps) = headers.next() {
-        let (start, longest) = (jumps[0].start, jumps[jumps.len() - 1].end);
-        while around.pop_if(|end| *end <= start).is_some() {}
-        let next = headers.peek().map_or(usize::MAX, |jumps| jumps[0].start);
-        // Cold code, which is behind all other, may lead back to a short loop as well.
-        let short = jumps.iter().rfind(|jump| jump.end - start <= LOOP_LINES_MAX * LINE);
-        found.extend(short.filter(|jump| jump.end <= next).map(|jump| (*jump, around.len())));
-        around.push(longest);
-    }
-    found
-}
-
-/// What it costs to start so many bytes into a line.
-fn costs(loops: &[(Loop, usize)]) -> [u64; LINE] {
-    let mut costs = [0; LINE];
-    for (Loop { start, end }, depth) in loops {
-        let len = end - start;
-        let lines = len.div_ceil(LINE);
-        let weight = WEIGHT_OF_DEPTH.pow((*depth).min(DEPTH_MAX) as u32 + 1) / lines.max(1) as u64;
-        for (rest, cost) in costs.iter_mut().enumerate() {
-            let taken = ((start + rest) % LINE + len).div_ceil(LINE);
-            *cost += weight * (taken - lines) as u64;
+        let end = at + 5;
+        match end.checked_add_signed(i32::from_le_bytes(*distance) as isize) {
+            Some(start) if start < at => back.push(Stretch { start, end }),
+            Some(target) if target < code.len() => forward.push((at, target)),
+            _ => {}
         }
     }
-    costs
+    back.sort_unstable();
+    // Cold code is behind all other, and jumps back. What it comes back to is no loop: it was left before, for its middle.
+    let mut forward = forward.into_iter().peekable();
+    let mut targets = BinaryHeap::new();
+    back.retain(|it| {
+        while let Some((_, target)) = forward.next_if(|(at, _)| *at < it.start) {
+            targets.push(Reverse(target));
+        }
+        while targets.peek().is_some_and(|Reverse(target)| *target <= it.start) {
+            targets.pop();
+        }
+        targets.peek().is_none_or(|Reverse(target)| *target >= it.end)
+    });
+    back
+}
+
+/// What it costs if the loops, which are in order, begin so many bytes further into a line.
+fn add_costs(costs: &mut [u64; LINE], loops: &[Stretch]) {
+    let mut around = Vec::new();
+    for jumps in loops.chunk_by(|a, b| a.start == b.start) {
+        let (start, end) = (jumps[0].start, jumps[jumps.len() - 1].end);
+        while around.pop_if(|end| *end <= start).is_some() {}
+        let weight = WEIGHT_OF_DEPTH.pow(around.len().min(DEPTH_MAX) as u32 + 1);
+        // Which jump is the usual one, or that of a loop around with the same start, is not known.
+        for it in jumps.iter().filter(|it| it.len() <= LOOP_LINES_MAX * LINE) {
+            add_cost(costs, *it, weight);
+        }
+        around.push(end);
+    }
+}
+
+fn add_cost(costs: &mut [u64; LINE], it: Stretch, weight: u64) {
+    /// What a loop of one line weighs more than one of six: whole numbers for all between.
+    const PARTS: u64 = 60;
+    let needed = it.len().div_ceil(LINE);
+    for (rest, cost) in costs.iter_mut().enumerate() {
+        let taken = ((it.start + rest) % LINE + it.len()).div_ceil(LINE);
+        *cost += (taken - needed) as u64 * weight * PARTS / needed.max(1) as u64;
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Code of `nop`s of which jumps lead back.
-    fn code(len: usize, jumps: &[(usize, usize)]) -> Vec<u8> {
+    /// Code of `nop`s of which jumps lead from the end of a stretch to its start, or the other way.
+    fn code(len: usize, back: &[(usize, usize)], forward: &[(usize, usize)]) -> Vec<u8> {
         let mut code = vec![0x90; len];
-        for &(start, end) in jumps {
-            let distance = start as i32 - end as i32;
-            code[end - 6..end - 4].copy_from_slice(&[0x0f, 0x8c]);
-            code[end - 4..end].copy_from_slice(&distance.to_le_bytes());
+        let jumps = back.iter().map(|(start, end)| (end - 6, *start)).chain(forward.iter().copied());
+        for (at, target) in jumps {
+            let distance = target as i32 - (at as i32 + 6);
+            code[at..at + 2].copy_from_slice(&[0x0f, 0x8c]);
+            code[at + 2..at + 6].copy_from_slice(&distance.to_le_bytes());
         }
         code
     }
 
-    fn lines(start: usize, end: usize, rest: u32) -> usize {
-        (end + rest as usize).div_ceil(LINE) - (start + rest as usize) / LINE
+    fn rest(code: &[u8]) -> u32 {
+        let placement = placement(code, 1, Entry::Start);
+        assert_eq!(placement.align(), 64);
+        placement.rest()
+    }
+
+    /// How many lines more than it must a stretch takes.
+    fn excess((start, end): (usize, usize), rest: u32) -> usize {
+        let (from, to) = (start + rest as usize, end + rest as usize);
+        to.div_ceil(LINE) - from / LINE - (to - from).div_ceil(LINE)
     }
 
     #[test]
     fn code_without_loops_starts_with_a_line() {
         for len in [0, 1, 31, 32, 33, 1000] {
-            assert_eq!(placement(&code(len, &[]), 1), Placement { align: 64, rest: 0 }, "{len} bytes");
+            assert_eq!(rest(&code(len, &[], &[])), 0, "{len} bytes");
         }
     }
 
     #[test]
-    fn loops_take_no_more_lines_than_they_need() {
+    fn loops_take_no_more_lines_than_they_must() {
         for start in 0..200 {
             for len in [7, 30, 60, 64, 65, 105, 128, 300, 384] {
-                let end = start + len;
-                let Placement { align, rest } = placement(&code(end + 50, &[(start, end)]), 1);
-                assert_eq!(align, 64);
-                // The start of the function counts as much as a loop that is as short.
-                let excess = lines(start, end, rest) - len.div_ceil(LINE);
-                let excess_at_start = lines(0, START_BYTES, rest) - 1;
-                assert!(excess + excess_at_start <= 1, "{start}..{end} at {rest}");
-                assert!(excess == 0 || len > 32, "{start}..{end} at {rest}");
+                let it = (start, start + len);
+                assert_eq!(excess(it, rest(&code(start + len + 50, &[it], &[]))), 0, "{it:?}");
             }
         }
     }
 
     #[test]
-    fn the_innermost_loop_counts_for_more() {
-        // Half a line apart, and both take most of one.
-        let code = code(400, &[(60, 110), (150, 300), (156, 206)]);
-        let rest = placement(&code, 1).rest;
-        assert_eq!(lines(156, 206, rest), 1);
-        assert_eq!(lines(60, 110, rest), 2);
+    fn the_start_lies_in_one_line_where_loops_allow() {
+        let it = (100, 120);
+        let rest = rest(&code(200, &[it], &[]));
+        assert_eq!((excess(it, rest), excess((0, START_BYTES), rest)), (0, 0));
     }
 
     #[test]
-    fn jumps_from_cold_code_do_not_hide_a_loop() {
-        let rest = placement(&code(2000, &[(50, 100), (50, 1900)]), 1).rest;
-        assert_eq!(lines(50, 100, rest), 1);
+    fn deeper_loops_count_for_more() {
+        // Half a line apart, and both take most of one.
+        let rest = rest(&code(400, &[(60, 110), (150, 300), (156, 206)], &[]));
+        assert_eq!((excess((156, 206), rest), excess((60, 110), rest)), (0, 1));
+    }
+
+    #[test]
+    fn loops_that_start_together_both_count() {
+        for len in [150, 200, 300] {
+            let (inner, outer) = ((52, 157), (52, 52 + len));
+            let rest = rest(&code(400, &[inner, outer], &[]));
+            assert_eq!(excess(inner, rest), 0, "{len}");
+        }
+    }
+
+    #[test]
+    fn what_comes_back_from_cold_code_is_no_loop() {
+        let it = (105, 165);
+        // To the loop's start, and to its middle, from where it was left.
+        for back in [(105, 1000), (130, 1000)] {
+            let rest = rest(&code(2000, &[it, back], &[(120, 900)]));
+            assert_eq!(excess(it, rest), 0, "{back:?}");
+        }
+        // A loop that is behind such code lies no deeper than the one before it, which is shorter.
+        let (short, long) = ((20, 70), (124, 224));
+        let rest = rest(&code(2000, &[short, long, (90, 1900)], &[(80, 1800)]));
+        assert_eq!((excess(short, rest), excess(long, rest)), (0, 1));
+    }
+
+    #[test]
+    fn loops_that_the_state_is_taken_in_do_not_count() {
+        let (state, it) = ((20, 80), (120, 170));
+        let code = code(300, &[state, it], &[]);
+        let rest = placement(&code, 1, Entry::Loop(7)).rest();
+        assert_eq!(excess(it, rest), 0);
+        assert_eq!(excess((0, START_BYTES), rest), 0);
     }
 
     #[test]
     fn places_are_as_the_code_needs_them() {
         for align in [1, 2, 4, 8, 16, 32, 64] {
-            let Placement { rest, .. } = placement(&code(200, &[(50, 100)]), align);
-            assert_eq!(rest % align, 0);
+            let placement = placement(&code(200, &[(50, 100)], &[]), align, Entry::Start);
+            assert_eq!(placement.rest() % align, 0);
         }
-        assert_eq!(placement(&code(200, &[(50, 100)]), 128), Placement { align: 128, rest: 0 });
     }
 
     #[test]
@@ -162,18 +222,18 @@ mod tests {
         for bytes in
             [[0xe9; 9], [0x0f, 0x80, 0, 0, 0, 0x80, 0, 0, 0], [0xe9, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0xe9]]
         {
-            for len in 0..bytes.len() {
-                assert_eq!(placement(&bytes[..len], 1).align, 64);
+            for len in 0..=bytes.len() {
+                placement(&bytes[..len], 1, Entry::Start);
             }
         }
     }
 
     #[test]
-    fn many_loops_take_no_time() {
-        // Loops in one another, as many as a body of the largest size has.
-        let depth = 1_000_000;
-        let mut loops: Vec<Loop> = (0..depth).map(|at| Loop { start: at, end: 20 * depth - at }).collect();
-        loops.sort_unstable();
-        assert_eq!(innermost(&loops), []);
+    fn a_million_loops_in_each_other_take_no_time() {
+        let count = 1_000_000;
+        let loops: Vec<_> = (0..count).map(|at| Stretch { start: at, end: 3 * count - at }).collect();
+        let mut costs = [0; LINE];
+        add_costs(&mut costs, &loops);
+        assert_eq!(costs, [0; LINE], "all are long");
     }
 }

@@ -20,7 +20,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use waft_core::index::FuncIndex;
 use waft_core::layout::{VmLayout, store_context};
 use waft_core::proposal::ProposalSet;
-use waft_core::tier::{CompileError, CompileRequest, CompiledFunc, Reloc, Tier, TrapSite, Tunables};
+use waft_core::tier::{CompileError, CompileRequest, CompiledFunc, Entry, Reloc, Tier, TrapSite, Tunables};
 
 /// The settings that differ from Cranelift's defaults or that the code relies on, besides `opt_level`.
 const SETTINGS: &[(&str, &str)] = &[
@@ -237,7 +237,7 @@ impl Tier for Cranelift {
             let (_, inlined) = self.generate(workshop, request)?;
             let Workshop { context, .. } = workshop;
             let code = context.compiled_code().ok_or("Cranelift gave no code")?;
-            finish(code, &context.func, inlined)
+            finish(code, &context.func, inlined, request.entry)
         })
     }
 }
@@ -256,7 +256,12 @@ fn check_stack(func: &mut Function) {
 }
 
 /// What Cranelift made, in Waft's words.
-fn finish(code: &CompiledCode, func: &Function, inlined: Inlined) -> Result<CompiledFunc, String> {
+fn finish(
+    code: &CompiledCode,
+    func: &Function,
+    inlined: Inlined,
+    entry: Entry,
+) -> Result<CompiledFunc, String> {
     let buffer = &code.buffer;
     let mut traps = Vec::with_capacity(buffer.traps().len());
     for trap in buffer.traps() {
@@ -268,7 +273,7 @@ fn finish(code: &CompiledCode, func: &Function, inlined: Inlined) -> Result<Comp
     let (positions, inlined_code) = inlined.positions(code);
     Ok(CompiledFunc {
         code: buffer.data().to_vec(),
-        placement: placement(buffer.data(), buffer.alignment),
+        placement: placement(buffer.data(), buffer.alignment, entry),
         relocs,
         traps,
         positions,

@@ -8,8 +8,9 @@ mod common;
 use common::for_each_func;
 use std::fs;
 use std::path::{Path, PathBuf};
-use waft_core::tier::Linkage;
+use waft_core::tier::{CompileRequest, Entry, Linkage};
 use waft_cranelift::{Cranelift, Inlining};
+use wasmparser::{BinaryReader, FunctionBody, Operator};
 
 #[test]
 fn listings_are_as_they_were() {
@@ -52,8 +53,23 @@ fn listing(source: &Path) -> String {
     let inlining = if source.ends_with("inline.wat") { Inlining::SMALL } else { Inlining::NONE };
     let tier = Cranelift::portable().expect("this is an x86-64 machine").with_inlining(inlining);
     let mut listing = String::new();
-    for text in for_each_func(&module, Linkage::Direct, |request| tier.disassemble(request)) {
+    let is_entered_at_a_loop = source.ends_with("arrival.wat");
+    let disassemble = |request: &CompileRequest<'_>| {
+        let entry = if is_entered_at_a_loop { last_loop(request) } else { Entry::Start };
+        tier.disassemble(&CompileRequest { entry, ..*request })
+    };
+    for text in for_each_func(&module, Linkage::Direct, disassemble) {
         listing.push_str(&format!("func:\n{text}\n"));
     }
     listing
+}
+
+/// The entry at the loop that opens last.
+fn last_loop(request: &CompileRequest<'_>) -> Entry {
+    let body = FunctionBody::new(BinaryReader::new(request.body.bytes, 0));
+    let operators = body.get_operators_reader().expect("golden modules are valid").into_iter_with_offsets();
+    let loops = operators
+        .map(|operator| operator.expect("golden modules are valid"))
+        .filter(|(operator, _)| matches!(operator, Operator::Loop { .. }));
+    Entry::Loop(loops.last().expect("a loop").1 as u32)
 }

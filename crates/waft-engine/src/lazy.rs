@@ -250,7 +250,8 @@ impl LazyCode {
                 if let Some(full) = filling.take() {
                     full.memory.close();
                 }
-                let chunk = self.add_chunk(module, compiled.code.len() + compiled.placement.rest as usize)?;
+                let chunk =
+                    self.add_chunk(module, compiled.code.len() + compiled.placement.rest() as usize)?;
                 *filling = Some(chunk.clone());
                 (fits(&chunk).context("a function does not fit into a chunk of its size")?, chunk)
             }

@@ -41,7 +41,7 @@ impl Tier for Recorded {
 }
 
 fn placement(func: usize) -> Placement {
-    Placement { align: 64, rest: 40 - 7 * func as u32 }
+    Placement::new(64, 48 - 16 * func as u32)
 }
 
 fn recorded(inner: Arc<dyn Tier>) -> Arc<Recorded> {
@@ -168,7 +168,7 @@ fn all_functions_of_a_module_are_described_wherever_their_code_comes_from(inner:
         assert_eq!(names(&described), wanted);
         for (at, it) in described.iter().enumerate() {
             assert_eq!(it.code, tier.code.lock().unwrap()[&at], "{}", it.name);
-            assert_eq!(it.rest(), placement(at).rest, "{}", it.name);
+            assert_eq!(it.rest(), placement(at).rest(), "{}", it.name);
         }
         drop(made);
     }
@@ -196,7 +196,7 @@ fn functions_that_are_compiled_lazily_are_described_when_they_are_called(inner: 
     let code = tier.code.lock().unwrap();
     assert_eq!(described[0].code, code[&0]);
     assert_eq!(described[1].code, code[&2]);
-    assert_eq!([described[0].rest(), described[1].rest()], [placement(0).rest, placement(2).rest]);
+    assert_eq!([described[0].rest(), described[1].rest()], [placement(0).rest(), placement(2).rest()]);
     // Thunks are all modules' and described once.
     assert_eq!(fs::read_to_string(map_path()).unwrap().matches("waft::stub::thunk").count(), 1);
 }

@@ -178,11 +178,7 @@ struct KeptFunc<'c> {
 
 /// Where code is to start that starts at `start` now: the best code's loops lie well there.
 fn kept_placement(start: u32, is_settled: bool) -> Placement {
-    if is_settled {
-        Placement { align: CODE_LINE_BYTES, rest: start % CODE_LINE_BYTES }
-    } else {
-        Placement::USUAL
-    }
+    if is_settled { Placement::new(CODE_LINE_BYTES, start % CODE_LINE_BYTES) } else { Placement::USUAL }
 }
 
 /// Nothing, where there is no code of a function: most are never called.

@@ -240,7 +240,7 @@ mod tests {
         // SAFETY: the child that was just made, and a place for how it ended.
         assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
         assert_eq!(status, 0);
-        assert_eq!(chunk.append(&gives(3), Placement { align: 64, rest: 24 }), Some(24));
+        assert_eq!(chunk.append(&gives(3), Placement::new(64, 24)), Some(24));
         assert_eq!((run(&chunk, 0), run(&chunk, 24)), (1, 3));
     }
 }

@@ -82,6 +82,7 @@ pub struct Config {
     pub(crate) lazy_compilation: bool,
     pub(crate) proposals: ProposalSet,
     pub(crate) tunables: Tunables,
+    pub(crate) huge_pages: bool,
     pub(crate) tier: TierChoice,
     pub(crate) tier_stress: Option<u64>,
     pub(crate) gc_stress: GcStress,
@@ -97,6 +98,7 @@ impl std::fmt::Debug for Config {
             .field("lazy_compilation", &self.lazy_compilation)
             .field("proposals", &self.proposals)
             .field("tunables", &self.tunables)
+            .field("huge_pages", &self.huge_pages)
             .field("gc_stress", &self.gc_stress)
             .field("cache", &self.cache)
             .field("tier", &self.tier)
@@ -174,6 +176,7 @@ impl Config {
             lazy_compilation: false,
             proposals: ProposalSet::on_by_default(),
             tunables: Tunables::default(),
+            huge_pages: false,
             tier: TierChoice::Auto,
             tier_stress: None,
             gc_stress: GcStress::Off,
@@ -197,6 +200,23 @@ impl Config {
     /// ```
     pub fn max_wasm_stack(&mut self, bytes: usize) -> &mut Self {
         self.max_wasm_stack = bytes;
+        self
+    }
+
+    /// Whether linear memories of 4 MiB and more are made of huge pages, if the kernel has them for those who ask; off by default.
+    ///
+    /// Programs that use much memory take up to a third less time. But the first use of each 2 MiB clears all of them (60 to 200 µs), and they
+    /// stay in use: short calls of fresh instances are better off without. Whatever is asked for here, Linux gives huge
+    /// pages to all or to nobody if `/sys/kernel/mm/transparent_hugepage/enabled` says so.
+    ///
+    /// ```
+    /// # use waft::*;
+    /// let engine = Engine::new(Config::new().huge_pages(true))?;
+    /// Memory::new(Store::new(&engine, ()), MemoryType::new(64, None))?;
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn huge_pages(&mut self, prefer: bool) -> &mut Self {
+        self.huge_pages = prefer;
         self
     }
 

@@ -16,7 +16,6 @@ use crate::vm::{
     Binding, Callee, InstanceRecord, MemoryObject, PartOf, SharedMemoryObject, StoreOpaque, StorePtr,
 };
 use anyhow::{Context as _, Result, bail, ensure};
-use std::ops::Range;
 use std::sync::Arc;
 use waft_core::index::{
     DefinedGlobalIndex, DefinedMemoryIndex, DefinedTableIndex, GlobalIndex, MemoryIndex, TableIndex,
@@ -440,10 +439,6 @@ fn initialise(store: &mut StoreOpaque, instance: StorePtr<InstanceRecord>) -> Re
             store.elem_drop(instance, elem);
         }
     }
-    if let Some((memory, span)) = dense_data(shape) {
-        let part = store.at(instance).memory(memory);
-        store.memory_will_be_filled(part, span);
-    }
     // Modules have up to 100,000 segments, each of them at a constant.
     let wasm = module.wasm().kept();
     for (data, segment) in shape.datas.iter() {
@@ -459,28 +454,6 @@ fn initialise(store: &mut StoreOpaque, instance: StorePtr<InstanceRecord>) -> Re
         }
     }
     Ok(())
-}
-
-/// Data of less than this is not worth a system call.
-const DENSE_DATA_BYTES_MIN: usize = 1 << 20;
-
-/// Where the module's data goes in its first memory, if there is much of it and little between.
-fn dense_data(shape: &Shape) -> Option<(MemoryIndex, Range<u64>)> {
-    let first = MemoryIndex::from_u32(0);
-    let (mut bytes, mut from, mut to) = (0, u64::MAX, 0);
-    for segment in shape.datas.values() {
-        let DataMode::Active { memory, offset } = &segment.mode else { continue };
-        if let [ConstOp::I32(offset)] = *offset.ops()
-            && *memory == first
-        {
-            let (start, len) = (u64::from(offset.cast_unsigned()), segment.range.len());
-            bytes += len;
-            (from, to) = (from.min(start), to.max(start + len as u64));
-        }
-    }
-    // Segments may overlap, or none be there.
-    let is_dense = bytes >= DENSE_DATA_BYTES_MIN && bytes as u64 >= to.saturating_sub(from) / 2;
-    is_dense.then_some((first, from..to))
 }
 
 /// Something of the host's own, as an instance of a module that has nothing else: memories, tables and globals then

@@ -85,7 +85,7 @@ impl SharedMemory {
     pub fn new(engine: &Engine, ty: MemoryType) -> Result<Self> {
         ensure!(ty.is_shared(), "the type {ty} is not that of a shared memory");
         check_memory(&ty.0)?;
-        let object = SharedMemoryObject::new(ty.0, engine.tunables())?;
+        let object = SharedMemoryObject::new(ty.0, engine.config())?;
         Ok(Self::from_object(engine, Arc::new(object)))
     }
 

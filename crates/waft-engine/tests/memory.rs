@@ -6,6 +6,7 @@ mod common;
 use common::access::{LOADS, STORES, byte_at, loaded};
 use common::{compile, instantiate, start, trap};
 use std::fmt::Write;
+use std::{fs, ptr};
 use waft::*;
 
 const PAGE: u64 = 65536;
@@ -393,5 +394,43 @@ fn hosts_read_and_write_within_bounds_only() {
     ] {
         assert_eq!(memory.write(&mut store, at, &vec![1; len]).is_ok(), fits, "{at} {len}");
         assert_eq!(memory.read(&store, at, &mut vec![0; len]).is_ok(), fits, "{at} {len}");
+    }
+}
+
+/// Whether the kernel is asked for huge pages where an address is.
+fn asks_for_huge_pages(at: usize) -> bool {
+    let smaps = fs::read_to_string("/proc/self/smaps").unwrap();
+    let range = |line: &str| {
+        let (start, end) = line.split(' ').next()?.split_once('-')?;
+        Some(usize::from_str_radix(start, 16).ok()?..usize::from_str_radix(end, 16).ok()?)
+    };
+    let mapping = smaps.lines().skip_while(|line| !range(line).is_some_and(|range| range.contains(&at)));
+    let flags = mapping.filter_map(|line| line.strip_prefix("VmFlags:")).next().unwrap();
+    flags.split(' ').any(|flag| flag == "hg")
+}
+
+#[test]
+fn large_memories_are_made_of_huge_pages_unless_the_host_says_otherwise() {
+    const LARGE: u32 = 64;
+    if fs::metadata("/sys/kernel/mm/transparent_hugepage/enabled").is_err() {
+        println!("the kernel has no huge pages to give");
+        return;
+    }
+    for prefer in [true, false] {
+        let engine = Engine::new(Config::new().huge_pages(prefer)).unwrap();
+        let mut store = Store::new(&engine, ());
+        for (pages, before) in [(1, false), (LARGE - 1, false), (LARGE, prefer)] {
+            let memory = Memory::new(&mut store, MemoryType::new(pages, None)).unwrap();
+            let last = |store: &Store<()>| ptr::from_ref(memory.data(store).last().unwrap()).addr();
+            assert_eq!(asks_for_huge_pages(last(&store)), before, "{pages}");
+            memory.grow(&mut store, LARGE.into()).unwrap();
+            assert_eq!(asks_for_huge_pages(last(&store)), prefer, "{pages}");
+
+            let memory = SharedMemory::new(&engine, MemoryType::shared(pages, 2 * LARGE)).unwrap();
+            let last = || ptr::from_ref(memory.data().last().unwrap()).addr();
+            assert_eq!(asks_for_huge_pages(last()), before, "{pages}");
+            memory.grow(LARGE.into()).unwrap();
+            assert_eq!(asks_for_huge_pages(last()), prefer, "{pages}");
+        }
     }
 }

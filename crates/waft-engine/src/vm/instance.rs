@@ -109,13 +109,13 @@ impl InstanceRecord {
         bindings: &[Binding],
     ) -> Result<StorePtr<Self>> {
         let shape = module.shape();
-        let tunables = module.engine().tunables();
+        let config = module.engine().config();
         if shape.uses_gc() {
             store.need_heap()?;
         }
         let defined_memories = &shape.memories.as_slice()[shape.imported_memories..];
         let memories =
-            defined_memories.iter().map(|ty| MemoryObject::new(*ty, tunables)).collect::<Result<_>>()?;
+            defined_memories.iter().map(|ty| MemoryObject::new(*ty, config)).collect::<Result<_>>()?;
         Self::create_with(store, module, bindings, memories)
     }
 

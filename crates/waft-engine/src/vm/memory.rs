@@ -18,32 +18,37 @@ use super::instance::{InstanceRecord, PartOf};
 use super::mmap::{Reservation, page_bytes};
 use super::shared_memory::SharedMemoryObject;
 use super::store::StoreOpaque;
+use crate::config::Config;
 use crate::limits::GrowthRequest;
 use anyhow::{Context as _, Result};
 use std::ops::Range;
 use std::sync::Arc;
 use waft_core::index::{DataIndex, DefinedMemoryIndex};
 use waft_core::limits::{CHECKED_MEMORY_BYTES_MAX, MEMORY_GUARD_BYTES};
-use waft_core::tier::Tunables;
 use waft_core::types::MemoryTy;
+
+/// From so many bytes on, memories are made of huge pages, if the host wants that.
+const HUGE_FROM: usize = 4 << 20;
 
 /// Address space for a memory of one type, of which more and more is accessible.
 pub(crate) struct MemorySpace {
     reservation: Reservation,
     ty: MemoryTy,
+    /// Whether it is made of huge pages when it is large.
+    huge_pages: bool,
 }
 
 impl MemorySpace {
     /// Space of which nothing is accessible yet, and that holds at least the type's minimum.
-    pub(super) fn new(ty: MemoryTy, tunables: &Tunables) -> Result<Self> {
+    pub(super) fn new(ty: MemoryTy, config: &Config) -> Result<Self> {
         let reservation = if ty.is_guarded() {
-            let bytes = usize::try_from(tunables.memory_reservation_bytes)?;
+            let bytes = usize::try_from(config.tunables.memory_reservation_bytes)?;
             Reservation::new(bytes)
                 .with_context(|| format!("cannot reserve {bytes} bytes of address space for a memory"))?
         } else {
             reserve_checked(ty)?
         };
-        Ok(Self { reservation, ty })
+        Ok(Self { reservation, ty, huge_pages: config.huge_pages })
     }
 
     /// The type that it is for.
@@ -78,6 +83,10 @@ impl MemorySpace {
         self.reservation
             .commit(whole_pages(before)..whole_pages(after))
             .with_context(|| format!("cannot give a memory {after} pages"))?;
+        if self.huge_pages && bytes(before) < HUGE_FROM && bytes(after) >= HUGE_FROM {
+            // What becomes accessible later stays as it is told here.
+            self.reservation.prefer_huge_pages(0..self.reservation.len());
+        }
         Ok(bytes(after))
     }
 }
@@ -127,11 +136,11 @@ pub(crate) enum MemoryObject {
 
 impl MemoryObject {
     /// A zeroed memory of its type's initial size.
-    pub(super) fn new(ty: MemoryTy, tunables: &Tunables) -> Result<Self> {
+    pub(super) fn new(ty: MemoryTy, config: &Config) -> Result<Self> {
         if ty.shared {
-            return Ok(Self::Shared(Arc::new(SharedMemoryObject::new(ty, tunables)?)));
+            return Ok(Self::Shared(Arc::new(SharedMemoryObject::new(ty, config)?)));
         }
-        let space = MemorySpace::new(ty, tunables)?;
+        let space = MemorySpace::new(ty, config)?;
         space.commit(0, ty.limits.min)?;
         Ok(Self::Own { space, pages: ty.limits.min })
     }
@@ -226,17 +235,6 @@ impl StoreOpaque {
         let vm = self.at(part.owner).memories[part.index].own_bytes();
         // SAFETY: accessible by M1; `&mut self` rules out any other access.
         unsafe { std::slice::from_raw_parts_mut(vm.base, vm.len) }
-    }
-
-    /// Has the bytes of a memory that are about to be filled come in huge pages, as far as it has them: in fewer faults.
-    pub(crate) fn memory_will_be_filled(&mut self, part: PartOf<DefinedMemoryIndex>, span: Range<u64>) {
-        let MemoryObject::Own { space, pages } = &self.at(part.owner).memories[part.index] else { return };
-        let end = span.end.min(space.ty.bytes(*pages)) as usize;
-        let page = page_bytes();
-        let whole = (span.start as usize).next_multiple_of(page)..end / page * page;
-        if whole.start < whole.end {
-            space.reservation.prefer_huge_pages(whole);
-        }
     }
 
     /// The bytes of a memory that code sees and that is not shared, to be changed.

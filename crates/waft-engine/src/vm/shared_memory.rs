@@ -16,6 +16,7 @@ use super::instance::PartOf;
 use super::memory::{MemorySpace, range};
 use super::parking::{Parking, Waited};
 use super::store::StoreOpaque;
+use crate::config::Config;
 use anyhow::Result;
 use std::cell::UnsafeCell;
 use std::ops::Range;
@@ -23,7 +24,6 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use waft_core::index::DefinedMemoryIndex;
-use waft_core::tier::Tunables;
 use waft_core::trap::TrapCode;
 use waft_core::types::MemoryTy;
 
@@ -75,8 +75,8 @@ impl Expected {
 
 impl SharedMemoryObject {
     /// A zeroed memory of its type's initial size.
-    pub(crate) fn new(ty: MemoryTy, tunables: &Tunables) -> Result<Self> {
-        let space = MemorySpace::new(ty, tunables)?;
+    pub(crate) fn new(ty: MemoryTy, config: &Config) -> Result<Self> {
+        let space = MemorySpace::new(ty, config)?;
         let len = AtomicUsize::new(space.commit(0, ty.limits.min)?);
         Ok(Self { space, len, growing: Mutex::default(), parking: Parking::default() })
     }

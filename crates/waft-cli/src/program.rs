@@ -147,6 +147,8 @@ impl Program {
         let mut config = self.setup.config();
         config.cache(self.cache.open()).tier(self.tier).lazy_compilation(self.compile == When::Lazy);
         config.profiler(self.profile.map_or(ProfilingStrategy::None, Profile::strategy));
+        // The process has this program alone, which may use much memory for long.
+        config.huge_pages(true);
         let engine = Engine::new(&config)?;
         let input = Input::read(self.file())?;
         match input.source_bytes() {

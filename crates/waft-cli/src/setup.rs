@@ -83,8 +83,6 @@ impl Setup {
     pub(crate) fn config(&self) -> Config {
         let mut config = Config::new();
         config.max_wasm_stack(GUEST_STACK_BYTES).deterministic(self.deterministic);
-        // A process has one program, and some of them use much memory for long.
-        config.huge_pages(true);
         self.proposal.iter().for_each(|switch| switch.apply(&mut config));
         config
     }

@@ -412,20 +412,28 @@ fn asks_for_huge_pages(at: usize) -> bool {
 #[test]
 fn large_memories_are_made_of_huge_pages_unless_the_host_says_otherwise() {
     const LARGE: u32 = 64;
-    if fs::metadata("/sys/kernel/mm/transparent_hugepage/enabled").is_err() {
-        println!("the kernel has no huge pages to give");
+    if !["/sys/kernel/mm/transparent_hugepage/enabled", "/proc/self/smaps"]
+        .iter()
+        .all(|path| fs::metadata(path).is_ok())
+    {
+        println!("the kernel has no huge pages, or does not say where");
         return;
     }
     for prefer in [true, false] {
         let engine = Engine::new(Config::new().huge_pages(prefer)).unwrap();
         let mut store = Store::new(&engine, ());
         for (pages, before) in [(1, false), (LARGE - 1, false), (LARGE, prefer)] {
-            let memory = Memory::new(&mut store, MemoryType::new(pages, None)).unwrap();
-            let last = |store: &Store<()>| ptr::from_ref(memory.data(store).last().unwrap()).addr();
-            assert_eq!(asks_for_huge_pages(last(&store)), before, "{pages}");
-            memory.grow(&mut store, LARGE.into()).unwrap();
-            assert_eq!(asks_for_huge_pages(last(&store)), prefer, "{pages}");
-
+            // The second is not guarded.
+            for ty in [
+                MemoryType::new(pages, None),
+                MemoryType::new64(pages.into(), Some(2 * u64::from(LARGE) + 1)),
+            ] {
+                let memory = Memory::new(&mut store, ty).unwrap();
+                let last = |store: &Store<()>| ptr::from_ref(memory.data(store).last().unwrap()).addr();
+                assert_eq!(asks_for_huge_pages(last(&store)), before, "{pages}");
+                memory.grow(&mut store, LARGE.into()).unwrap();
+                assert_eq!(asks_for_huge_pages(last(&store)), prefer, "{pages}");
+            }
             let memory = SharedMemory::new(&engine, MemoryType::shared(pages, 2 * LARGE)).unwrap();
             let last = || ptr::from_ref(memory.data().last().unwrap()).addr();
             assert_eq!(asks_for_huge_pages(last()), before, "{pages}");

@@ -6,7 +6,7 @@
 //!   faults, for [`MEMORY_GUARD_BYTES`] at least. If the type's pages have 64 KiB, that is everything after the memory.
 //! * **M2** The size only grows, and only in [`MemoryObject::grow`], which has `&mut self`, or in that of a shared memory;
 //!   the base never moves.
-//! * **M3** The reservation of a guarded memory is as long as the tunables say that compiled code may assume.
+//! * **M3** The reservation of a guarded memory is at least as long as the tunables say that compiled code may assume.
 //!
 //! # Elsewhere
 //!
@@ -27,8 +27,11 @@ use waft_core::index::{DataIndex, DefinedMemoryIndex};
 use waft_core::limits::{CHECKED_MEMORY_BYTES_MAX, MEMORY_GUARD_BYTES};
 use waft_core::types::MemoryTy;
 
+/// What x86-64 and most others have.
+const HUGE_PAGE_BYTES: usize = 2 << 20;
+
 /// From so many bytes on, memories are made of huge pages, if the host wants that.
-const HUGE_FROM: usize = 4 << 20;
+const HUGE_FROM: usize = 2 * HUGE_PAGE_BYTES;
 
 /// Address space for a memory of one type, of which more and more is accessible.
 pub(crate) struct MemorySpace {
@@ -43,6 +46,8 @@ impl MemorySpace {
     pub(super) fn new(ty: MemoryTy, config: &Config) -> Result<Self> {
         let reservation = if ty.is_guarded() {
             let bytes = usize::try_from(config.tunables.memory_reservation_bytes)?;
+            // Kernels start what is made of whole huge pages with one.
+            let bytes = if config.huge_pages { bytes.next_multiple_of(HUGE_PAGE_BYTES) } else { bytes };
             Reservation::new(bytes)
                 .with_context(|| format!("cannot reserve {bytes} bytes of address space for a memory"))?
         } else {

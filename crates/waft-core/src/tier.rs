@@ -65,11 +65,6 @@ impl Placement {
         Self { align, rest }
     }
 
-    /// What addresses are divided by, in bytes.
-    pub const fn align(self) -> u32 {
-        self.align
-    }
-
     /// What is left, in bytes.
     pub const fn rest(self) -> u32 {
         self.rest

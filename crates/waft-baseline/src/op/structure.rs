@@ -7,18 +7,11 @@ use crate::x64::{Gpr, Mem, R11, Width};
 use waft_core::gc::{FieldType, object};
 use waft_core::index::TypeIndex;
 use waft_core::trap::TrapCode;
-use waft_core::types::{StorageTy, StructTy};
+use waft_core::types::StructTy;
 
 impl<'a> Compiler<'a> {
     fn struct_ty(&self, ty: u32) -> &'a StructTy {
         self.shape.struct_ty(TypeIndex::from_u32(ty))
-    }
-
-    /// Where a field stands, and what it holds.
-    fn struct_field(&self, ty: u32, field: u32) -> (u32, StorageTy) {
-        let (field, offset) =
-            self.struct_ty(ty).field(field as usize).expect("validation wants a field here");
-        (offset, field.storage)
     }
 
     /// `struct.new`.
@@ -71,7 +64,7 @@ impl<'a> Compiler<'a> {
     /// `struct.get`, `struct.get_s` and `struct.get_u`.
     pub(crate) fn struct_get(&mut self, ty: u32, field: u32, extension: Extension) {
         let object = self.pop();
-        let (offset, storage) = self.struct_field(ty, field);
+        let (storage, offset) = self.shape.struct_field(TypeIndex::from_u32(ty), field);
         let object = self.gpr(&object);
         let place = self.field_place(object, offset);
         self.free_gpr(object);
@@ -80,7 +73,7 @@ impl<'a> Compiler<'a> {
 
     /// `struct.set`.
     pub(crate) fn struct_set(&mut self, ty: u32, field: u32) {
-        let (offset, storage) = self.struct_field(ty, field);
+        let (storage, offset) = self.shape.struct_field(TypeIndex::from_u32(ty), field);
         self.stored_form(storage, 0);
         let (object, value) = self.pop2();
         let field = FieldType::from(storage);

@@ -25,8 +25,8 @@ use crate::index::{
     FuncIndex, FuncRefIndex, GlobalIndex, IndexVec, MemoryIndex, TableIndex, TagIndex, TypeIndex, TypedIndex,
 };
 use crate::types::{
-    CompositeKind, CompositeTy, ConcreteType, FuncSig, GlobalTy, HeapType, MemoryTy, StructTy, SubType,
-    TableTy, ValType,
+    CompositeKind, CompositeTy, ConcreteType, FuncSig, GlobalTy, HeapType, MemoryTy, StorageTy, StructTy,
+    SubType, TableTy, ValType,
 };
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -165,6 +165,16 @@ impl Shape {
     /// As [`Self::sig`].
     pub fn struct_ty(&self, ty: TypeIndex) -> &StructTy {
         self.types[ty].composite.as_struct().expect("validation wants a type of structures here")
+    }
+    /// What a field of structures of a type holds, and where it stands.
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::sig`], and if there is no such field, which validation rules out as well.
+    pub fn struct_field(&self, ty: TypeIndex, field: u32) -> (StorageTy, u32) {
+        let field = self.struct_ty(ty).field(field as usize);
+        let (field, offset) = field.expect("validation wants a field here");
+        (field.storage, offset)
     }
     /// A type of functions, structures or arrays, with its kind.
     pub fn concrete_type(&self, ty: TypeIndex) -> ConcreteType {

@@ -5,18 +5,11 @@ use crate::signature::clif_type;
 use crate::translator::FuncTranslator;
 use cranelift_codegen::ir::Value;
 use waft_core::index::TypeIndex;
-use waft_core::types::{StorageTy, StructTy};
+use waft_core::types::StructTy;
 
 impl<'a> FuncTranslator<'a, '_> {
     fn struct_ty(&self, ty: u32) -> &'a StructTy {
         self.shape.struct_ty(TypeIndex::from_u32(ty))
-    }
-
-    /// Where a field stands, and what it holds.
-    fn struct_field(&self, ty: u32, field: u32) -> (u32, StorageTy) {
-        let (field, offset) =
-            self.struct_ty(ty).field(field as usize).expect("validation wants a field here");
-        (offset, field.storage)
     }
 
     /// `struct.new`.
@@ -52,7 +45,7 @@ impl<'a> FuncTranslator<'a, '_> {
     /// `struct.get`, `struct.get_s` and `struct.get_u`.
     pub(crate) fn struct_get(&mut self, ty: u32, field: u32, extension: Extension) {
         let object = self.pop();
-        let (offset, storage) = self.struct_field(ty, field);
+        let (storage, offset) = self.shape.struct_field(TypeIndex::from_u32(ty), field);
         let place = self.field_place(object, offset);
         let value = self.load_field(place, storage, extension);
         self.push(value);
@@ -61,7 +54,7 @@ impl<'a> FuncTranslator<'a, '_> {
     /// `struct.set`.
     pub(crate) fn struct_set(&mut self, ty: u32, field: u32) {
         let (object, value) = self.pop2();
-        let (offset, storage) = self.struct_field(ty, field);
+        let (storage, offset) = self.shape.struct_field(TypeIndex::from_u32(ty), field);
         let place = self.field_place(object, offset);
         self.store_field(place, storage, value);
     }

@@ -94,8 +94,7 @@ impl CodeChunk {
         self.room.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Where code of so many bytes would be appended. None if the chunk has no room for it, is
-    /// closed, or is another process's (H2).
+    /// Where code of so many bytes would be appended. None if the chunk has no room for it, is closed, or is another process's (H2).
     pub(crate) fn next(&self, placement: Placement, len: usize) -> Option<u32> {
         self.place(&self.room(), placement, len).map(|(_, place)| place.start as u32)
     }

@@ -119,7 +119,7 @@ impl StoreOpaque {
                     stack.push_ref(gc::i31_new(value));
                 }
                 ConstOp::StructNew(ty) => {
-                    let fields = shape.types[ty].composite.as_struct().map_or(0, |ty| ty.fields().len());
+                    let fields = shape.struct_ty(ty).fields().len();
                     stack.make(self, fields, |store, values| store.struct_of(module.type_id(ty), values))?;
                 }
                 ConstOp::StructNewDefault(ty) => {
